@@ -1,0 +1,41 @@
+"""What a call cost, in US dollars, as exact decimals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from tollkeeper.model.usage import Meter, Quantity
+
+PriceStatus = Literal["priced", "free", "unpriced"]
+"""`free` is a price of zero that somebody stated; `unpriced` is no price at all, and never means zero."""
+
+CostSource = Literal["provider", "catalog", "overlay"]
+"""`provider`: the answer itself named the cost. `catalog`: genai-prices. `overlay`: the user's own price file."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineItem:
+    """One meter of a cost: `amount = quantity x unit_price` (US dollars, and US dollars a unit)."""
+
+    meter: Meter
+    quantity: Quantity
+    unit_price: Decimal
+    amount: Decimal
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cost of one call. `usd` is the sum of `items`, except where the provider named the sum and no items."""
+
+    usd: Decimal
+    source: CostSource
+    items: tuple[LineItem, ...] = ()
+    price_version: str | None = None
+
+    @property
+    def nano_usd(self) -> int:
+        """`usd` in billionths of a dollar, rounded half to even: the form in which money is stored."""
+        return int((self.usd * 1_000_000_000).to_integral_value())
