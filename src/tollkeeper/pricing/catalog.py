@@ -1,0 +1,166 @@
+"""Which price applies to a call, and when.
+
+A price is looked up once for each provider, model, context and day, and kept as a table of `Rates`; after that, a call
+costs some multiplications. What cannot be known is unpriced, with a reason: never zero, and never a guess.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from types import MappingProxyType
+
+from tollkeeper.model.call import Call
+from tollkeeper.model.cost import Cost, LineItem, PriceStatus
+from tollkeeper.pricing.book import Book, Schedule
+from tollkeeper.pricing.context import Context, context_of
+from tollkeeper.pricing.cost import line_items, total
+from tollkeeper.pricing.overlay import Overlay
+from tollkeeper.pricing.providers import runs_here
+from tollkeeper.pricing.rates import ZERO, Price, Rates, Unpriced, rates_of
+
+logger = logging.getLogger(__name__)
+
+NANOSECONDS_A_DAY = 86_400_000_000_000
+SCHEDULES_KEPT = 4096
+REASONS_KEPT = 1024
+
+Priced = tuple[Cost | None, PriceStatus | None]
+NO_COST: Priced = (None, None)
+UNPRICED: Priced = (None, "unpriced")
+
+SELF_HOSTED = rates_of({"input": Price(ZERO)}, "", "", "catalog", "self-hosted")
+
+_Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str], ...], str | None, int]
+
+
+@dataclass(slots=True)
+class Reason:
+    """Why calls of a model were unpriced, the last time, and how many there were."""
+
+    reason: str
+    calls: int = 0
+
+
+class Catalog:
+    """Prices calls: the user's own price file first, then genai-prices. Safe to share between threads."""
+
+    def __init__(self, overlay: Overlay | None = None) -> None:
+        self._overlay = overlay or Overlay()
+        self._book: Book | None = None
+        self._schedules: dict[_Key, Schedule] = {}
+        self._unpriced: dict[tuple[str, str], Reason] = {}
+        self._lock = Lock()
+
+    @property
+    def unpriced(self) -> Mapping[tuple[str, str], Reason]:
+        """(provider, model) -> why its calls had no price, for the first models that had none."""
+        return MappingProxyType(self._unpriced)
+
+    def load(self) -> None:
+        """Import genai-prices (0.4 s) now, best in a background thread, rather than with the first call."""
+        with self._lock:
+            if self._book is None:
+                self._book = Book()
+
+    def price(self, call: Call) -> Priced:
+        """What a call cost, and whether that is a price; `(None, None)` where nobody knows what was used."""
+        if call.provider_cost is not None:
+            return Cost(call.provider_cost, "provider"), "priced" if call.provider_cost else "free"
+        if call.error_type is not None and call.usage_source == "unknown":
+            return NO_COST
+        rates = self._rates(call, call.response_model, call.request_model)
+        if isinstance(rates, Unpriced):
+            return self._without(call, rates)
+        if not call.passes:
+            if rates.free:
+                return Cost(ZERO, rates.source, (), rates.version), "free"
+            if not call.usage.known and rates.by_token:
+                return NO_COST
+        items = self._items(call, rates)
+        if isinstance(items, Unpriced):
+            return self._without(call, items)
+        return Cost(total(items), rates.source, tuple(items), rates.version), "priced"
+
+    def _items(self, call: Call, rates: Rates) -> list[LineItem] | Unpriced:
+        items = line_items(call.usage, rates)
+        if call.passes and not isinstance(items, Unpriced):
+            for extra in call.passes:
+                own = rates if extra.model is None else self._rates(call, extra.model, None)
+                more = own if isinstance(own, Unpriced) else line_items(extra.usage, own, extra.model)
+                if isinstance(more, Unpriced):
+                    return Unpriced(f"{extra.kind} by {extra.model}: {more.reason}")
+                # The call is one request, however many passes it took.
+                items += (item for item in more if item.meter != "requests")
+        return items
+
+    def _rates(self, call: Call, model: str | None, other: str | None) -> Rates | Unpriced:
+        day, since_midnight = divmod(call.started_at, NANOSECONDS_A_DAY)
+        asked = tuple(call.price_context.items()) if call.price_context else ()
+        key = (call.provider, model, other, call.service_tier, asked, call.server_address, day)
+        schedule = self._schedules.get(key)
+        if schedule is None:
+            context = context_of(call.price_context, call.service_tier)
+            schedule = self._keep(key, self._look_up(call, [name for name in (model, other) if name], context, day))
+        rates = schedule[0][1]
+        for start, later in schedule[1:]:
+            if since_midnight >= start:
+                rates = later
+        return rates
+
+    def _keep(self, key: _Key, schedule: Schedule) -> Schedule:
+        with self._lock:
+            if len(self._schedules) >= SCHEDULES_KEPT:
+                del self._schedules[next(iter(self._schedules))]
+            self._schedules[key] = schedule
+        return schedule
+
+    def _look_up(self, call: Call, models: list[str], context: Context, day: int) -> Schedule:
+        provider, overlay = call.provider, self._overlay
+        for model in models:
+            if (own := overlay.rates(provider, model, context, day)) is not None:
+                return ((0, own),)
+        for model in models:
+            if (meant := overlay.alias(provider, model, day)) is not None:
+                who, what = meant
+                if (own := overlay.rates(who, what, context, day)) is not None:
+                    return ((0, own),)
+                return self._listed(who, what, context, day) or _never(f"its alias {what} is in no price list")
+        if runs_here(provider, call.request_model, call.server_address):
+            return ((0, SELF_HOSTED),)
+        for model in models:
+            if (listed := self._listed(provider, model, context, day)) is not None:
+                return listed
+        return _never("in no price list" if models else "no model is named")
+
+    def _listed(self, provider: str, model: str, context: Context, day: int) -> Schedule | None:
+        if self._book is None:
+            self.load()
+        assert self._book is not None
+        schedule = self._book.schedule(provider, model, context, day)
+        factor = self._overlay.discount(provider, model, day)
+        if schedule is None or factor is None:
+            return schedule
+        version = f"{self._book.version}, {self._overlay.name}"
+        return tuple(
+            (start, rates.times(factor, version) if isinstance(rates, Rates) else rates) for start, rates in schedule
+        )
+
+    def _without(self, call: Call, why: Unpriced) -> Priced:
+        name = (call.provider, call.response_model or call.request_model or "")
+        with self._lock:
+            known = self._unpriced.get(name)
+            if known is None or known.reason != why.reason:
+                logger.debug("no price for %s %s: %s", *name, why.reason)
+            if known is not None:
+                known.calls += 1
+                known.reason = why.reason
+            elif len(self._unpriced) < REASONS_KEPT:
+                self._unpriced[name] = Reason(why.reason, 1)
+        return UNPRICED
+
+
+def _never(reason: str) -> Schedule:
+    return ((0, Unpriced(reason)),)
