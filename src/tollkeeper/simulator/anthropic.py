@@ -23,7 +23,7 @@ def messages(request: Request, world: World) -> Answer:
         raise Refused(400, "max_tokens: Field required")
     prompt = _read(body, model.name)
     reply = compose(prompt, request.knobs, world)
-    message = {
+    message: dict[str, Any] = {
         "id": world.new_id("msg_"),
         "type": "message",
         "role": "assistant",

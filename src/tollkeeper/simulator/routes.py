@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from tollkeeper.simulator import anthropic, openai_chat
+from tollkeeper.simulator import anthropic, gemini, ollama, openai_chat, openai_responses, openai_vectors
 from tollkeeper.simulator.exchange import Answer, Request
 from tollkeeper.simulator.world import World
 
@@ -26,12 +26,37 @@ class Route:
 COPIES = r"(?:/.+)?"
 """Everybody has OpenAI's surfaces behind a prefix of their own: /v1, /openai/v1, /api/v1, /openai/deployments/…"""
 
+GOOGLE = r"/v1[a-z0-9]*(?:/projects/[^/]+/locations/[^/]+)?(?:/publishers/google)?/(?:models|tunedModels)"
+GOOGLE_MODEL = GOOGLE + "/(?P<model>[^/:]+)"
+VERTEX_CLAUDE = r"/v1[a-z0-9]*/projects/[^/]+/locations/[^/]+/publishers/anthropic/models/(?P<model>[^/:]+)"
+
 ROUTES = (
     Route("POST", COPIES + "/chat/completions", "openai", openai_chat.chat),
     Route("POST", COPIES + "/completions", "openai", openai_chat.completions),
+    Route("POST", COPIES + "/responses", "openai", openai_responses.create),
+    Route("POST", COPIES + "/responses/input_tokens", "openai", openai_responses.count),
+    Route("GET", COPIES + "/responses/(?P<id>[^/]+)", "openai", openai_responses.retrieve),
+    Route("DELETE", COPIES + "/responses/(?P<id>[^/]+)", "openai", openai_responses.delete),
+    Route("POST", COPIES + "/responses/(?P<id>[^/]+)/cancel", "openai", openai_responses.cancel),
+    Route("POST", "/api/embeddings", "ollama", ollama.embed_one),
+    Route("POST", COPIES + "/embeddings", "openai", openai_vectors.embeddings),
+    Route("POST", COPIES + "/moderations", "openai", openai_vectors.moderations),
     Route("POST", "/v1/messages", "anthropic", anthropic.messages),
     Route("POST", "/v1/messages/count_tokens", "anthropic", anthropic.count),
+    Route("POST", VERTEX_CLAUDE + ":(?:rawPredict|streamRawPredict)", "anthropic", anthropic.messages),
+    Route("POST", GOOGLE_MODEL + ":generateContent", "gemini", gemini.generate),
+    Route("POST", GOOGLE_MODEL + ":streamGenerateContent", "gemini", gemini.stream),
+    Route("POST", GOOGLE_MODEL + ":countTokens", "gemini", gemini.count),
+    Route("POST", GOOGLE_MODEL + ":embedContent", "gemini", gemini.embed),
+    Route("POST", GOOGLE_MODEL + ":batchEmbedContents", "gemini", gemini.embed_batch),
+    Route("POST", GOOGLE_MODEL + ":predict", "gemini", gemini.predict),
+    Route("POST", "/api/chat", "ollama", ollama.chat),
+    Route("POST", "/api/generate", "ollama", ollama.generate),
+    Route("POST", "/api/embed", "ollama", ollama.embed),
+    Route("GET", "/api/tags", "ollama", ollama.list_models),
     Route("GET", "/v1/models", "anthropic", anthropic.list_models, header="anthropic-version"),
+    Route("GET", "/v1beta[0-9]*/(?:publishers/google/)?models", "gemini", gemini.list_models),
+    Route("GET", COPIES + "/models", "openai", openai_vectors.list_models),
 )
 
 BASES = {
