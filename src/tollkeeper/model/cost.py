@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Literal
 
 from tollkeeper.model.usage import Meter, Quantity
@@ -13,6 +13,9 @@ PriceStatus = Literal["priced", "free", "unpriced"]
 
 CostSource = Literal["provider", "catalog", "overlay"]
 """`provider`: the answer itself named the cost. `catalog`: genai-prices. `overlay`: the user's own price file."""
+
+_ROUNDING = Context(prec=60, rounding=ROUND_HALF_EVEN)
+"""Ours, because the host program may have set its own decimal context to anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +41,4 @@ class Cost:
     @property
     def nano_usd(self) -> int:
         """`usd` in billionths of a dollar, rounded half to even: the form in which money is stored."""
-        return int((self.usd * 1_000_000_000).to_integral_value())
+        return int(_ROUNDING.to_integral_value(_ROUNDING.scaleb(self.usd, 9)))

@@ -86,78 +86,70 @@ class Usage:
         """The disjoint meters that are not zero, and one request.
 
         The token meters sum to `input_tokens + output_tokens` exactly. Where a provider contradicts itself (more
-        cached than prompt tokens, say), the parts are cut to fit the total, in the order in which they are written here.
+        cached than prompt tokens, or fewer than none), the parts are cut to fit the total, in the order in which they
+        are written here.
         """
         meters: dict[Meter, Quantity] = {}
-        self._split_input(meters)
-        self._split_output(meters)
-        if self.web_searches:
-            meters["web_searches"] = self.web_searches
-        if self.input_audio_seconds:
-            meters["input_audio_seconds"] = self.input_audio_seconds
-        if self.input_characters:
-            meters["input_characters"] = self.input_characters
-        if self.output_images:
-            meters["output_images"] = self.output_images
+        if (tokens := self.input_tokens) and tokens > 0:
+            self._split_input(meters, tokens)
+        if (tokens := self.output_tokens) and tokens > 0:
+            self._split_output(meters, tokens)
+        if (searches := self.web_searches) and searches > 0:
+            meters["web_searches"] = searches
+        if (seconds := self.input_audio_seconds) and seconds > 0:
+            meters["input_audio_seconds"] = seconds
+        if (characters := self.input_characters) and characters > 0:
+            meters["input_characters"] = characters
+        if (images := self.output_images) and images > 0:
+            meters["output_images"] = images
         meters["requests"] = 1
         return meters
 
-    def _split_input(self, meters: dict[Meter, Quantity]) -> None:
-        left = self.input_tokens or 0
-        if left <= 0:
-            return
-        if cached := self.cache_read_tokens:
-            left = _cut(meters, left, cached, self.cache_read_audio_tokens, self.cache_read_image_tokens)
-        if written := self.cache_write_tokens:
+    def _split_input(self, meters: dict[Meter, Quantity], left: int) -> None:
+        audio, image = self.input_audio_tokens or 0, self.input_image_tokens or 0
+        if (cached := self.cache_read_tokens) and cached > 0:
+            text = cached = min(cached, left)
+            # A cached token of a modality is in both counts, and is billed as cached.
+            if of_cache := self.cache_read_audio_tokens:
+                text = _take(meters, "cache_read_audio", of_cache, text)
+                audio -= cached - text
+            if of_cache := self.cache_read_image_tokens:
+                before, text = text, _take(meters, "cache_read_image", of_cache, text)
+                image -= before - text
+            _take(meters, "cache_read", text, text)
+            left -= cached
+        if (written := self.cache_write_tokens or self.cache_write_1h_tokens) and written > 0:
             written = min(written, left)
-            hour = min(self.cache_write_1h_tokens or 0, written)
-            _put(meters, "cache_write_1h", hour)
-            _put(meters, "cache_write_5m", written - hour)
+            minutes = _take(meters, "cache_write_1h", self.cache_write_1h_tokens or 0, written)
+            _take(meters, "cache_write_5m", minutes, minutes)
             left -= written
-        for meter, total, of_cache in (
-            ("input_audio", self.input_audio_tokens, self.cache_read_audio_tokens),
-            ("input_image", self.input_image_tokens, self.cache_read_image_tokens),
-            ("input_video", self.input_video_tokens, None),
-        ):
-            if total:
-                part = min(max(total - (of_cache or 0), 0), left)
-                _put(meters, meter, part)  # type: ignore[arg-type]
-                left -= part
-        _put(meters, "input", left)
+        if audio:
+            left = _take(meters, "input_audio", audio, left)
+        if image:
+            left = _take(meters, "input_image", image, left)
+        if video := self.input_video_tokens:
+            left = _take(meters, "input_video", video, left)
+        if left:
+            meters["input"] = left
 
-    def _split_output(self, meters: dict[Meter, Quantity]) -> None:
-        left = self.output_tokens or 0
-        if left <= 0:
-            return
+    def _split_output(self, meters: dict[Meter, Quantity], left: int) -> None:
         if reasoning := self.reasoning_tokens:
-            part = min(reasoning, left)
-            meters["reasoning"] = part
-            left -= part
+            left = _take(meters, "reasoning", reasoning, left)
         if audio := self.output_audio_tokens:
-            part = min(audio, left)
-            _put(meters, "output_audio", part)
-            left -= part
+            left = _take(meters, "output_audio", audio, left)
         if image := self.output_image_tokens:
-            part = min(image, left)
-            _put(meters, "output_image", part)
-            left -= part
-        _put(meters, "output", left)
+            left = _take(meters, "output_image", image, left)
+        if left:
+            meters["output"] = left
 
 
-def _put(meters: dict[Meter, Quantity], meter: Meter, quantity: int) -> None:
-    if quantity > 0:
-        meters[meter] = quantity
-
-
-def _cut(meters: dict[Meter, Quantity], left: int, cached: int, audio: int | None, image: int | None) -> int:
-    """Split what was read from a cache; returns what is left of the input after it."""
-    cached = min(cached, left)
-    audio = min(audio or 0, cached)
-    image = min(image or 0, cached - audio)
-    _put(meters, "cache_read_audio", audio)
-    _put(meters, "cache_read_image", image)
-    _put(meters, "cache_read", cached - audio - image)
-    return left - cached
+def _take(meters: dict[Meter, Quantity], meter: Meter, wanted: int, left: int) -> int:
+    """Move up to `wanted` tokens into a meter; returns how many are left."""
+    part = min(wanted, left)
+    if part <= 0:
+        return left
+    meters[meter] = part
+    return left - part
 
 
 NOTHING = Usage()

@@ -113,7 +113,7 @@ class Book:
             return Unpriced(f"{info.id} charges for {extra}, which calls do not report")
         if "audio_hours" in listed and "input_audio_hours" not in listed:
             return Unpriced(f"{info.id} charges for the length of the session, which calls do not report")
-        prices = _prices(listed)
+        prices: Prices = _prices(listed)
         if not prices:
             return Unpriced(f"the catalogue lists {info.id} without a price")
         for pair in left:

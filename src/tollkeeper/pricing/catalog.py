@@ -7,16 +7,16 @@ costs some multiplications. What cannot be known is unpriced, with a reason: nev
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
-from threading import Lock
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
 from types import MappingProxyType
 
 from tollkeeper.model.call import Call
 from tollkeeper.model.cost import Cost, LineItem, PriceStatus
 from tollkeeper.pricing.book import Book, Schedule
 from tollkeeper.pricing.context import Context, context_of
-from tollkeeper.pricing.cost import line_items, total
+from tollkeeper.pricing.cost import counted_otherwise, line_items, total
 from tollkeeper.pricing.overlay import Overlay
 from tollkeeper.pricing.providers import runs_here
 from tollkeeper.pricing.rates import ZERO, Price, Rates, Unpriced, rates_of
@@ -40,19 +40,28 @@ _Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str], ...
 class Reason:
     """Why calls of a model were unpriced, the last time, and how many there were."""
 
-    reason: str
+    reason: str = ""
     calls: int = 0
+    _count: Iterator[int] = field(default_factory=lambda: count(1), repr=False, compare=False)
+
+    def again(self, reason: str) -> None:
+        """One more. `next` is atomic where `+= 1` is not."""
+        self.reason = reason
+        self.calls = next(self._count)
 
 
 class Catalog:
-    """Prices calls: the user's own price file first, then genai-prices. Safe to share between threads."""
+    """Prices calls: the user's own price file first, then genai-prices.
+
+    Shared between threads without a lock, which a fork could leave taken: an entry that two threads look up at once is
+    the same entry, and a table that is full is replaced rather than emptied.
+    """
 
     def __init__(self, overlay: Overlay | None = None) -> None:
         self._overlay = overlay or Overlay()
         self._book: Book | None = None
         self._schedules: dict[_Key, Schedule] = {}
         self._unpriced: dict[tuple[str, str], Reason] = {}
-        self._lock = Lock()
 
     @property
     def unpriced(self) -> Mapping[tuple[str, str], Reason]:
@@ -61,9 +70,7 @@ class Catalog:
 
     def load(self) -> None:
         """Import genai-prices (0.4 s) now, best in a background thread, rather than with the first call."""
-        with self._lock:
-            if self._book is None:
-                self._book = Book()
+        self._loaded()
 
     def price(self, call: Call) -> Priced:
         """What a call cost, and whether that is a price; `(None, None)` where nobody knows what was used."""
@@ -74,11 +81,13 @@ class Catalog:
         rates = self._rates(call, call.response_model, call.request_model)
         if isinstance(rates, Unpriced):
             return self._without(call, rates)
-        if not call.passes:
-            if rates.free:
-                return Cost(ZERO, rates.source, (), rates.version), "free"
-            if not call.usage.known and rates.by_token:
+        if rates.free and not call.passes:
+            return Cost(ZERO, rates.source, (), rates.version), "free"
+        usage = call.usage
+        if usage.input_tokens is None and rates.by_token and not counted_otherwise(usage, rates):
+            if usage.output_tokens is None:
                 return NO_COST
+            return self._without(call, Unpriced("the input tokens are not known"))
         items = self._items(call, rates)
         if isinstance(items, Unpriced):
             return self._without(call, items)
@@ -111,11 +120,15 @@ class Catalog:
         return rates
 
     def _keep(self, key: _Key, schedule: Schedule) -> Schedule:
-        with self._lock:
-            if len(self._schedules) >= SCHEDULES_KEPT:
-                del self._schedules[next(iter(self._schedules))]
-            self._schedules[key] = schedule
+        if len(self._schedules) >= SCHEDULES_KEPT:
+            self._schedules = {}
+        self._schedules[key] = schedule
         return schedule
+
+    def _loaded(self) -> Book:
+        if self._book is None:
+            self._book = Book()
+        return self._book
 
     def _look_up(self, call: Call, models: list[str], context: Context, day: int) -> Schedule:
         provider, overlay = call.provider, self._overlay
@@ -136,29 +149,26 @@ class Catalog:
         return _never("in no price list" if models else "no model is named")
 
     def _listed(self, provider: str, model: str, context: Context, day: int) -> Schedule | None:
-        if self._book is None:
-            self.load()
-        assert self._book is not None
-        schedule = self._book.schedule(provider, model, context, day)
+        book = self._loaded()
+        schedule = book.schedule(provider, model, context, day)
         factor = self._overlay.discount(provider, model, day)
         if schedule is None or factor is None:
             return schedule
-        version = f"{self._book.version}, {self._overlay.name}"
+        version = f"{book.version}, {self._overlay.name}"
         return tuple(
             (start, rates.times(factor, version) if isinstance(rates, Rates) else rates) for start, rates in schedule
         )
 
     def _without(self, call: Call, why: Unpriced) -> Priced:
         name = (call.provider, call.response_model or call.request_model or "")
-        with self._lock:
-            known = self._unpriced.get(name)
-            if known is None or known.reason != why.reason:
-                logger.debug("no price for %s %s: %s", *name, why.reason)
-            if known is not None:
-                known.calls += 1
-                known.reason = why.reason
-            elif len(self._unpriced) < REASONS_KEPT:
-                self._unpriced[name] = Reason(why.reason, 1)
+        known = self._unpriced.get(name)
+        if known is None:
+            if len(self._unpriced) >= REASONS_KEPT:
+                return UNPRICED
+            known = self._unpriced.setdefault(name, Reason())
+        if known.reason != why.reason:
+            logger.debug("no price for %s %s: %s", *name, why.reason)
+        known.again(why.reason)
         return UNPRICED
 
 

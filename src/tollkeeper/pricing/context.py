@@ -47,14 +47,14 @@ class Rule:
     source: str
 
 
-_ALL = frozenset(TOKEN_METERS) | {"input_audio_seconds"}
+_ALL: frozenset[Meter] = frozenset((*TOKEN_METERS, "input_audio_seconds"))
 _NOT_CACHED = _ALL - {"cache_read", "cache_read_audio", "cache_read_image"}
 _BATCH = ("processing", "batch")
 _FLEX = ("service_tier", "flex")
 _HALF = Decimal("0.5")
 
 RULES = (
-    # "Save 50% on inputs and outputs": cached tokens are left at their price, as in the catalogue's rows for GPT-4.1.
+    # Inputs and outputs are halved; cached tokens keep their price, as in the catalogue's rows for GPT-4.1.
     Rule("openai", "*", _BATCH, _HALF, _NOT_CACHED, "https://platform.openai.com/docs/guides/batch"),
     Rule("openai", "*", _FLEX, _HALF, _ALL, "https://platform.openai.com/docs/guides/flex-processing"),
     Rule(
@@ -68,7 +68,7 @@ RULES = (
         _NOT_CACHED,
         "https://learn.microsoft.com/azure/ai-foundry/openai/how-to/batch",
     ),
-    # "These multipliers stack": cache reads and writes are halved too.
+    # The multipliers stack: cache reads and writes are halved too.
     Rule(
         "anthropic",
         "*",
@@ -78,9 +78,16 @@ RULES = (
         "https://docs.claude.com/en/docs/build-with-claude/batch-processing#pricing",
     ),
     Rule("google", "gemini-*", _BATCH, _HALF, _NOT_CACHED, "https://ai.google.dev/gemini-api/docs/batch-api"),
-    Rule("google", "gemini-*", _FLEX, _HALF, _NOT_CACHED, "https://ai.google.dev/gemini-api/docs/flex-inference"),
+    Rule(
+        "google",
+        "gemini-*",
+        _FLEX,
+        _HALF,
+        _NOT_CACHED,
+        "https://blog.google/innovation-and-ai/technology/developers-tools/introducing-flex-and-priority-inference",
+    ),
     Rule("mistral", "*", _BATCH, _HALF, _ALL, "https://docs.mistral.ai/capabilities/batch"),
-    # "The batch discount does not stack with prompt caching discounts."
+    # The discount does not stack with that of cached tokens.
     Rule("groq", "*", _BATCH, _HALF, _NOT_CACHED, "https://console.groq.com/docs/batch"),
     Rule("groq", "*", _FLEX, Decimal(1), _ALL, "https://console.groq.com/docs/flex-processing"),
     # Only models that have the option answer "us", so the rule needs no list of them.

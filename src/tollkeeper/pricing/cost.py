@@ -11,6 +11,7 @@ from tollkeeper.pricing.rates import EXACT, ZERO, Rates, Unpriced
 
 _multiply = EXACT.multiply
 _add = EXACT.add
+_NOT_TOKENS: tuple[Meter, ...] = ("input_audio_seconds", "input_characters", "output_images")
 
 
 def line_items(usage: Usage, rates: Rates, model: str | None = None) -> list[LineItem] | Unpriced:
@@ -26,7 +27,7 @@ def line_items(usage: Usage, rates: Rates, model: str | None = None) -> list[Lin
             if meter == "input_audio_seconds" and rates.least_seconds is not None:
                 quantity = max(quantity, rates.least_seconds)
             items.append(LineItem(meter, quantity, price, _multiply(price, quantity), model))
-        elif meter != "requests" and not _counted_otherwise(meter, meters, table):
+        elif meter != "requests" and not _billed_by_another(meter, meters, table):
             return Unpriced(f"no price for {meter}")
     return items
 
@@ -39,7 +40,13 @@ def total(items: list[LineItem]) -> Decimal:
     return usd
 
 
-def _counted_otherwise(meter: Meter, meters: Mapping[Meter, Quantity], table: Mapping[Meter, Decimal]) -> bool:
+def counted_otherwise(usage: Usage, rates: Rates) -> bool:
+    """Whether something is measured and priced that is not a token."""
+    meters, table = usage.billable(), rates.table(0)
+    return any(of in meters and of in table for of in _NOT_TOKENS)
+
+
+def _billed_by_another(meter: Meter, meters: Mapping[Meter, Quantity], table: Mapping[Meter, Decimal]) -> bool:
     """Whether another priced meter bills the same thing.
 
     Models that are billed by token also report seconds of audio, characters or the number of images, and models that
@@ -47,13 +54,11 @@ def _counted_otherwise(meter: Meter, meters: Mapping[Meter, Quantity], table: Ma
     """
     match meter:
         case "output_images":
-            return any(of in meters and of in table for of in ("output_image", "output"))
+            return "output_image" in table and ("output_image" in meters or "output" in meters)
         case "input_audio_seconds":
             return any(of in meters and of in table for of in ("input_audio", "input", "cache_read_audio"))
         case "input_characters":
             return any(of in meters and of in table for of in ("input", *OUTPUT_METERS))
         case "web_searches":
             return False
-    return "input" not in table and any(
-        of in meters and of in table for of in ("input_audio_seconds", "input_characters", "output_images")
-    )
+    return "input" not in table and any(of in meters and of in table for of in _NOT_TOKENS)

@@ -88,7 +88,7 @@ class Rates:
             (above, {meter: EXACT.multiply(price, factor) for meter, price in table.items()})
             for above, table in self.bands
         )
-        return replace(self, bands=bands, source="overlay", version=version)
+        return replace(self, bands=bands, source="overlay", version=version, free=self.free or not factor)
 
     @property
     def by_token(self) -> bool:
@@ -112,7 +112,7 @@ def rates_of(prices: Prices, provider: str, model: str, source: CostSource, vers
         source=source,
         version=version,
         free=bool(prices) and not any(price.base or price.steps for price in prices.values()),
-        # https://console.groq.com/docs/speech-to-text: "Minimum Billed Length: 10 seconds"
+        # Groq bills ten seconds at least: https://console.groq.com/docs/speech-to-text
         least_seconds=Decimal(10) if provider == "groq" else None,
     )
 

@@ -1,0 +1,1 @@
+"""What stands between an application and a provider's SDK: it watches each call and changes nothing."""

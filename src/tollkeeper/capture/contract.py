@@ -1,0 +1,72 @@
+"""What a provider's file has to answer. One file per SDK; it imports no SDK, and nothing of ours but nouns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tollkeeper.config import Settings
+from tollkeeper.capture.observation import Fold, Observation
+from tollkeeper.model import Call, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One function of an SDK to wrap: `module` and the dotted path inside it.
+
+    `is_async`: it must be awaited. `optional`: older or newer SDKs may lack it. `wrap` is there where the function is
+    no call, but something through which calls can be seen: it makes the wrapper instead of the flow.
+    """
+
+    module: str
+    path: str
+    is_async: bool = False
+    optional: bool = False
+    wrap: Callable[[Callable[..., Any], Target, Any, Any], Callable[..., Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """One kind of call: its operation, and how to read what is asked and what is answered."""
+
+    operation: Operation
+    read_request: Callable[[Call, Mapping[str, Any]], None]
+    read_response: Callable[[Call, Any], None]
+    fold: Callable[[Request], Fold] | None = None
+
+
+@dataclass(slots=True)
+class Request:
+    """One call that is about to be sent: the `Call` as far as it is known, and what to give the SDK."""
+
+    call: Call
+    surface: Surface
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    body: Mapping[str, Any] = field(default_factory=dict)
+    original: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    """The caller's own arguments, where what is sent differs from them: to be sent instead if the provider objects."""
+
+
+class Adapter(Protocol):
+    """What one SDK knows about its own calls."""
+
+    name: str
+    package: str
+    targets: tuple[Target, ...]
+
+    def configure(self, settings: Settings) -> None:
+        """Take what this SDK needs of the settings."""
+
+    def read_request(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
+        """The call in these arguments; `None` where they are no call that is metered."""
+
+    def refused(self, request: Request, error: BaseException) -> bool:
+        """Whether the provider objects to what we added to the request. It is then sent again as the caller wrote it."""
+
+    def read_error(self, call: Call, error: BaseException) -> None:
+        """The status and type of a failed call."""
+
+    def receive(self, observation: Observation, answer: Any) -> Any:
+        """Read an answer, or tap it if it is a stream. Returns what the caller gets: the very object, as a rule."""

@@ -1,0 +1,139 @@
+"""What becomes of a finished call: priced, then a span, metrics, the usage event, the log line, and the user's callback."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
+
+from tollkeeper.capture import faults
+from tollkeeper.capture.contract import Adapter, Request
+from tollkeeper.capture.courier import Courier
+from tollkeeper.capture.identity import Seen
+from tollkeeper.capture.observation import Observation
+from tollkeeper.model import Call
+from tollkeeper.pricing import Catalog
+from tollkeeper.telemetry.attributes import request_attributes, response_attributes
+
+OBSERVATION_KEY = otel_context.create_key("tollkeeper-observation")
+"""Where the call in progress is found: an inner SDK call under it is part of it, and not counted again."""
+
+log = logging.getLogger("tollkeeper.calls")
+
+
+class Sink(Protocol):
+    """Where finished calls go. It may fail: that is reported, and costs the other sinks nothing."""
+
+    name: str
+
+    def record(self, call: Call, context: Context | None) -> None: ...
+
+
+class Emitter:
+    """Everything that one `instrument()` has set up for its calls."""
+
+    def __init__(
+        self, tracer: Tracer, catalog: Catalog, sinks: Sequence[Sink], courier: Courier, content: Any = None
+    ) -> None:
+        self.tracer = tracer
+        self.catalog = catalog
+        self.sinks = tuple(sinks)
+        self.courier = courier
+        self.content = content
+        self.seen = Seen()
+        self.active = True
+
+    def start(self, request: Request, adapter: Adapter) -> Observation:
+        """Start the span of a call. Samplers see what is known of the request."""
+        call = request.call
+        model = call.request_model
+        span = self.tracer.start_span(
+            f"{call.operation} {model}" if model else call.operation,
+            kind=SpanKind.CLIENT,
+            attributes=request_attributes(call),
+            start_time=call.started_at,
+        )
+        return Observation(request, adapter, self, span)
+
+    def enter(self, observation: Observation) -> Any:
+        """Make the call's span the current one, until `otel_context.detach` of what this returns."""
+        return otel_context.attach(
+            otel_context.set_value(OBSERVATION_KEY, observation, set_span_in_context(observation.span))
+        )
+
+    def finish(self, observation: Observation, error: BaseException | None) -> None:
+        """Write a call that has ended to its span and to every sink."""
+        call, span = observation.call, observation.span
+        self._price(call)
+        span_context = span.get_span_context()
+        if span_context.is_valid:
+            call.trace_id = f"{span_context.trace_id:032x}"
+            call.span_id = f"{span_context.span_id:016x}"
+        try:
+            self._end_span(observation, error)
+        except Exception as fault:  # noqa: BLE001  the boundary to the tracing SDK and its processors
+            faults.report("end a span", fault)
+        self._record(call, span)
+
+    def record(self, call: Call) -> None:
+        """Write a call that has no span of its own: a batch result, a turn of a realtime session."""
+        self._price(call)
+        self._record(call, None)
+
+    def _price(self, call: Call) -> None:
+        try:
+            call.cost, call.price_status = self.catalog.price(call)
+        except Exception as fault:  # noqa: BLE001  the boundary to the price catalogue
+            faults.report("price a call", fault)
+
+    def _record(self, call: Call, span: Span | None) -> None:
+        for sink in self.sinks:
+            try:
+                sink.record(call, set_span_in_context(span, Context()) if span is not None else None)
+            except Exception as fault:  # noqa: BLE001  the boundary to each sink
+                faults.report(f"record a call ({sink.name})", fault)
+
+    def _end_span(self, observation: Observation, error: BaseException | None) -> None:
+        call, span = observation.call, observation.span
+        if span.is_recording():
+            attributes = response_attributes(call)
+            if self.content is not None:
+                attributes.update(self.content.span_attributes(observation))
+            span.set_attributes(attributes)
+            if call.error_type is not None:
+                span.set_status(Status(StatusCode.ERROR, str(error)[:500] if error is not None else None))
+        span.end()
+
+
+class CallbackSink:
+    """Gives each finished call to the user's `on_call`, on the courier's thread."""
+
+    name = "on_call"
+
+    def __init__(self, on_call: Callable[[Call], object], courier: Courier) -> None:
+        self._on_call = on_call
+        self._courier = courier
+
+    def record(self, call: Call, context: Context | None) -> None:
+        self._courier.run(lambda: self._on_call(call), "run on_call")
+
+
+class LogSink:
+    """One line a call at INFO: `analyze_edge_case | 1250 tokens | $0.018750 | 1523 ms`. Never keys, never content."""
+
+    name = "log"
+
+    def record(self, call: Call, context: Context | None) -> None:
+        usage = call.usage
+        tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        log.info(
+            "%s | %s | %s | %.0f ms",
+            call.tags.get("feature") or f"{call.operation} {call.request_model or ''}".rstrip(),
+            "tokens unknown" if usage.input_tokens is None and usage.output_tokens is None else f"{tokens} tokens",
+            f"${call.cost.usd:.6f}" if call.cost is not None else call.error_type or "cost unknown",
+            (call.duration or 0) * 1000,
+        )

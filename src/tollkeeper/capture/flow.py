@@ -1,0 +1,28 @@
+"""What happens to one call, in order. This file is the sentence the program says."""
+
+from __future__ import annotations
+
+from opentelemetry import context as otel_context
+
+from tollkeeper.capture.contract import Adapter, Request
+from tollkeeper.capture.drive import Flow, Send
+from tollkeeper.capture.emit import Emitter
+
+
+def observe(emitter: Emitter, adapter: Adapter, request: Request) -> Flow:
+    """Start the span, send the call, read the answer, record it. What we added and the provider refuses is taken back."""
+    observation = emitter.start(request, adapter)
+    token = emitter.enter(observation)
+    try:
+        try:
+            answer = yield Send(request.args, request.kwargs)
+        except Exception as error:
+            if request.original is None or not adapter.refused(request, error):
+                raise
+            answer = yield Send(*request.original)
+    except BaseException as error:
+        observation.end(error)
+        raise
+    finally:
+        otel_context.detach(token)
+    return observation.answered(answer)

@@ -1,0 +1,172 @@
+"""`instrument()` and `uninstrument()`: the only place of the app side that builds things."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from opentelemetry import metrics, trace
+
+from tollkeeper import config
+from tollkeeper.capture import attribution, setup
+from tollkeeper.capture.courier import Courier
+from tollkeeper.capture.emit import CallbackSink, Emitter, LogSink, Sink
+from tollkeeper.capture.otel_events import EventSink
+from tollkeeper.capture.otel_metrics import MetricsSink
+from tollkeeper.capture.patch import Patches, is_installed
+from tollkeeper.capture.providers import PROVIDERS
+from tollkeeper.config import ConfigurationError, Settings
+from tollkeeper.model import Call
+from tollkeeper.pricing import Catalog, Overlay
+from tollkeeper.version import __version__
+
+log = logging.getLogger("tollkeeper")
+
+_lock = threading.Lock()
+_current: Instrumentation | None = None
+_courier: Courier | None = None
+
+
+class Instrumentation:
+    """What `instrument()` gives back: a handle, and a context manager that uninstruments when it is left."""
+
+    def __init__(self, settings: Settings, emitter: Emitter, patches: Patches, endpoint: setup.MetricsEndpoint | None) -> None:
+        self.settings = settings
+        self.metrics_url = endpoint.url if endpoint is not None else None
+        self._endpoint = endpoint
+        self._emitter = emitter
+        self._patches = patches
+
+    def flush(self, seconds: float = 5.0) -> bool:
+        """Wait until every finished call has reached `on_call`. False: not within `seconds`."""
+        return self._emitter.courier.flush(seconds)
+
+    def uninstrument(self) -> None:
+        """Give the SDKs their own functions back. Calls in flight are still recorded. Harmless when called again."""
+        global _current
+        with _lock:
+            self._emitter.active = False
+            self._patches.undo()
+            if _current is self:
+                _current = None
+        self.flush()
+        if self._endpoint is not None:
+            self._endpoint.close()
+
+    def __enter__(self) -> Instrumentation:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.uninstrument()
+
+
+def instrument(
+    *,
+    tracer_provider: trace.TracerProvider | None = None,
+    meter_provider: metrics.MeterProvider | None = None,
+    logger_provider: Any = None,
+    providers: Sequence[str] | None = None,
+    service_name: str | None = None,
+    prometheus_port: int | None = None,
+    prometheus_host: str | None = None,
+    prices: str | os.PathLike[str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    metric_tags: Sequence[str] | None = None,
+    metric_label_sets: int | None = None,
+    on_call: Callable[[Call], object] | None = None,
+    log_calls: bool | None = None,
+    capture_content: bool | str | None = None,
+    redact: Callable[[str], str] | None = None,
+    inject_usage: bool | None = None,
+    propagate_tags: bool | None = None,
+    hosts: Mapping[str, str] | None = None,
+    semconv: str | None = None,
+    otlp: bool | None = None,
+    config_file: str | os.PathLike[str] | None = None,
+) -> Instrumentation:
+    """Watch every LLM call of this process, from now on. Called again, it changes nothing and returns the same handle.
+
+    Every option can also come from the environment or from a TOML file; the README lists them. Raises
+    `ConfigurationError`, naming every wrong option at once. Provider SDKs are not imported unless they are installed.
+    """
+    given = {name: value for name, value in locals().items() if name != "config_file"}
+    settings = config.load(given, config_file)
+    with _lock:
+        global _current
+        if _current is None:
+            _current = _build(settings)
+        return _current
+
+
+def uninstrument() -> None:
+    """Undo `instrument()`. Harmless when there is nothing to undo."""
+    if _current is not None:
+        _current.uninstrument()
+
+
+def _build(settings: Settings) -> Instrumentation:
+    unknown = [name for name in settings.providers if name not in PROVIDERS]
+    if unknown:
+        raise ConfigurationError(f"providers: {', '.join(map(repr, unknown))}; expected some of {', '.join(PROVIDERS)}")
+    catalog = Catalog(_read_prices(settings.prices))
+    otel = setup.providers(settings)
+    endpoint = setup.metrics_endpoint(settings)
+    emitter = Emitter(
+        otel.tracer, catalog, _sinks(settings, otel, endpoint), _the_courier(), setup.content(settings)
+    )
+    attribution.propagate_in_baggage(settings.propagate_tags)
+    setup.warn_of_others()
+    names = settings.providers or tuple(PROVIDERS)
+    patches = Patches(emitter)
+    for name in names:
+        _patch(name, settings, patches)
+    threading.Thread(target=catalog.load, name="tollkeeper-prices", daemon=True).start()
+    return Instrumentation(settings, emitter, patches, endpoint)
+
+
+def _the_courier() -> Courier:
+    global _courier
+    if _courier is None:
+        _courier = Courier("tollkeeper-courier")
+    return _courier
+
+
+def _patch(name: str, settings: Settings, patches: Patches) -> None:
+    adapter = importlib.import_module(f"tollkeeper.capture.providers.{name}").ADAPTER
+    if is_installed(adapter.package):
+        adapter.configure(settings)
+        patches.add(adapter)
+    elif name in settings.providers:
+        log.warning("provider %r was asked for, but its SDK %r is not installed", name, adapter.package)
+
+
+def _read_prices(path: str | None) -> Overlay | None:
+    if path is None:
+        return None
+    try:
+        return Overlay.parse(Path(path).read_text(encoding="utf-8"), path)
+    except OSError as error:
+        raise ConfigurationError(f"prices: {path} cannot be read: {error.strerror or error}") from None
+
+
+def _sinks(settings: Settings, otel: setup.OTelProviders, endpoint: setup.MetricsEndpoint | None) -> list[Sink]:
+    sinks: list[Sink] = []
+    if otel.meter is not None:
+        sinks.append(MetricsSink(otel.meter, settings.metric_tags, settings.metric_label_sets, settings.newest_metrics))
+    if endpoint is not None:
+        sinks.append(endpoint.sink)
+    if otel.event_logger is not None:
+        sinks.append(EventSink(otel.event_logger))
+    if settings.log_calls:
+        sinks.append(LogSink())
+    if settings.on_call is not None:
+        sinks.append(CallbackSink(settings.on_call, _the_courier()))
+    return sinks

@@ -1,0 +1,78 @@
+"""One call while it runs: its span, its clock, and its end, which comes exactly once."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tollkeeper.capture import faults
+from tollkeeper.model import Call
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+    from tollkeeper.capture.contract import Adapter, Request
+    from tollkeeper.capture.emit import Emitter
+
+
+class Fold(Protocol):
+    """Reads the chunks of one stream, one by one, and writes what they say into the call when the stream has ended."""
+
+    def __call__(self, chunk: Any) -> bool | None:
+        """Read a chunk. True hides it from the caller: it is there only because we asked for it."""
+
+    def end(self, call: Call) -> bool:
+        """Write what was read into `call`. Says whether the provider had finished its answer."""
+
+
+class Observation:
+    """What the flow, the stream tap and the finaliser share about one call."""
+
+    __slots__ = ("adapter", "call", "chunks", "emitter", "ended", "first_chunk_at", "fold", "last_chunk_at", "request", "span", "started")
+
+    def __init__(self, request: Request, adapter: Adapter, emitter: Emitter, span: Span) -> None:
+        self.request = request
+        self.call = request.call
+        self.adapter = adapter
+        self.emitter = emitter
+        self.span = span
+        self.fold: Fold | None = None
+        self.ended = False
+        self.first_chunk_at: float | None = None
+        self.last_chunk_at = 0.0
+        self.chunks = 0
+        self.started = perf_counter()
+
+    def answered(self, answer: Any) -> Any:
+        """The provider has answered: read it, or watch the stream that it is. Returns what the caller gets."""
+        try:
+            return self.adapter.receive(self, answer)
+        except Exception as fault:  # noqa: BLE001  the boundary to foreign answers: an odd one is the caller's all the same
+            faults.report("read an answer", fault)
+            self.end()
+            return answer
+
+    def end(self, error: BaseException | None = None) -> None:
+        """The call is over. Only the first word counts."""
+        if self.ended:
+            return
+        self.ended = True
+        self.call.duration = perf_counter() - self.started
+        try:
+            if error is not None:
+                self.adapter.read_error(self.call, error)
+            if self.fold is not None:
+                self._read_stream(self.fold, error)
+        except Exception as fault:  # noqa: BLE001  the boundary between foreign objects and the record of them
+            faults.report("end a call", fault)
+        self.emitter.finish(self, error)
+
+    def _read_stream(self, fold: Fold, error: BaseException | None) -> None:
+        call = self.call
+        call.chunks = self.chunks
+        if self.first_chunk_at is not None:
+            call.time_to_first_chunk = self.first_chunk_at - self.started
+            if self.chunks > 1:
+                call.time_per_chunk = (self.last_chunk_at - self.first_chunk_at) / (self.chunks - 1)
+        complete = fold.end(call)
+        call.abandoned = not complete and error is None

@@ -1,0 +1,70 @@
+"""Reading foreign objects: models of any SDK, and plain JSON, with any field missing or of a wrong type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+BYTES_PER_TOKEN = 4
+"""About what the tokenizers of today's models need for English text; used for estimates only, which are marked."""
+
+
+def field(source: Any, name: str) -> Any:
+    """`source[name]` of a mapping, `source.name` of an object; `None` where there is none."""
+    if type(source) is dict:
+        return source.get(name)
+    return getattr(source, name, None)
+
+
+def text(source: Any, name: str) -> str | None:
+    """A field that must be a string, an enum of strings included."""
+    value = field(source, name)
+    if type(value) is str:
+        return value
+    value = getattr(value, "value", value)
+    return str(value) if isinstance(value, str) else None
+
+
+def count(source: Any, name: str) -> int | None:
+    """A field that must be a count: a whole number, not negative. A provider's `5.0` counts; `"5"` and `true` do not."""
+    value = field(source, name)
+    if type(value) is int:
+        return value if value >= 0 else None
+    if type(value) is float and value >= 0 and value.is_integer():
+        return int(value)
+    return None
+
+
+def total(*counts: int | None) -> int | None:
+    """The sum of what is known; `None` where nothing is."""
+    known = [number for number in counts if number is not None]
+    return sum(known) if known else None
+
+
+def estimate_tokens(*pieces: str) -> int:
+    """How many tokens these texts are, roughly: their UTF-8 bytes by `BYTES_PER_TOKEN`, rounded up."""
+    size = sum(len(piece) if piece.isascii() else len(piece.encode("utf-8", "replace")) for piece in pieces)
+    return -(-size // BYTES_PER_TOKEN)
+
+
+def texts_in(value: Any, depth: int = 0) -> Iterator[str]:
+    """The texts of a request body, for an estimate. Data URLs and long unbroken runs (base64) are not text."""
+    if isinstance(value, str):
+        if not value.startswith("data:") and not (len(value) > 2000 and " " not in value[:2000]):
+            yield value
+    elif depth < 12:
+        if isinstance(value, Mapping):
+            for item in value.values():
+                yield from texts_in(item, depth + 1)
+        elif isinstance(value, list | tuple):
+            for item in value:
+                yield from texts_in(item, depth + 1)
+
+
+def parse_json(data: bytes | str) -> Any:
+    """The JSON value in `data`, or `None` where there is none."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None

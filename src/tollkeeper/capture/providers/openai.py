@@ -1,0 +1,311 @@
+"""OpenAI, and whatever else speaks its API to the `openai` SDK through a base URL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tollkeeper.capture.contract import Request, Surface
+from tollkeeper.capture.estimate import estimate
+from tollkeeper.capture.parameters import (
+    SAMPLING,
+    effort,
+    number,
+    output_type,
+    read_parameters,
+    several,
+    whole,
+    word,
+    words,
+)
+from tollkeeper.capture.payload import field, text
+from tollkeeper.capture.providers.openai_usage import read_usage
+from tollkeeper.capture.providers.services import find_endpoint, is_refusal, takes_include_usage
+from tollkeeper.capture.stainless import Endpoint, StainlessAdapter
+from tollkeeper.model import Call, Usage
+from tollkeeper.model.usage import NOTHING
+
+CHAT_PARAMETERS = {
+    **SAMPLING,
+    "max_completion_tokens": ("gen_ai.request.max_tokens", whole),
+    "stop": ("gen_ai.request.stop_sequences", words),
+    "n": ("gen_ai.request.choice.count", several),
+    "reasoning_effort": ("gen_ai.request.reasoning.level", word),
+    "response_format": ("gen_ai.output.type", output_type),
+    "service_tier": ("openai.request.service_tier", lambda value: word(value) if value != "auto" else None),
+}
+RESPONSES_PARAMETERS = {
+    **SAMPLING,
+    "max_output_tokens": ("gen_ai.request.max_tokens", whole),
+    "reasoning": ("gen_ai.request.reasoning.level", effort),
+    "text": ("gen_ai.output.type", output_type),
+    "previous_response_id": ("gen_ai.request.previous_response.id", word),
+    "service_tier": CHAT_PARAMETERS["service_tier"],
+}
+EMBEDDINGS_PARAMETERS = {
+    "dimensions": ("gen_ai.embeddings.dimension.count", whole),
+    "encoding_format": ("gen_ai.request.encoding_formats", words),
+}
+SPEECH_PARAMETERS = {"speed": ("tollkeeper.request.speech_speed", number)}
+
+
+def read_chat_request(call: Call, body: Mapping[str, Any]) -> None:
+    read_parameters(call, body, CHAT_PARAMETERS)
+
+
+def read_responses_request(call: Call, body: Mapping[str, Any]) -> None:
+    read_parameters(call, body, RESPONSES_PARAMETERS)
+    conversation = body.get("conversation")
+    identity = conversation if isinstance(conversation, str) else field(conversation, "id")
+    if isinstance(identity, str):
+        call.parameters["gen_ai.conversation.id"] = identity
+
+
+def read_embeddings_request(call: Call, body: Mapping[str, Any]) -> None:
+    read_parameters(call, body, EMBEDDINGS_PARAMETERS)
+
+
+def read_speech_request(call: Call, body: Mapping[str, Any]) -> None:
+    """Speech is billed by the characters that go in; the answer is sound and says nothing."""
+    read_parameters(call, body, SPEECH_PARAMETERS)
+    spoken = body.get("input")
+    if isinstance(spoken, str):
+        call.usage = Usage(input_characters=len(spoken))
+        call.usage_source = "provider"
+
+
+def read_nothing(call: Call, body: Mapping[str, Any]) -> None:
+    """A request of which the conventions name nothing but the model."""
+
+
+def _read_head(call: Call, answer: Any) -> None:
+    call.response_model = text(answer, "model") or call.response_model
+    call.response_id = text(answer, "id") or call.response_id
+    call.service_tier = text(answer, "service_tier") or call.service_tier
+
+
+def _finish_reasons(choices: Any) -> tuple[str, ...]:
+    if not isinstance(choices, list | tuple):
+        return ()
+    return tuple(reason for choice in choices if (reason := text(choice, "finish_reason")))
+
+
+def read_chat_response(call: Call, answer: Any) -> None:
+    _read_head(call, answer)
+    call.finish_reasons = _finish_reasons(field(answer, "choices"))
+    read_usage(call, _usage_of(answer))
+
+
+def _usage_of(answer: Any) -> Any:
+    usage = field(answer, "usage")
+    return usage if usage is not None else field(field(answer, "x_groq"), "usage")
+
+
+def read_response(call: Call, answer: Any) -> None:
+    """A Responses object. One that is still queued or running has no usage yet: whoever fetches it will count it."""
+    _read_head(call, answer)
+    status = text(answer, "status")
+    if status is not None:
+        call.finish_reasons = (status,)
+    if status == "failed":
+        call.error_type = text(field(answer, "error"), "code") or "failed"
+    read_usage(call, field(answer, "usage"))
+    searches = _web_search_calls(field(answer, "output"))
+    if searches and call.usage.web_searches is None:
+        call.usage = replace(call.usage, web_searches=searches)
+
+
+def _web_search_calls(output: Any) -> int:
+    if not isinstance(output, list | tuple):
+        return 0
+    return sum(1 for item in output if field(item, "type") == "web_search_call" and _is_search(field(item, "action")))
+
+
+def _is_search(action: Any) -> bool:
+    """Searches are billed; opening a page or looking something up in it is not."""
+    return action is None or field(action, "type") in (None, "search")
+
+
+def read_plain_response(call: Call, answer: Any) -> None:
+    """Embeddings, moderations and others that have at most a model and a usage."""
+    _read_head(call, answer)
+    read_usage(call, field(answer, "usage"))
+
+
+def read_image_response(call: Call, answer: Any) -> None:
+    read_plain_response(call, answer)
+    images = field(answer, "data")
+    if call.usage_source == "unknown" and isinstance(images, list | tuple) and images:
+        call.usage = Usage(output_images=len(images))
+        call.usage_source = "provider"
+
+
+def read_transcription(call: Call, answer: Any) -> None:
+    """Billed by tokens, or by the second: then the usage says how many, or the answer has its duration."""
+    read_plain_response(call, answer)
+    if call.usage == NOTHING:
+        read_usage(call, {"duration": field(answer, "duration")})
+
+
+class ChatFold:
+    """The chunks of a chat completion. Usage comes last, in a chunk without choices, if at all; the last word wins."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._injected = request.original is not None
+        self._first: Any = None
+        self._usage: Any = None
+        self._tier: Any = None
+        self._texts: list[str] = []
+        self._reasons: dict[int, str] = {}
+
+    def __call__(self, chunk: Any) -> bool | None:
+        if type(chunk) is dict:
+            choices, usage = chunk.get("choices"), chunk.get("usage")
+        else:
+            choices, usage = chunk.choices, chunk.usage
+        if self._first is None:
+            self._first = chunk
+        if usage is not None:
+            self._usage = usage
+        elif self._injected:
+            chunk.__pydantic_fields_set__.discard("usage")
+        if choices:
+            for choice in choices:
+                self._read_choice(choice)
+        elif usage is not None and self._injected:
+            self._tier = field(chunk, "service_tier")
+            return True
+        elif usage is None:
+            self._read_groq(chunk)
+        return None
+
+    def _read_choice(self, choice: Any) -> None:
+        if type(choice) is dict:
+            delta, reason = choice.get("delta"), choice.get("finish_reason")
+            content = delta.get("content") if delta else choice.get("text")
+        else:
+            delta, reason = getattr(choice, "delta", None), choice.finish_reason
+            content = delta.content if delta is not None else getattr(choice, "text", None)
+        if content:
+            self._texts.append(content)
+        elif delta is not None:
+            self._read_rest(delta)
+        if reason is not None:
+            self._reasons[field(choice, "index") or 0] = str(reason)
+
+    def _read_rest(self, delta: Any) -> None:
+        """What else a model is paid for: reasoning, refusals, the arguments of tool calls."""
+        for name in ("reasoning_content", "reasoning", "refusal"):
+            piece = field(delta, name)
+            if type(piece) is str:
+                self._texts.append(piece)
+        for tool_call in field(delta, "tool_calls") or ():
+            function = field(tool_call, "function")
+            self._texts += [piece for name in ("name", "arguments") if (piece := text(function, name))]
+
+    def _read_groq(self, chunk: Any) -> None:
+        usage = field(field(chunk, "x_groq"), "usage")
+        if usage is not None:
+            self._usage = usage
+
+    def end(self, call: Call) -> bool:
+        if self._first is not None:
+            _read_head(call, self._first)
+        if self._tier is not None:
+            call.service_tier = str(self._tier)
+        call.finish_reasons = tuple(self._reasons[index] for index in sorted(self._reasons))
+        read_usage(call, self._usage)
+        if call.usage == NOTHING and (self._first is not None or call.error_type is None):
+            estimate(call, self._request.body, self._texts, NOTHING)
+        return bool(self._reasons) or self._usage is not None
+
+
+class ResponsesFold:
+    """The events of a streamed response. The last one that carries the response object says everything."""
+
+    ENDS = frozenset({"response.completed", "response.failed", "response.incomplete", "response.cancelled"})
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._response: Any = None
+        self._texts: list[str] = []
+        self._ended = False
+
+    def __call__(self, event: Any) -> bool | None:
+        if type(event) is dict:
+            kind, delta, response = event.get("type"), event.get("delta"), event.get("response")
+        else:
+            kind, delta, response = event.type, getattr(event, "delta", None), getattr(event, "response", None)
+        if delta is not None:
+            if type(delta) is str:
+                self._texts.append(delta)
+        elif response is not None:
+            self._response = response
+            self._ended = kind in self.ENDS
+        return None
+
+    def end(self, call: Call) -> bool:
+        if self._response is not None:
+            read_response(call, self._response)
+        if not self._ended:
+            call.finish_reasons = ()
+            if call.usage == NOTHING and (self._response is not None or call.error_type is None):
+                estimate(call, self._request.body, self._texts, NOTHING)
+        return self._ended
+
+
+class LastUsageFold:
+    """Streams of images and transcriptions: what the last event with a usage says."""
+
+    def __init__(self, request: Request) -> None:
+        self._last: Any = None
+        self._request = request
+        self._seen = False
+
+    def __call__(self, event: Any) -> bool | None:
+        self._seen = True
+        if field(event, "usage") is not None:
+            self._last = event
+        return None
+
+    def end(self, call: Call) -> bool:
+        if self._last is not None:
+            self._request.surface.read_response(call, self._last)
+        return self._last is not None
+
+
+CHAT = Surface("chat", read_chat_request, read_chat_response, ChatFold)
+RESPONSES = Surface("chat", read_responses_request, read_response, ResponsesFold)
+EMBEDDINGS = Surface("embeddings", read_embeddings_request, read_plain_response)
+IMAGES = Surface("image_generation", read_nothing, read_image_response, LastUsageFold)
+
+SURFACES = {
+    "/chat/completions": CHAT,
+    "/responses": RESPONSES,
+    "/responses/compact": RESPONSES,
+    "/completions": Surface("text_completion", read_chat_request, read_chat_response, ChatFold),
+    "/embeddings": EMBEDDINGS,
+    "/images/generations": IMAGES,
+    "/images/edits": IMAGES,
+    "/images/variations": IMAGES,
+    "/audio/speech": Surface("speech", read_speech_request, read_plain_response, LastUsageFold),
+    "/audio/transcriptions": Surface("transcription", read_nothing, read_transcription, LastUsageFold),
+    "/audio/translations": Surface("transcription", read_nothing, read_transcription),
+    "/moderations": Surface("moderation", read_nothing, read_plain_response),
+}
+
+
+def find_surface(method: str, url: str) -> Surface | None:
+    return SURFACES.get(url) if method == "post" else None
+
+
+def add_to_request(endpoint: Endpoint, surface: Surface, body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Ask for the usage of a chat stream, unless the caller has said what he wants, or the service is known not to take it."""
+    if surface is CHAT and takes_include_usage(endpoint) and body.get("stream_options") is None:
+        return {"stream_options": {"include_usage": True}}
+    return None
+
+
+ADAPTER = StainlessAdapter("openai", find_surface, find_endpoint, add_to_request, is_refusal)

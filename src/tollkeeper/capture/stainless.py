@@ -1,0 +1,147 @@
+"""The SDKs that Stainless generates (openai, anthropic, groq) have one door: `request(cast_to, options, stream=…)`.
+
+Every method of theirs goes through it: plain, parsed and streamed calls, stream helpers, raw and streaming responses, tool
+runners, the Azure, Bedrock and Vertex clients, and resources that copy a method at import. So one wrap sees them all.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tollkeeper.capture import raw
+from tollkeeper.capture.attribution import Tags, call_tags
+from tollkeeper.capture.contract import Request, Surface, Target
+from tollkeeper.capture.errors import read_error
+from tollkeeper.capture.identity import new_call_id
+from tollkeeper.capture.observation import Observation
+from tollkeeper.capture.stream import Tap
+from tollkeeper.capture.watch import Watch, watch
+from tollkeeper.config import Settings
+from tollkeeper.model import Call
+
+EMPTY: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a client sends its calls, and what we know about that service."""
+
+    provider: str
+    address: str | None
+    port: int | None
+    location: str
+    takes_include_usage: bool = True
+
+
+class StainlessAdapter:
+    """One Stainless-generated SDK."""
+
+    def __init__(
+        self,
+        package: str,
+        find_surface: Callable[[str, str], Surface | None],
+        find_endpoint: Callable[[Any, Any], Endpoint],
+        add_to_request: Callable[[Endpoint, Surface, Mapping[str, Any]], dict[str, Any] | None] | None = None,
+        is_refusal: Callable[[Endpoint, BaseException], bool] | None = None,
+    ) -> None:
+        self.name = self.package = package
+        self.targets = (
+            Target(f"{package}._base_client", "SyncAPIClient.request"),
+            Target(f"{package}._base_client", "AsyncAPIClient.request", is_async=True),
+        )
+        self.default_tags: Tags = {}
+        self._injects = True
+        self._find_surface = find_surface
+        self._find_endpoint = find_endpoint
+        self._add_to_request = add_to_request
+        self._is_refusal = is_refusal
+        self._endpoints: weakref.WeakKeyDictionary[Any, tuple[Any, Endpoint]] = weakref.WeakKeyDictionary()
+
+    def configure(self, settings: Settings) -> None:
+        self.default_tags = settings.tags
+        self._injects = settings.inject_usage
+
+    def endpoint(self, client: Any) -> Endpoint:
+        """The endpoint of a client, found once for each base URL that it has."""
+        base_url = client._base_url
+        known = self._endpoints.get(client)
+        if known is None or known[0] is not base_url:
+            known = self._endpoints[client] = (base_url, self._find_endpoint(client, base_url))
+        return known[1]
+
+    def read_request(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
+        options = kwargs["options"] if "options" in kwargs else args[2]
+        surface = self._find_surface(options.method, options.url)
+        if surface is None:
+            return None
+        endpoint = self.endpoint(args[0])
+        body = options.json_data
+        if type(body) is not dict:
+            body = EMPTY
+        if options.extra_json:
+            body = {**body, **options.extra_json}
+        headers = options.headers if isinstance(options.headers, Mapping) else None
+        model = body.get("model")
+        call = Call(
+            id=new_call_id(),
+            provider=endpoint.provider,
+            operation=surface.operation,
+            started_at=time.time_ns(),
+            request_model=model if type(model) is str else None,
+            endpoint=endpoint.location + options.url,
+            server_address=endpoint.address,
+            server_port=endpoint.port,
+            stream=bool(kwargs.get("stream")),
+            tags=call_tags(self.default_tags, body, headers),
+        )
+        surface.read_request(call, body)
+        request = Request(call, surface, args, kwargs, body)
+        if self._injects and self._add_to_request is not None and call.stream and not (headers and raw.is_raw(headers)):
+            self._inject(request, endpoint, options)
+        return request
+
+    def _inject(self, request: Request, endpoint: Endpoint, options: Any) -> None:
+        assert self._add_to_request is not None
+        added = self._add_to_request(endpoint, request.surface, request.body)
+        if added is None or type(options.json_data) is not dict:
+            return
+        changed = copy.copy(options)
+        changed.json_data = {**options.json_data, **added}
+        request.original = (request.args, request.kwargs)
+        if "options" in request.kwargs:
+            request.kwargs = {**request.kwargs, "options": changed}
+        else:
+            request.args = (*request.args[:2], changed, *request.args[3:])
+
+    def refused(self, request: Request, error: BaseException) -> bool:
+        if self._is_refusal is None or not self._is_refusal(self.endpoint(request.args[0]), error):
+            return False
+        request.original = None
+        return True
+
+    def read_error(self, call: Call, error: BaseException) -> None:
+        read_error(call, error)
+
+    def receive(self, observation: Observation, answer: Any) -> Any:
+        request, surface = observation.request, observation.request.surface
+        if request.call.stream and hasattr(answer, "_iterator"):
+            observation.call.status_code = 200
+            iterator = answer._iterator
+            fold = surface.fold(request) if surface.fold is not None else raw.Nothing()
+            answer._iterator = Tap(iterator, observation, fold)
+            response = getattr(answer, "response", None) or getattr(answer, "http_response", None)
+            if response is not None:
+                watch(response, Watch(observation, iterator=iterator))
+        elif (response := getattr(answer, "http_response", None)) is not None:
+            observation.call.status_code = response.status_code
+            raw.receive(observation, response)
+        else:
+            observation.call.status_code = 200
+            surface.read_response(observation.call, answer)
+            observation.end()
+        return answer

@@ -1,0 +1,223 @@
+"""Every option: its default, its environment variable, and how it is read. Nothing else reads the environment.
+
+An option comes from the call of `instrument()`, else from the environment, else from the TOML file, else it has its default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+ContentMode = Literal["no_content", "span_only", "event_only", "span_and_event"]
+
+CONTENT_MODES: tuple[ContentMode, ...] = ("no_content", "span_only", "event_only", "span_and_event")
+CONTENT_WORDS: Mapping[str, ContentMode] = {
+    "true": "span_and_event",
+    "1": "span_and_event",
+    "false": "no_content",
+    "0": "no_content",
+    **{mode: mode for mode in CONTENT_MODES},
+}
+
+
+class ConfigurationError(ValueError):
+    """One or more options are wrong. The message names each one, its value, where it came from and what was expected."""
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("true or false")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str | os.PathLike) and str(value):
+        return os.fspath(value) if not isinstance(value, str) else value
+    raise ValueError("a text that is not empty")
+
+
+def _port(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) or isinstance(value, str) and value.strip().isdigit():
+        number = int(value)
+        if 0 <= number <= 65535:
+            return number
+    raise ValueError("a port number from 0 (any free one) to 65535")
+
+
+def _positive(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) or isinstance(value, str) and value.strip().isdigit():
+        if (number := int(value)) > 0:
+            return number
+    raise ValueError("a whole number above zero")
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [name.strip() for name in value.split(",") if name.strip()]
+    if isinstance(value, list | tuple | set | frozenset) and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    raise ValueError("a list of names, or names with commas between them")
+
+
+def _pairs(value: Any) -> dict[str, str]:
+    if isinstance(value, str):
+        parts = [part.partition("=") for part in value.split(",") if part.strip()]
+        if all(name.strip() and separator for name, separator, _ in parts):
+            return {name.strip(): text.strip() for name, _, text in parts}
+    elif isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+        return {name: str(text) for name, text in value.items()}
+    raise ValueError("a table of names and values, or name=value with commas between them")
+
+
+def _content(value: Any) -> ContentMode:
+    word = str(value).strip().lower()
+    if word in CONTENT_WORDS:
+        return CONTENT_WORDS[word]
+    raise ValueError(f"one of {', '.join(CONTENT_MODES)}, or true or false")
+
+
+def _callable(value: Any) -> Callable[..., Any]:
+    if callable(value):
+        return value  # type: ignore[no-any-return]
+    raise ValueError("a callable")
+
+
+def _anything(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option. `env` is its environment variable; without one it can only be given in Python."""
+
+    name: str
+    read: Callable[[Any], Any]
+    default: Any
+    env: str | None
+    meaning: str
+
+
+OPTIONS = (
+    Option("tracer_provider", _anything, None, None, "The OTel tracer provider to use; the global one if not given."),
+    Option("meter_provider", _anything, None, None, "The OTel meter provider to use; the global one if not given."),
+    Option("logger_provider", _anything, None, None, "The OTel logger provider to use; the global one if not given."),
+    Option("providers", _names, (), "TOLLKEEPER_PROVIDERS", "The SDKs to watch, by name; all that are installed if not given."),
+    Option("service_name", _text, None, "OTEL_SERVICE_NAME", "The service's name, for providers that Tollkeeper sets up."),
+    Option("prometheus_port", _port, None, "TOLLKEEPER_PROMETHEUS_PORT", "Serve `/metrics` on this port; 0 takes a free one."),
+    Option("prometheus_host", _text, "127.0.0.1", "TOLLKEEPER_PROMETHEUS_HOST", "The address that `/metrics` listens on."),
+    Option("prices", _text, None, "TOLLKEEPER_PRICES", "A TOML file with your own prices, aliases and discounts."),
+    Option("tags", _pairs, {}, "TOLLKEEPER_TAGS", "Tags of every call: `tenant=acme,service=search`."),
+    Option("metric_tags", _names, ("tenant", "project", "service", "feature", "config"), "TOLLKEEPER_METRIC_TAGS",
+           "The tags that become metric labels. `user` and `session` only if named here."),
+    Option("metric_label_sets", _positive, 2000, "TOLLKEEPER_METRIC_LABEL_SETS",
+           "The most label sets of one counter; what comes after counts under `other`."),
+    Option("on_call", _callable, None, None, "Called with each finished `Call`, on a thread of its own."),
+    Option("log_calls", _boolean, False, "TOLLKEEPER_LOG_CALLS", "Log one line a call at INFO, on the logger `tollkeeper.calls`."),
+    Option("capture_content", _content, "no_content", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+           "Put prompts and answers on spans, events or both. Off by default."),
+    Option("redact", _callable, None, None, "Given each captured text before it is emitted; returns what to emit."),
+    Option("inject_usage", _boolean, True, "TOLLKEEPER_INJECT_USAGE",
+           "Ask OpenAI-style chat streams for their usage, and hide the chunk that it comes in."),
+    Option("propagate_tags", _boolean, False, "TOLLKEEPER_PROPAGATE_TAGS", "Carry tags across services in OTel baggage."),
+    Option("hosts", _pairs, {}, "TOLLKEEPER_HOSTS", "Provider names for hosts of your own: `llm.internal=vllm`."),
+    Option("semconv", _text, "", "OTEL_SEMCONV_STABILITY_OPT_IN",
+           "`gen_ai_latest_experimental` switches to the newest metric families."),
+    Option("otlp", _boolean, None, None, "Set up OTLP exporters where no provider is set up. Default: when `OTEL_EXPORTER_OTLP_*` is set."),
+)  # fmt: skip
+
+ENVIRONMENT_CONFIG = "TOLLKEEPER_CONFIG"
+TABLE = "instrument"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options of one `instrument()`, each checked."""
+
+    tracer_provider: Any = None
+    meter_provider: Any = None
+    logger_provider: Any = None
+    providers: tuple[str, ...] = ()
+    service_name: str | None = None
+    prometheus_port: int | None = None
+    prometheus_host: str = "127.0.0.1"
+    prices: str | None = None
+    tags: Mapping[str, str] = None  # type: ignore[assignment]
+    metric_tags: tuple[str, ...] = ()
+    metric_label_sets: int = 2000
+    on_call: Callable[..., Any] | None = None
+    log_calls: bool = False
+    capture_content: ContentMode = "no_content"
+    redact: Callable[[str], str] | None = None
+    inject_usage: bool = True
+    propagate_tags: bool = False
+    hosts: Mapping[str, str] = None  # type: ignore[assignment]
+    semconv: str = ""
+    otlp: bool = False
+
+    @property
+    def newest_metrics(self) -> bool:
+        return "gen_ai_latest_experimental" in self.semconv.split(",")
+
+
+def load(given: Mapping[str, Any], config: str | os.PathLike[str] | None = None) -> Settings:
+    """The settings: `given` over the environment, over the file `config` (or `TOLLKEEPER_CONFIG`), over the defaults.
+
+    Raises `ConfigurationError` for unknown options and wrong values, all of them at once.
+    """
+    problems: list[str] = []
+    path = config or os.environ.get(ENVIRONMENT_CONFIG)
+    table = _read_file(path, problems) if path else {}
+    known = {option.name: option for option in OPTIONS}
+    for where, names in (("instrument()", given), (f"{path} [{TABLE}]", table)):
+        problems += [f"{where}: {name!r} is no option; there are {', '.join(known)}" for name in names if name not in known]
+    values = {option.name: _value(option, given, table, path, problems) for option in OPTIONS}
+    if values["otlp"] is None:
+        values["otlp"] = any(name.startswith("OTEL_EXPORTER_OTLP") and name.endswith("ENDPOINT") for name in os.environ)
+    if problems:
+        raise ConfigurationError("; ".join(problems))
+    return Settings(**values)
+
+
+def _value(option: Option, given: Mapping[str, Any], table: Mapping[str, Any], path: Any, problems: list[str]) -> Any:
+    if given.get(option.name) is not None:
+        where, value = f"instrument({option.name}=…)", given[option.name]
+    elif option.env is not None and os.environ.get(option.env):
+        where, value = f"environment variable {option.env}", os.environ[option.env]
+    elif option.name in table:
+        where, value = f"{path} [{TABLE}] {option.name}", table[option.name]
+    else:
+        return option.default
+    try:
+        return option.read(value)
+    except ValueError as expected:
+        problems.append(f"{where} is {value!r}; expected {expected}")
+        return option.default
+
+
+def _read_file(path: str | os.PathLike[str], problems: list[str]) -> Mapping[str, Any]:
+    try:
+        document = tomllib.loads(Path(path).read_text(encoding="utf-8"), parse_float=Decimal)
+    except OSError as error:
+        problems.append(f"{os.fspath(path)}: cannot be read: {error.strerror or error}")
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problems.append(f"{os.fspath(path)}: is not TOML: {error}")
+        return {}
+    table = document.get(TABLE, {})
+    if not isinstance(table, dict):
+        problems.append(f"{os.fspath(path)}: {TABLE!r} is {table!r}; expected a table [{TABLE}]")
+        return {}
+    return table
+
+
+assert [option.name for option in OPTIONS] == [field.name for field in fields(Settings)]

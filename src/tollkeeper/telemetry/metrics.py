@@ -1,0 +1,97 @@
+"""Every metric that Tollkeeper emits: its name, unit, buckets and labels, each spelled once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+LATENCY_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+"""The conventions' advice for latencies."""
+
+TOKEN_COUNTS = tuple(4.0**power for power in range(14))
+"""The conventions' advice for token counts: 1, 4, 16 … 67108864."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One instrument. `buckets` are there for histograms only."""
+
+    name: str
+    kind: Literal["counter", "histogram"]
+    unit: str
+    description: str
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def prometheus_name(self) -> str:
+        """The name that the OpenTelemetry-to-Prometheus translation gives it, without `_total`."""
+        suffix = {"s": "_seconds", "usd": "_usd"}.get(self.unit, "")
+        name = self.name.replace(".", "_")
+        return name if name.endswith(suffix) else name + suffix
+
+
+TOKEN_USAGE = Metric(
+    "gen_ai.client.token.usage", "histogram", "{token}", "Input and output tokens of a call.", TOKEN_COUNTS
+)
+OPERATION_DURATION = Metric(
+    "gen_ai.client.operation.duration",
+    "histogram",
+    "s",
+    "How long a call took, retries and the reading of its stream included.",
+    LATENCY_SECONDS,
+)
+TIME_TO_FIRST_CHUNK = Metric(
+    "gen_ai.client.operation.time_to_first_chunk",
+    "histogram",
+    "s",
+    "From the request to the first chunk of a streamed answer.",
+    LATENCY_SECONDS,
+)
+TIME_PER_OUTPUT_CHUNK = Metric(
+    "gen_ai.client.operation.time_per_output_chunk",
+    "histogram",
+    "s",
+    "The mean time between the chunks of one streamed answer, after the first; one record a stream.",
+    LATENCY_SECONDS,
+)
+INFERENCE_DURATION = Metric(
+    "gen_ai.client.inference.duration", "histogram", "s", OPERATION_DURATION.description, LATENCY_SECONDS
+)
+INFERENCE_TIME_TO_FIRST_CHUNK = Metric(
+    "gen_ai.client.inference.time_to_first_chunk", "histogram", "s", TIME_TO_FIRST_CHUNK.description, LATENCY_SECONDS
+)
+INFERENCE_TIME_PER_OUTPUT_CHUNK = Metric(
+    "gen_ai.client.inference.time_per_output_chunk", "histogram", "s", TIME_PER_OUTPUT_CHUNK.description, LATENCY_SECONDS
+)
+INFERENCE_INPUT = Metric(
+    "gen_ai.client.inference.operation.input_tokens", "histogram", "{token}", "Input tokens of a call.", TOKEN_COUNTS
+)
+INFERENCE_OUTPUT = Metric(
+    "gen_ai.client.inference.operation.output_tokens", "histogram", "{token}", "Output tokens of a call.", TOKEN_COUNTS
+)
+COST = Metric("tollkeeper.cost", "counter", "usd", "What the priced calls cost, in US dollars.")
+TOKENS = Metric("tollkeeper.tokens", "counter", "{token}", "Tokens by disjoint billable meter: they sum to the total.")
+CALLS = Metric("tollkeeper.calls", "counter", "{call}", "Finished calls, failed ones included.")
+UNPRICED_CALLS = Metric(
+    "tollkeeper.unpriced_calls", "counter", "{call}", "Calls with usage but without a price: their cost is unknown, not zero."
+)
+UNMEASURED_CALLS = Metric(
+    "tollkeeper.unmeasured_calls",
+    "counter",
+    "{call}",
+    "Answered calls whose usage the provider did not report in full, by who counted instead.",
+)
+FAULTS = Metric("tollkeeper.faults", "counter", "{fault}", "Faults of the instrumentation itself, by the step that failed.")
+
+METRICS = (
+    TOKEN_USAGE, OPERATION_DURATION, TIME_TO_FIRST_CHUNK, TIME_PER_OUTPUT_CHUNK,
+    INFERENCE_DURATION, INFERENCE_TIME_TO_FIRST_CHUNK, INFERENCE_TIME_PER_OUTPUT_CHUNK, INFERENCE_INPUT, INFERENCE_OUTPUT,
+    COST, TOKENS, CALLS, UNPRICED_CALLS, UNMEASURED_CALLS, FAULTS,
+)  # fmt: skip
+
+METER_LABEL = "tollkeeper.meter"
+USAGE_SOURCE_LABEL = "tollkeeper.usage.source"
+STEP_LABEL = "tollkeeper.step"
+
+OTHER = "other"
+"""The label value that stands for all that came after a label set was full."""
