@@ -53,6 +53,7 @@ def comparable(provider: Provider, info: ModelInfo) -> bool:
     return (
         {"input_mtok", "output_mtok"} <= listed.keys()
         and not listed.keys() & NOT_METERED
+        and "requests_kcount" not in listed
         and ("audio_hours" not in listed or "input_audio_hours" in listed)
         and not any(part in info.id for part in BILLED_BEYOND_THE_CATALOGUE)
         and found_by_its_own_id(provider, info)
@@ -118,7 +119,7 @@ def test_writes_of_an_hour_and_searches_cost_the_same(
         written + 10,
         5,
         cache_write_tokens=written,
-        # Where the catalogue has no such price, it bills at that of five minutes, or no fee; we bill the documented one.
+        # Without such a price it bills that of five minutes, or no fee; we bill the documented one.
         cache_write_1h_tokens=min(hour, written) if "cache_write_1h_mtok" in listed else 0,
         web_searches=searches if "web_searches_kcount" in listed else 0,
     )

@@ -22,7 +22,7 @@ MODELS = (
     ("gcp.gemini", "gemini-2.5-flash"),
     ("gcp.gemini", "gemini-2.5-pro"),
     ("aws.bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0"),
-    ("perplexity", "sonar"),
+    ("openai", "gpt-4o-search-preview"),
     ("mistral_ai", "voxtral-small-24b-2507"),
 )
 TOKENS = [name for name in Usage.__dataclass_fields__ if name.endswith("_tokens")]

@@ -113,6 +113,9 @@ class Book:
             return Unpriced(f"{info.id} charges for {extra}, which calls do not report")
         if "audio_hours" in listed and "input_audio_hours" not in listed:
             return Unpriced(f"{info.id} charges for the length of the session, which calls do not report")
+        if price_list == "perplexity" and "requests_kcount" in listed:
+            # The list has the highest of three fees; the answers name their own cost anyway.
+            return Unpriced(f"the fee of a request to {info.id} depends on how much it searched")
         prices: Prices = _prices(listed)
         if not prices:
             return Unpriced(f"the catalogue lists {info.id} without a price")

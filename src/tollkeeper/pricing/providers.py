@@ -65,6 +65,8 @@ def spellings(price_list: str, model: str) -> Iterator[str]:
         yield model.rpartition(":")[0]
     elif price_list in ("google", "azure", "fireworks") and "/" in model:
         yield model.rpartition("/")[2]
+    elif price_list == "aws" and ":" not in model:
+        yield f"{model}-1:0"
 
 
 def runs_here(provider: str, model: str | None, address: str | None) -> bool:
