@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -34,6 +34,8 @@ class Surface:
     read_request: Callable[[Call, Mapping[str, Any]], None]
     read_response: Callable[[Call, Any], None]
     fold: Callable[[Request], Fold] | None = None
+    read_results: Callable[[Request, Iterable[Any]], None] | None = None
+    """Where the answer holds results of other calls: puts those calls into the request's `further`."""
 
 
 @dataclass(slots=True)
@@ -45,6 +47,8 @@ class Request:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     body: Mapping[str, Any] = field(default_factory=dict)
+    further: list[Call] = field(default_factory=list)
+    """Calls that the answer tells of, to be recorded beside it."""
     original: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     """The caller's own arguments, where what is sent differs from them: to be sent instead if the provider objects."""
 

@@ -13,11 +13,15 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_
 from tollkeeper.capture import faults
 from tollkeeper.capture.contract import Adapter, Request
 from tollkeeper.capture.courier import Courier
-from tollkeeper.capture.identity import Seen
+from tollkeeper.capture.identity import Seen, is_of_response
 from tollkeeper.capture.observation import Observation
 from tollkeeper.model import Call
+from tollkeeper.model.usage import NOTHING
 from tollkeeper.pricing import Catalog
 from tollkeeper.telemetry.attributes import request_attributes, response_attributes
+
+FETCHES = frozenset({"fetch_response", "batch"})
+"""They only carry what other calls have used."""
 
 OBSERVATION_KEY = otel_context.create_key("tollkeeper-observation")
 """Where the call in progress is found: an inner SDK call under it is part of it, and not counted again."""
@@ -68,6 +72,7 @@ class Emitter:
     def finish(self, observation: Observation, error: BaseException | None) -> None:
         """Write a call that has ended to its span and to every sink."""
         call, span = observation.call, observation.span
+        self._count_once(call)
         self._price(call)
         span_context = span.get_span_context()
         if span_context.is_valid:
@@ -77,12 +82,22 @@ class Emitter:
             self._end_span(observation, error)
         except Exception as fault:  # noqa: BLE001  the boundary to the tracing SDK and its processors
             faults.report("end a span", fault)
-        self._record(call, span)
+        if call.operation not in FETCHES or call.usage is not NOTHING:
+            self._record(call, span)
+        for result in observation.request.further:
+            self.record(result)
+
+    def _count_once(self, call: Call) -> None:
+        """A response that has been counted before, in whatever way it came, has used nothing now."""
+        if is_of_response(call.id) and not self.seen.first(call.id):
+            call.usage, call.usage_source, call.provider_cost = NOTHING, "unknown", None
 
     def record(self, call: Call) -> None:
         """Write a call that has no span of its own: a batch result, a turn of a realtime session."""
-        self._price(call)
-        self._record(call, None)
+        self._count_once(call)
+        if call.usage is not NOTHING:
+            self._price(call)
+            self._record(call, None)
 
     def _price(self, call: Call) -> None:
         try:

@@ -26,6 +26,11 @@ def response_call_id(provider: str, response_id: str) -> str:
     return _dashed(f"{digest[:12]}8{digest[12:15]}8{digest[15:30]}")
 
 
+def is_of_response(call_id: str) -> bool:
+    """Whether this id stands for a response, and not for one sending of a request."""
+    return call_id[14:15] == "8"
+
+
 def _dashed(text: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 

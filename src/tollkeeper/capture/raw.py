@@ -16,6 +16,9 @@ from tollkeeper.capture.watch import Watch, watch
 from tollkeeper.model import Call
 
 RAW_RESPONSE_HEADER = "X-Stainless-Raw-Response"
+MARK_WITHIN = 4096
+"""A file that is a list of results says so this early."""
+
 LARGEST_BODY = 64 * 1024 * 1024
 """A body larger than this is not read along: its usage stays unknown."""
 
@@ -32,6 +35,19 @@ class Nothing:
 
     def end(self, call: Call) -> bool:
         return True
+
+
+def read_whole(request: Request, answer: Any) -> None:
+    """Read an answer that is there in full: an object of the SDK's, or the bytes of the body."""
+    surface = request.surface
+    if surface.read_results is not None:
+        content = answer if isinstance(answer, bytes) else getattr(getattr(answer, "response", None), "_content", b"")
+        if b'"custom_id"' in content[:MARK_WITHIN]:
+            surface.read_results(request, (line for text in content.splitlines() if (line := parse_json(text)) is not None))
+        return
+    if isinstance(answer, bytes):
+        answer = parse_json(answer)
+    surface.read_response(request.call, answer)
 
 
 class BodyFold:
@@ -64,16 +80,16 @@ class BodyFold:
         if self._events is not None:
             self._read_line(self._buffer)
             return self._events.end(call)
-        body = parse_json(b"".join(self._pieces)) if self._size <= LARGEST_BODY else None
-        self._request.surface.read_response(call, body)
-        return body is not None
+        if self._size <= LARGEST_BODY:
+            read_whole(self._request, b"".join(self._pieces))
+        return self._size <= LARGEST_BODY
 
 
 def receive(observation: Observation, response: Any) -> None:
     """Read a raw response whose body is there already, or read along with the caller."""
     content = getattr(response, "_content", None)
     if isinstance(content, bytes):
-        observation.request.surface.read_response(observation.call, parse_json(content))
+        read_whole(observation.request, content)
         observation.end()
         return
     is_events = "event-stream" in response.headers.get("content-type", "")

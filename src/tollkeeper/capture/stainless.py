@@ -142,6 +142,6 @@ class StainlessAdapter:
             raw.receive(observation, response)
         else:
             observation.call.status_code = 200
-            surface.read_response(observation.call, answer)
+            raw.read_whole(request, answer)
             observation.end()
         return answer

@@ -19,9 +19,12 @@ from tollkeeper.capture.parameters import (
     word,
     words,
 )
+from tollkeeper.capture.identity import is_of_response, response_call_id
 from tollkeeper.capture.payload import field, text
+from tollkeeper.capture.providers import openai_realtime
 from tollkeeper.capture.providers.openai_usage import read_usage
 from tollkeeper.capture.providers.services import find_endpoint, is_refusal, takes_include_usage
+from tollkeeper.capture.results import results_surface
 from tollkeeper.capture.stainless import Endpoint, StainlessAdapter
 from tollkeeper.model import Call, Usage
 from tollkeeper.model.usage import NOTHING
@@ -111,9 +114,33 @@ def read_response(call: Call, answer: Any) -> None:
     if status == "failed":
         call.error_type = text(field(answer, "error"), "code") or "failed"
     read_usage(call, field(answer, "usage"))
+    if call.usage is not NOTHING and call.response_id and field(answer, "background") is True:
+        call.id = response_call_id(call.provider, call.response_id)
     searches = _web_search_calls(field(answer, "output"))
     if searches and call.usage.web_searches is None:
         call.usage = replace(call.usage, web_searches=searches)
+
+
+def read_fetched_response(call: Call, answer: Any) -> None:
+    """A response that was made by another call. Only one made in the background has not been counted by that call."""
+    read_response(call, answer)
+    call.request_model = call.response_model
+    if not is_of_response(call.id):
+        call.usage, call.usage_source = NOTHING, "unknown"
+
+
+def read_batch_line(call: Call, line: Any) -> bool:
+    """One line of a batch's output file. Says whether it is one that was answered."""
+    response = field(line, "response")
+    body = field(response, "body")
+    if field(line, "custom_id") is None or field(response, "status_code") != 200:
+        return False
+    kind = text(body, "object")
+    call.operation = {"list": "embeddings", "text_completion": "text_completion"}.get(kind or "", "chat")  # type: ignore[assignment]
+    (read_response if kind == "response" else read_chat_response)(call, body)
+    if call.response_id is None:
+        call.response_id = text(line, "id")
+    return True
 
 
 def _web_search_calls(output: Any) -> int:
@@ -248,10 +275,10 @@ class ResponsesFold:
 
     def end(self, call: Call) -> bool:
         if self._response is not None:
-            read_response(call, self._response)
+            self._request.surface.read_response(call, self._response)
         if not self._ended:
             call.finish_reasons = ()
-            if call.usage == NOTHING and (self._response is not None or call.error_type is None):
+            if call.operation == "chat" and call.usage == NOTHING and (self._response is not None or call.error_type is None):
                 estimate(call, self._request.body, self._texts, NOTHING)
         return self._ended
 
@@ -297,8 +324,19 @@ SURFACES = {
 }
 
 
+FETCHED_RESPONSE = Surface("fetch_response", read_nothing, read_fetched_response, ResponsesFold)
+BATCH_RESULTS = results_surface(read_batch_line, fold_lines=False)
+
+
 def find_surface(method: str, url: str) -> Surface | None:
-    return SURFACES.get(url) if method == "post" else None
+    if method == "post":
+        return SURFACES.get(url)
+    if method == "get":
+        if url.startswith("/responses/") and url.count("/") == 2:
+            return FETCHED_RESPONSE
+        if url.startswith("/files/") and url.endswith("/content"):
+            return BATCH_RESULTS
+    return None
 
 
 def add_to_request(endpoint: Endpoint, surface: Surface, body: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -309,3 +347,4 @@ def add_to_request(endpoint: Endpoint, surface: Surface, body: Mapping[str, Any]
 
 
 ADAPTER = StainlessAdapter("openai", find_surface, find_endpoint, add_to_request, is_refusal)
+ADAPTER.targets += openai_realtime.TARGETS
