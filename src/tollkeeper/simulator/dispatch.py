@@ -93,7 +93,11 @@ class Provider:
         if found is None or not self.makes_answers:
             raise Refused(404, f"There is nothing to answer {request.method} {request.path} with.", code="unknown_url")
         row, placed = found
-        return row.answer(replace(placed, knobs=turned), self.world)
+        try:
+            return row.answer(replace(placed, knobs=turned), self.world)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            # Something in the body is not what its place is for; a provider would say so too.
+            raise Refused(400, f"The request cannot be understood: {error!r}") from error
 
     def _spoil(self, answer: Answer, pieces: Iterable[bytes], turned: Knobs, form: str) -> Iterable[bytes]:
         drop = turned.drop

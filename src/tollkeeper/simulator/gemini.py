@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from tollkeeper.simulator.openai_vectors import DIMENSIONS, vector
 from tollkeeper.simulator.world import World
 
 FINISH = {"stop": "STOP", "length": "MAX_TOKENS", "tool": "STOP"}
+CAPITAL = re.compile("[A-Z]")
 
 
 def generate(request: Request, world: World) -> Answer:
@@ -39,7 +41,7 @@ def count(request: Request, world: World) -> Answer:
     """POST /…/models/{model}:countTokens"""
     _model(request)
     body = request.object()
-    inner = body.get("generateContentRequest") or body
+    inner = _at(body, "generateContentRequest") or body
     tokens = count_tokens(_text(inner))
     return json_answer({"totalTokens": tokens, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens}]})
 
@@ -48,8 +50,7 @@ def embed(request: Request, world: World) -> Answer:
     """POST /…/models/{model}:embedContent"""
     model, body = _model(request), request.object()
     text = words_of(body.get("content"))
-    size = body.get("outputDimensionality") or (body.get("embedContentConfig") or {}).get("outputDimensionality")
-    answer: dict[str, Any] = {"embedding": {"values": _values(text, size, model, world)}}
+    answer: dict[str, Any] = {"embedding": {"values": _values(text, _size(body), model, world)}}
     return _with_embedding_usage(answer, [text], request)
 
 
@@ -57,16 +58,14 @@ def embed_batch(request: Request, world: World) -> Answer:
     """POST /…/models/{model}:batchEmbedContents"""
     model, rows = _model(request), request.object().get("requests") or []
     texts = [words_of(row.get("content")) for row in rows]
-    values = [
-        _values(text, row.get("outputDimensionality"), model, world) for row, text in zip(rows, texts, strict=True)
-    ]
+    values = [_values(text, _size(row), model, world) for row, text in zip(rows, texts, strict=True)]
     return _with_embedding_usage({"embeddings": [{"values": value} for value in values]}, texts, request)
 
 
 def predict(request: Request, world: World) -> Answer:
     """POST /…/models/{model}:predict, Vertex AI's older way to embed"""
     model, body = _model(request), request.object()
-    size = (body.get("parameters") or {}).get("outputDimensionality")
+    size = _at(body, "parameters", "outputDimensionality")
     texts = [words_of(instance.get("content")) for instance in body.get("instances") or ()]
     rows = [
         {
@@ -81,7 +80,10 @@ def predict(request: Request, world: World) -> Answer:
 
 
 def list_models(request: Request, world: World) -> Answer:
-    """GET /v1beta/models"""
+    """GET /v1beta/models, or Vertex AI's /v1beta1/publishers/google/models"""
+    named = [model for model in MODELS if model.provider == "gemini"]
+    if _is_vertex(request):
+        return json_answer({"publisherModels": [{"name": f"publishers/google/models/{m.name}"} for m in named]})
     rows = [
         {
             "name": f"models/{model.name}",
@@ -91,10 +93,18 @@ def list_models(request: Request, world: World) -> Answer:
             "outputTokenLimit": 65536,
             "supportedGenerationMethods": ["embedContent"] if model.dimensions else ["generateContent", "countTokens"],
         }
-        for model in MODELS
-        if model.provider == "gemini"
+        for model in named
     ]
     return json_answer({"models": rows})
+
+
+def _at(value: object, *names: str) -> Any:
+    """What is at this path. Google takes every field in camel case and in snake case, and its SDK sends both."""
+    for name in names:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name, value.get(CAPITAL.sub(lambda letter: "_" + letter[0].lower(), name)))
+    return value
 
 
 def _reply(request: Request, world: World) -> tuple[dict[str, Any], list[Reply]]:
@@ -102,7 +112,7 @@ def _reply(request: Request, world: World) -> tuple[dict[str, Any], list[Reply]]
     if not body.get("contents"):
         raise Refused(400, "contents is not specified")
     prompt = _read(body, model)
-    choices = int((body.get("generationConfig") or {}).get("candidateCount") or 1)
+    choices = int(_at(body, "generationConfig", "candidateCount") or 1)
     replies = [compose(prompt, request.knobs, world, choice) for choice in range(choices)]
     head = {"modelVersion": model.snapshot, "responseId": world.new_id("", 22)}
     if _is_vertex(request):
@@ -119,35 +129,37 @@ def _is_vertex(request: Request) -> bool:
 
 
 def _text(body: Mapping[str, Any]) -> str:
-    config = body.get("generationConfig") or {}
-    schema = config.get("responseJsonSchema") or config.get("responseSchema")
-    return words_of([body.get("systemInstruction"), body.get("tools"), body.get("contents"), schema])
+    return words_of([_at(body, "systemInstruction"), body.get("tools"), body.get("contents"), _schema(body)])
+
+
+def _schema(body: Mapping[str, Any]) -> Any:
+    config = _at(body, "generationConfig")
+    return _at(config, "responseJsonSchema") or _at(config, "responseSchema")
 
 
 def _read(body: Mapping[str, Any], model: Model) -> Prompt:
-    config = body.get("generationConfig") or {}
-    schema = config.get("responseJsonSchema") or config.get("responseSchema")
-    if schema is None and config.get("responseMimeType") == "application/json":
+    config, schema = _at(body, "generationConfig"), _schema(body)
+    if schema is None and _at(config, "responseMimeType") == "application/json":
         schema = ANY_JSON
     return Prompt(
         model.name,
         _text(body),
-        cap=config.get("maxOutputTokens"),
+        cap=_at(config, "maxOutputTokens"),
         tools=_callable_tools(body),
         schema=schema,
-        reasons=model.reasons and (config.get("thinkingConfig") or {}).get("thinkingBudget") != 0,
+        reasons=model.reasons and _at(config, "thinkingConfig", "thinkingBudget") != 0,
     )
 
 
 def _callable_tools(body: Mapping[str, Any]) -> tuple[Tool, ...]:
-    declared = [row for tool in body.get("tools") or () for row in tool.get("functionDeclarations") or ()]
-    config = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
-    allowed = config.get("allowedFunctionNames") or [row["name"] for row in declared]
-    answered = any("functionResponse" in part for part in body["contents"][-1].get("parts") or ())
-    if config.get("mode") == "NONE" or (config.get("mode") != "ANY" and answered):
+    declared = [row for tool in body.get("tools") or () for row in _at(tool, "functionDeclarations") or ()]
+    config = _at(body, "toolConfig", "functionCallingConfig")
+    allowed = _at(config, "allowedFunctionNames") or [row["name"] for row in declared]
+    answered = any(_at(part, "functionResponse") for part in body["contents"][-1].get("parts") or ())
+    if _at(config, "mode") == "NONE" or (_at(config, "mode") != "ANY" and answered):
         return ()
     return tuple(
-        Tool(row["name"], row.get("parametersJsonSchema") or row.get("parameters") or {})
+        Tool(row["name"], _at(row, "parametersJsonSchema") or row.get("parameters") or {})
         for row in declared
         if row["name"] in allowed
     )
@@ -165,8 +177,7 @@ def _parts(reply: Reply, request: Request) -> list[dict[str, Any]]:
 
 
 def _shows_thoughts(request: Request) -> bool:
-    config = request.object().get("generationConfig") or {}
-    return bool((config.get("thinkingConfig") or {}).get("includeThoughts"))
+    return bool(_at(request.object(), "generationConfig", "thinkingConfig", "includeThoughts"))
 
 
 def _candidate(number: int, parts: list[dict[str, Any]], finish: str | None) -> dict[str, Any]:
@@ -233,6 +244,10 @@ def _as_list(chunks: Iterable[dict[str, Any]]) -> Iterator[bytes]:
         yield before + json_bytes(chunk)
         before = b"\n,\r\n"
     yield b"\n]"
+
+
+def _size(row: object) -> Any:
+    return _at(row, "outputDimensionality") or _at(row, "embedContentConfig", "outputDimensionality")
 
 
 def _values(text: str, size: int | None, model: Model, world: World) -> list[float]:

@@ -162,7 +162,7 @@ class Library:
         if request.service:
             pool = [recording for recording in pool if recording.provider == request.service]
         pool = sorted(pool, key=lambda recording: recording.provider not in owners)
-        return self._choose(pool, Asked.of(request.path, request.body), owners, request.service)
+        return self._choose(pool, request, owners)
 
     def reset(self) -> None:
         """Begin all turns anew."""
@@ -170,8 +170,9 @@ class Library:
             self._turns.clear()
 
     def _choose(
-        self, pool: list[Recording], asked: Asked, owners: tuple[str, ...], service: str | None
+        self, pool: list[Recording], request: Request, owners: tuple[str, ...]
     ) -> tuple[Recording | None, Match]:
+        asked = Asked.of(request.path, request.body)
         for rule, fits in RULES:
             is_guess = rule in ("model", "path")
             if is_guess and self.strict:
@@ -181,16 +182,18 @@ class Library:
                 # A guess is the owner's, if he has one, and not a recorded failure where there is a success.
                 found = [recording for recording in found if recording.provider in owners] or found
                 found = [recording for recording in found if recording.status < 400] or found
+            if rule == "body" and found:
+                return found[0], rule
             if found:
-                return found[0] if rule == "body" else self._next((rule, service, asked), found), rule
+                turn = (rule, request.method, request.path, request.service, asked.model, asked.stream)
+                return self._next(turn, found), rule
         return None, "none"
 
-    def _next(self, key: tuple[Match, str | None, Asked], found: list[Recording]) -> Recording:
-        rule, service, asked = key
+    def _next(self, turn: object, found: list[Recording]) -> Recording:
         with self._lock:
-            turn = (rule, service, asked.path, asked.model, asked.stream)
+            number = self._turns[turn]
             self._turns[turn] += 1
-            return found[(self._turns[turn] - 1) % len(found)]
+        return found[number % len(found)]
 
 
 def _same_conversation(one: Asked, other: Asked) -> bool:

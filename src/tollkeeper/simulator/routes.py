@@ -55,7 +55,7 @@ ROUTES = (
     Route("POST", "/api/embed", "ollama", ollama.embed),
     Route("GET", "/api/tags", "ollama", ollama.list_models),
     Route("GET", "/v1/models", "anthropic", anthropic.list_models, header="anthropic-version"),
-    Route("GET", "/v1beta[0-9]*/(?:publishers/google/)?models", "gemini", gemini.list_models),
+    Route("GET", GOOGLE, "gemini", gemini.list_models, header="x-goog-api-client"),
     Route("GET", COPIES + "/models", "openai", openai_vectors.list_models),
 )
 

@@ -34,7 +34,7 @@ class Arrival:
     """One request as it arrived, without its credentials, and what became of it.
 
     `body` is the bytes as they were on the wire. `pieces` counts the stream's events that were sent. `finished`: the
-    answer went out whole; it is still `False` while it is being sent, and stays so when either side hung up.
+    answer went out whole; it is `False` while it is being sent, and stays so when either side hung up.
     """
 
     method: str
@@ -182,7 +182,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing is logged; `Simulator.requests` remembers."""
 
     def _serve(self) -> None:
-        raw = self._read()
+        try:
+            raw = self._read()
+        except ValueError:
+            self.send_error(HTTPStatus.BAD_REQUEST, "The length of the body cannot be read")
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         service, path, query = read_target(self.path)
         body = read_body(raw, headers.get("content-type", ""))
@@ -196,6 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self._answer(self.server.simulator.provider.answer(request), arrival)
         except (Cut, ConnectionError):
+            arrival.finished = False
             self.close_connection = True
             _hang_up(self.connection)
 
@@ -218,11 +223,12 @@ class _Handler(BaseHTTPRequestHandler):
         arrival.status, arrival.match = answer.status, dispatched.match
         answer.headers["x-simulator-match"] = dispatched.match
         self._pause(dispatched.knobs.latency)
-        if answer.pieces is None:
-            self._send_whole(answer)
-        else:
+        if answer.pieces is not None:
             self._send_stream(answer, answer.pieces, dispatched.knobs.chunk_delay, arrival)
+            return
+        # Noted before the last byte is sent, so that a client that has read it finds the note.
         arrival.finished = True
+        self._send_whole(answer)
 
     def _pause(self, seconds: float) -> None:
         """A pause that the end of the simulator ends."""
@@ -244,8 +250,9 @@ class _Handler(BaseHTTPRequestHandler):
         for piece in pieces:
             if arrival.pieces:
                 self._pause(delay)
-            self.connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
             arrival.pieces += 1
+            self.connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+        arrival.finished = True
         self.connection.sendall(b"0\r\n\r\n")
 
 
