@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import json
 import urllib.parse
@@ -46,8 +47,10 @@ def test_every_recorded_request_gets_its_own_answer(replaying: Simulator, exchan
             assert answer.status_code == expected["status"]
             if "body" in expected and "alt=sse" not in sent["path"]:
                 assert answer.json() == expected["body"]
-            if "sse" in expected:
-                assert answer.text == expected["sse"]
+            if "sse" in expected or "ndjson" in expected:
+                assert answer.content.decode() == expected.get("sse", expected.get("ndjson"))
+            if "body_base64" in expected:
+                assert answer.content == base64.b64decode(expected["body_base64"])
 
 
 def mutations(body: Any) -> Iterator[Any]:
