@@ -74,5 +74,7 @@ class Observation:
             call.time_to_first_chunk = self.first_chunk_at - self.started
             if self.chunks > 1:
                 call.time_per_chunk = (self.last_chunk_at - self.first_chunk_at) / (self.chunks - 1)
+        if error is not None and (read_stream_error := getattr(self.adapter, "read_stream_error", None)):
+            read_stream_error(fold, error)
         complete = fold.end(call)
         call.abandoned = not complete and error is None

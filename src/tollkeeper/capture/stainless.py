@@ -18,7 +18,8 @@ from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
 from tollkeeper.capture.errors import read_error
 from tollkeeper.capture.identity import new_call_id
-from tollkeeper.capture.observation import Observation
+from tollkeeper.capture.observation import Fold, Observation
+from tollkeeper.capture.payload import parse_json
 from tollkeeper.capture.stream import Tap
 from tollkeeper.capture.watch import Watch, watch
 from tollkeeper.config import Settings
@@ -127,6 +128,12 @@ class StainlessAdapter:
     def read_error(self, call: Call, error: BaseException) -> None:
         read_error(call, error)
 
+    def read_stream_error(self, fold: Fold, error: BaseException) -> None:
+        """Let the fold see the event that the SDK has turned into `error`: it does not hand it on to anybody."""
+        failed_with = getattr(fold, "failed_with", None)
+        if failed_with is not None and (event := _last_event(error)) is not None:
+            failed_with(event)
+
     def receive(self, observation: Observation, answer: Any) -> Any:
         request, surface = observation.request, observation.request.surface
         if request.call.stream and hasattr(answer, "_iterator"):
@@ -145,3 +152,14 @@ class StainlessAdapter:
             raw.read_whole(request, answer)
             observation.end()
         return answer
+
+
+def _last_event(error: BaseException) -> Any:
+    """The event at which the SDK's `__stream__` has raised, read from its frame: it is nowhere else."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name == "__stream__":
+            data = getattr(trace.tb_frame.f_locals.get("sse"), "data", None)
+            return parse_json(data) if isinstance(data, str) else None
+        trace = trace.tb_next
+    return None

@@ -20,7 +20,7 @@ from tollkeeper.capture.parameters import (
     words,
 )
 from tollkeeper.capture.identity import is_of_response, response_call_id
-from tollkeeper.capture.payload import field, text
+from tollkeeper.capture.payload import count, field, text
 from tollkeeper.capture.providers import openai_realtime
 from tollkeeper.capture.providers.openai_usage import read_usage
 from tollkeeper.capture.providers.services import find_endpoint, is_refusal, takes_include_usage
@@ -160,6 +160,14 @@ def read_plain_response(call: Call, answer: Any) -> None:
     read_usage(call, field(answer, "usage"))
 
 
+def read_embeddings_response(call: Call, answer: Any) -> None:
+    """Embeddings have no output, so where only a total is named (Voyage) it is the input."""
+    read_plain_response(call, answer)
+    stated = count(field(answer, "usage"), "total_tokens")
+    if call.usage.input_tokens is None and stated is not None:
+        call.usage, call.usage_source = replace(call.usage, input_tokens=stated), "provider"
+
+
 def read_image_response(call: Call, answer: Any) -> None:
     read_plain_response(call, answer)
     images = field(answer, "data")
@@ -237,6 +245,10 @@ class ChatFold:
         if usage is not None:
             self._usage = usage
 
+    def failed_with(self, event: Any) -> None:
+        """The event that ended the stream with an error may name the usage all the same (OpenRouter)."""
+        self._usage = field(event, "usage") or self._usage
+
     def end(self, call: Call) -> bool:
         if self._first is not None:
             _read_head(call, self._first)
@@ -305,7 +317,7 @@ class LastUsageFold:
 
 CHAT = Surface("chat", read_chat_request, read_chat_response, ChatFold)
 RESPONSES = Surface("chat", read_responses_request, read_response, ResponsesFold)
-EMBEDDINGS = Surface("embeddings", read_embeddings_request, read_plain_response)
+EMBEDDINGS = Surface("embeddings", read_embeddings_request, read_embeddings_response)
 IMAGES = Surface("image_generation", read_nothing, read_image_response, LastUsageFold)
 
 SURFACES = {

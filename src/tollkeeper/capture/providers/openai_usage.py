@@ -37,7 +37,7 @@ def _tokens(usage: Any) -> Usage:
     audio, reasoning = count(inside, "audio_tokens"), count(outside, "reasoning_tokens")
     cached = _first(inside, "cached_tokens")
     if cached is None:
-        cached = _first(usage, "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens")
+        cached = _first(usage, "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens", "cached_tokens")
     written = _first(inside, "cache_write_tokens", "cache_creation_tokens")
     if written is None:
         written = count(usage, "cache_creation_input_tokens")
