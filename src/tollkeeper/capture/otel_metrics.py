@@ -17,7 +17,6 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from tollkeeper.capture import faults
 from tollkeeper.model import Call
-from tollkeeper.model.usage import TOKEN_METERS
 from tollkeeper.telemetry import metrics as metric
 from tollkeeper.telemetry.attributes import (
     ERROR_TYPE,
@@ -29,11 +28,8 @@ from tollkeeper.telemetry.attributes import (
     SERVER_PORT,
     TOKEN_TYPE,
 )
-from tollkeeper.telemetry.metrics import OTHER, Metric
-
-Labels = tuple[tuple[str, str], ...]
-
-INFERENCE = frozenset({"chat", "generate_content", "text_completion"})
+from tollkeeper.telemetry.measure import INFERENCE, Labels, counter_amounts, other
+from tollkeeper.telemetry.metrics import Metric
 
 
 class Totals:
@@ -55,34 +51,12 @@ class Totals:
             for target, labels, amount in amounts:
                 sums = self._sums.setdefault(target, {})
                 if labels not in sums and len(sums) >= self._capacity:
-                    labels = tuple((name, OTHER) for name, _ in labels)
+                    labels = other(labels)
                 sums[labels] = sums.get(labels, 0) + amount
 
     def read(self, target: Metric) -> list[tuple[Labels, int]]:
         with self._lock:
             return list(self._sums.get(target, {}).items())
-
-
-def counter_amounts(call: Call, metric_tags: tuple[str, ...]) -> list[tuple[Metric, Labels, int]]:
-    """What a finished call adds to the counters. Money is in billionths of a dollar."""
-    base: Labels = (
-        (OPERATION, call.operation),
-        (PROVIDER, call.provider),
-        (REQUEST_MODEL, call.request_model or ""),
-        (RESPONSE_MODEL, call.response_model or ""),
-        *((name, call.tags.get(name, "")) for name in metric_tags),
-    )
-    amounts: list[tuple[Metric, Labels, int]] = [(metric.CALLS, (*base, (ERROR_TYPE, call.error_type or "")), 1)]
-    if call.cost is not None:
-        amounts.append((metric.COST, base, call.cost.nano_usd))
-    for meter, quantity in call.usage.billable().items():
-        if meter in TOKEN_METERS:
-            amounts.append((metric.TOKENS, (*base, (metric.METER_LABEL, meter)), int(quantity)))
-    if call.price_status == "unpriced":
-        amounts.append((metric.UNPRICED_CALLS, base, 1))
-    if call.usage_source != "provider" and call.error_type is None:
-        amounts.append((metric.UNMEASURED_CALLS, (*base, (metric.USAGE_SOURCE_LABEL, call.usage_source)), 1))
-    return amounts
 
 
 _totals: weakref.WeakKeyDictionary[Meter, Totals] = weakref.WeakKeyDictionary()
