@@ -113,6 +113,8 @@ OPTIONS = (
     Option("logger_provider", _anything, None, None, "The OTel logger provider to use; the global one if not given."),
     Option("providers", _names, (), "TOLLKEEPER_PROVIDERS", "The SDKs to watch, by name; all that are installed if not given."),
     Option("service_name", _text, None, "OTEL_SERVICE_NAME", "The service's name, for providers that Tollkeeper sets up."),
+    Option("prometheus", _boolean, False, "TOLLKEEPER_PROMETHEUS",
+           "Keep Prometheus metrics for `render_metrics()`, without a port of their own."),
     Option("prometheus_port", _port, None, "TOLLKEEPER_PROMETHEUS_PORT", "Serve `/metrics` on this port; 0 takes a free one."),
     Option("prometheus_host", _text, "127.0.0.1", "TOLLKEEPER_PROMETHEUS_HOST", "The address that `/metrics` listens on."),
     Option("prices", _text, None, "TOLLKEEPER_PRICES", "A TOML file with your own prices, aliases and discounts."),
@@ -136,6 +138,7 @@ OPTIONS = (
 )  # fmt: skip
 
 ENVIRONMENT_CONFIG = "TOLLKEEPER_CONFIG"
+ENVIRONMENT_DISABLED = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 TABLE = "instrument"
 
 
@@ -148,6 +151,7 @@ class Settings:
     logger_provider: Any = None
     providers: tuple[str, ...] = ()
     service_name: str | None = None
+    prometheus: bool = False
     prometheus_port: int | None = None
     prometheus_host: str = "127.0.0.1"
     prices: str | None = None
@@ -186,6 +190,11 @@ def load(given: Mapping[str, Any], config: str | os.PathLike[str] | None = None)
     if problems:
         raise ConfigurationError("; ".join(problems))
     return Settings(**values)
+
+
+def disabled_instrumentations() -> frozenset[str]:
+    """The OpenTelemetry instrumentations that are turned off, by the name of their entry point; `*` for all."""
+    return frozenset(name.strip() for name in os.environ.get(ENVIRONMENT_DISABLED, "").split(","))
 
 
 def _value(option: Option, given: Mapping[str, Any], table: Mapping[str, Any], path: Any, problems: list[str]) -> Any:

@@ -47,6 +47,15 @@ class Instrumentation:
         """Wait until every finished call has reached `on_call`. False: not within `seconds`."""
         return self._emitter.courier.flush(seconds)
 
+    def render_metrics(self, accept: str = "") -> tuple[bytes, str]:
+        """The Prometheus metrics as a body and its content type, to serve from a route of the app's own.
+
+        `accept` is the scraper's `Accept` header. Needs `instrument(prometheus=True)`, or a port.
+        """
+        if self._endpoint is None:
+            raise ConfigurationError("render_metrics() needs instrument(prometheus=True) or prometheus_port=…")
+        return self._endpoint.sink.render(accept)
+
     def uninstrument(self) -> None:
         """Give the SDKs their own functions back. Calls in flight are still recorded. Harmless when called again."""
         global _current
@@ -75,6 +84,7 @@ def instrument(
     logger_provider: Any = None,
     providers: Sequence[str] | None = None,
     service_name: str | None = None,
+    prometheus: bool | None = None,
     prometheus_port: int | None = None,
     prometheus_host: str | None = None,
     prices: str | os.PathLike[str] | None = None,

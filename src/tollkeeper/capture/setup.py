@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import _logs, metrics, trace
 
-from tollkeeper.config import Settings
+from tollkeeper.config import ConfigurationError, Settings, disabled_instrumentations
 from tollkeeper.version import __version__
+
+if TYPE_CHECKING:
+    from tollkeeper.capture.metrics_server import MetricsServer
+    from tollkeeper.capture.prometheus import PrometheusSink
 
 log = logging.getLogger("tollkeeper")
 
 SCOPE = "tollkeeper"
+TARGET_ATTRIBUTES = ("service.name", "service.namespace", "service.version", "deployment.environment.name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +53,43 @@ def _event_logger(logger_provider: Any) -> _logs.Logger | None:
 
 
 class MetricsEndpoint:
-    """A served `/metrics`."""
+    """The app's own Prometheus metrics. `url` is where they are served, if they are."""
 
-    url: str
-    sink: Any
+    def __init__(self, sink: PrometheusSink, server: MetricsServer | None) -> None:
+        self.sink = sink
+        self.url = server.url if server is not None else None
+        self._server = server
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
 
 
 def metrics_endpoint(settings: Settings) -> MetricsEndpoint | None:
-    """`/metrics`, if a port was given."""
-    return None
+    """Prometheus metrics, if they were asked for; served, if a port was given."""
+    if settings.prometheus_port is None and not settings.prometheus:
+        return None
+    try:
+        from tollkeeper.capture.metrics_server import MetricsServer  # noqa: PLC0415  needs prometheus_client
+        from tollkeeper.capture.prometheus import PrometheusSink  # noqa: PLC0415  the same
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"prometheus or prometheus_port was given, but {missing.name} is not installed;"
+            " expected the extra: pip install 'tollkeeper[prometheus]'"
+        ) from None
+    sink = PrometheusSink(
+        settings.metric_tags, settings.metric_label_sets, settings.newest_metrics, _resource(settings)
+    )
+    port = settings.prometheus_port
+    return MetricsEndpoint(sink, None if port is None else MetricsServer(settings.prometheus_host, port, sink))
+
+
+def _resource(settings: Settings) -> dict[str, str]:
+    """What `target_info` says of this app: the same in all its processes."""
+    provider = settings.tracer_provider or trace.get_tracer_provider()
+    attributes = getattr(getattr(provider, "resource", None), "attributes", {})
+    found = {name: str(attributes[name]) for name in TARGET_ATTRIBUTES if name in attributes}
+    return {**found, "service.name": settings.service_name or found.get("service.name") or "unknown_service"}
 
 
 def content(settings: Settings) -> Any:
@@ -66,24 +97,38 @@ def content(settings: Settings) -> Any:
     return None
 
 
-
 def warn_of_others() -> None:
-    """Tell of other GenAI instrumentations beside this one: their spans are theirs, but totals over both count twice."""
+    """Tell of other GenAI instrumentations: their spans are their own, and totals over both count calls twice."""
+    disabled = disabled_instrumentations()
     others = sorted(
-        entry.name
-        for entry in entry_points(group="opentelemetry_instrumentor")
-        if entry.name in OTHERS and not entry.value.startswith("tollkeeper")
+        {
+            entry.name
+            for entry in entry_points(group="opentelemetry_instrumentor")
+            if entry.name.replace("-", "_") in OTHERS and entry.name not in disabled
+        }
     )
-    if others:
+    if others and "*" not in disabled:
         log.warning(
-            "other GenAI instrumentations are installed beside Tollkeeper (%s): each call may get a second span from them;"
-            " Tollkeeper's metrics and records count it once. OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=%s turns them off",
+            "other GenAI instrumentations are installed (%s): where they are on, each call gets a second span from them;"
+            " Tollkeeper's own metrics and records count it once. OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=%s turns them off",
             ", ".join(others),
             ",".join(others),
         )
 
 
 OTHERS = frozenset(
-    "openai anthropic google_genai google_generativeai vertexai groq ollama mistralai mistral cohere bedrock openai_v2 genai_openai"
-    " genai_anthropic".split()
+    (
+        "anthropic",
+        "bedrock",
+        "cohere",
+        "google_genai",
+        "google_generativeai",
+        "groq",
+        "mistralai",
+        "ollama",
+        "openai",
+        "together",
+        "vertexai",
+    )
 )
+"""Their entry points. OpenLLMetry, OpenInference and the official ones share most names; one spells `google-genai`."""

@@ -1,0 +1,228 @@
+"""The app's own Prometheus metrics, with prometheus_client: exact for one process and, under gunicorn, for all of them.
+
+Under `PROMETHEUS_MULTIPROC_DIR` every process writes its own files in that folder and a scrape of any of them sums all.
+Prometheus numbers are floats: money is exact to about 15 digits here, and to the nano-dollar in the usage events.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from opentelemetry.context import Context
+from opentelemetry.trace import get_current_span
+from prometheus_client import CollectorRegistry, Counter, Histogram, values
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from tollkeeper.capture import faults
+from tollkeeper.config import ConfigurationError
+from tollkeeper.model import Call
+from tollkeeper.telemetry import metrics as metric
+from tollkeeper.telemetry.measure import COST_SCALE, Labels, counter_amounts, histogram_values, other
+from tollkeeper.telemetry.metrics import METRICS, Metric
+
+OWN_NAMES = frozenset(each.prometheus_name for each in METRICS)
+LONGEST_LABEL = 200
+
+_lock = threading.RLock()
+"""Held while numbers change, and while the process forks: no child inherits a half-written number or a taken lock."""
+
+_sinks: weakref.WeakSet[PrometheusSink] = weakref.WeakSet()
+_shared: Instruments | None = None
+
+
+def in_many_processes() -> bool:
+    """Whether prometheus_client writes to `PROMETHEUS_MULTIPROC_DIR`: it decided that when it was imported."""
+    return values.ValueClass is not values.MutexValue
+
+
+def label_name(name: str) -> str:
+    """An attribute's or a tag's name as a Prometheus label."""
+    label = re.sub(r"[^a-zA-Z0-9_]", "_", name)
+    return f"_{label}" if label[:1].isdigit() else label
+
+
+def check_tags(metric_tags: Sequence[str]) -> None:
+    """Raises `ConfigurationError` for tags that cannot be labels beside each other."""
+    names = {label_name(name): name for name, _ in counter_amounts(Call("", "", "chat", 0), ())[0][1]}
+    for tag in metric_tags:
+        label = label_name(tag)
+        if not tag or label.startswith("__") or label in names:
+            beside = f"other than that of {names[label]!r}" if label in names else "that does not begin with __"
+            raise ConfigurationError(f"metric_tags: {tag!r} would be the label {label!r}; expected a label {beside}")
+        names[label] = tag
+
+
+class Instruments:
+    """The counters and histograms of one registry, each made when it is first needed."""
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        self.registry = registry
+        self._made: dict[tuple[Metric, tuple[str, ...]], Any] = {}
+        self._children: dict[Metric, dict[Labels, Any]] = {}
+        self._faults: Mapping[str, int] = {}
+
+    def child(self, which: Metric, labels: Labels, capacity: int) -> Any:
+        """The time series of these labels, or of `other` where `capacity` are there already."""
+        children = self._children.setdefault(which, {})
+        child = children.get(labels)
+        if child is None:
+            if len(children) >= capacity:
+                labels = other(labels)
+            child = children.get(labels)
+        if child is None:
+            child = children[labels] = self._make(which, labels).labels(*(_printable(text) for _, text in labels))
+        return child
+
+    def _make(self, which: Metric, labels: Labels) -> Counter | Histogram:
+        names = tuple(label_name(name) for name, _ in labels)
+        made = self._made.get((which, names))
+        if made is None:
+            if which.kind == "counter":
+                made = Counter(which.prometheus_name, which.description, names, registry=self.registry)
+            else:
+                made = Histogram(
+                    which.prometheus_name, which.description, names, registry=self.registry, buckets=which.buckets
+                )
+            self._made[which, names] = made
+        return made
+
+    def count_faults(self) -> None:
+        """Bring the faults counter up to date."""
+        counts = faults.counts()
+        if counts != self._faults:
+            for step, count in counts.items():
+                if (more := count - self._faults.get(step, 0)) > 0:
+                    self.child(metric.FAULTS, ((metric.STEP_LABEL, step),), len(counts)).inc(more)
+            self._faults = counts
+
+    def forget_faults(self) -> None:
+        """What was counted before a fork is the parent's."""
+        self._faults = faults.counts()
+
+
+def _printable(text: str) -> str:
+    return text[:LONGEST_LABEL].encode("utf-8", "replace").decode("utf-8")
+
+
+class PrometheusSink:
+    """Records finished calls, and renders what was recorded."""
+
+    name = "prometheus"
+
+    def __init__(
+        self, metric_tags: tuple[str, ...], label_sets: int, newest: bool, resource: Mapping[str, str] | None = None
+    ) -> None:
+        check_tags(metric_tags)
+        self._metric_tags = metric_tags
+        self._label_sets = label_sets
+        self._newest = newest
+        self._many = in_many_processes()
+        self._resource = {label_name(key): text for key, text in (resource or {}).items()}
+        self.page = _page(self, self._resource)
+        self._instruments = _the_shared() if self._many else Instruments(CollectorRegistry())
+        self._files = _files() if self._many else None
+        self.when_forked: Callable[[], None] | None = None
+        """Run before the first call of a forked child is recorded."""
+        self._forked = False
+        _sinks.add(self)
+
+    def record(self, call: Call, context: Context | None) -> None:
+        if self._forked:
+            self._forked = False
+            if self.when_forked is not None:
+                self.when_forked()
+        exemplar = None if self._many else _exemplar(context)
+        with _lock:
+            child, most = self._instruments.child, self._label_sets
+            for which, labels, value in histogram_values(call, self._newest):
+                child(which, labels, most).observe(value, exemplar)
+            for which, labels, amount in counter_amounts(call, self._metric_tags):
+                child(which, labels, most).inc(amount / COST_SCALE if which is metric.COST else amount)
+            self._instruments.count_faults()
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """The body and the content type of an answer to a scrape whose `Accept` header this is."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.page), content_type
+
+    def families(self) -> Iterator[Family]:
+        """Every metric, summed over the processes. Only our own: the folder may hold the app's metrics too."""
+        with _lock:
+            self._instruments.count_faults()
+        source: Collector = self._files or self._instruments.registry  # type: ignore[assignment]
+        for family in source.collect():
+            if family.name in OWN_NAMES:
+                family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+                yield family
+
+    def start_over(self) -> None:
+        """Forget what the parent has counted: the parent still shows it."""
+        if not self._many:
+            self._instruments = Instruments(CollectorRegistry())
+        self.page = _page(self, self._resource)
+        self._instruments.forget_faults()
+        self._forked = True
+
+
+class _Page(Collector):
+    """`target_info`, and then every metric."""
+
+    def __init__(self, sink: PrometheusSink, resource: Mapping[str, str]) -> None:
+        self._sink = weakref.ref(sink)
+        self._resource = resource
+
+    def collect(self) -> Iterator[Family]:
+        target = GaugeMetricFamily("target_info", "Target metadata", labels=list(self._resource))
+        target.add_metric([_printable(text) for text in self._resource.values()], 1)
+        yield target
+        sink = self._sink()
+        if sink is not None:
+            yield from sink.families()
+
+
+def _page(sink: PrometheusSink, resource: Mapping[str, str]) -> CollectorRegistry:
+    page = CollectorRegistry()
+    page.register(_Page(sink, resource))
+    return page
+
+
+def _the_shared() -> Instruments:
+    """The instruments of this process's files. Two sets of them would write over each other's numbers."""
+    global _shared
+    if _shared is None:
+        _shared = Instruments(None)
+    return _shared
+
+
+def _files() -> MultiProcessCollector:
+    try:
+        return MultiProcessCollector(None)  # type: ignore[no-untyped-call]
+    except ValueError as error:
+        raise ConfigurationError(f"environment variable PROMETHEUS_MULTIPROC_DIR: {error}; expected a folder") from None
+
+
+def _exemplar(context: Context | None) -> dict[str, str] | None:
+    span = get_current_span(context).get_span_context() if context is not None else None
+    if span is None or not span.is_valid or not span.trace_flags.sampled:
+        return None
+    return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+
+
+def _after_fork_in_child() -> None:
+    _lock.release()
+    for sink in list(_sinks):
+        sink.start_over()
+
+
+os.register_at_fork(
+    before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_after_fork_in_child
+)
