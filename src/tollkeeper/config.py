@@ -1,14 +1,16 @@
 """Every option: its default, its environment variable, and how it is read. Nothing else reads the environment.
 
-An option comes from the call of `instrument()`, else from the environment, else from the TOML file, else it has its default.
+An option comes from the call of `instrument()`, else from the environment, else from the TOML file, else it has its
+default.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +28,7 @@ CONTENT_WORDS: Mapping[str, ContentMode] = {
 
 
 class ConfigurationError(ValueError):
-    """One or more options are wrong. The message names each one, its value, where it came from and what was expected."""
+    """One or more options are wrong. The message names each one, its value, its source, and what was expected."""
 
 
 def _boolean(value: Any) -> bool:
@@ -47,18 +49,23 @@ def _text(value: Any) -> str:
 
 
 def _port(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) or isinstance(value, str) and value.strip().isdigit():
-        number = int(value)
-        if 0 <= number <= 65535:
-            return number
+    number = _whole(value)
+    if number is not None and 0 <= number <= 65535:
+        return number
     raise ValueError("a port number from 0 (any free one) to 65535")
 
 
 def _positive(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) or isinstance(value, str) and value.strip().isdigit():
-        if (number := int(value)) > 0:
-            return number
+    number = _whole(value)
+    if number is not None and number > 0:
+        return number
     raise ValueError("a whole number above zero")
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -75,7 +82,7 @@ def _pairs(value: Any) -> dict[str, str]:
         if all(name.strip() and separator for name, separator, _ in parts):
             return {name.strip(): text.strip() for name, _, text in parts}
     elif isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
-        return {name: str(text) for name, text in value.items()}
+        return {name: str(text) for name, text in value.items() if text is not None}
     raise ValueError("a table of names and values, or name=value with commas between them")
 
 
@@ -92,59 +99,18 @@ def _callable(value: Any) -> Callable[..., Any]:
     raise ValueError("a callable")
 
 
-def _anything(value: Any) -> Any:
-    return value
+def _provider_of(what: str) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if callable(getattr(value, f"get_{what}", None)):
+            return value
+        raise ValueError(f"a {what} provider, with get_{what}()")
 
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option. `env` is its environment variable; without one it can only be given in Python."""
-
-    name: str
-    read: Callable[[Any], Any]
-    default: Any
-    env: str | None
-    meaning: str
-
-
-OPTIONS = (
-    Option("tracer_provider", _anything, None, None, "The OTel tracer provider to use; the global one if not given."),
-    Option("meter_provider", _anything, None, None, "The OTel meter provider to use; the global one if not given."),
-    Option("logger_provider", _anything, None, None, "The OTel logger provider to use; the global one if not given."),
-    Option("providers", _names, (), "TOLLKEEPER_PROVIDERS", "The SDKs to watch, by name; all that are installed if not given."),
-    Option("service_name", _text, None, "OTEL_SERVICE_NAME", "The service's name, for providers that Tollkeeper sets up."),
-    Option("prometheus", _boolean, False, "TOLLKEEPER_PROMETHEUS",
-           "Keep Prometheus metrics for `render_metrics()`, without a port of their own."),
-    Option("prometheus_port", _port, None, "TOLLKEEPER_PROMETHEUS_PORT", "Serve `/metrics` on this port; 0 takes a free one."),
-    Option("prometheus_host", _text, "127.0.0.1", "TOLLKEEPER_PROMETHEUS_HOST", "The address that `/metrics` listens on."),
-    Option("prices", _text, None, "TOLLKEEPER_PRICES", "A TOML file with your own prices, aliases and discounts."),
-    Option("tags", _pairs, {}, "TOLLKEEPER_TAGS", "Tags of every call: `tenant=acme,service=search`."),
-    Option("metric_tags", _names, ("tenant", "project", "service", "feature", "config"), "TOLLKEEPER_METRIC_TAGS",
-           "The tags that become metric labels. `user` and `session` only if named here."),
-    Option("metric_label_sets", _positive, 2000, "TOLLKEEPER_METRIC_LABEL_SETS",
-           "The most label sets of one counter; what comes after counts under `other`."),
-    Option("on_call", _callable, None, None, "Called with each finished `Call`, on a thread of its own."),
-    Option("log_calls", _boolean, False, "TOLLKEEPER_LOG_CALLS", "Log one line a call at INFO, on the logger `tollkeeper.calls`."),
-    Option("capture_content", _content, "no_content", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
-           "Put prompts and answers on spans, events or both. Off by default."),
-    Option("redact", _callable, None, None, "Given each captured text before it is emitted; returns what to emit."),
-    Option("inject_usage", _boolean, True, "TOLLKEEPER_INJECT_USAGE",
-           "Ask OpenAI-style chat streams for their usage, and hide the chunk that it comes in."),
-    Option("propagate_tags", _boolean, False, "TOLLKEEPER_PROPAGATE_TAGS", "Carry tags across services in OTel baggage."),
-    Option("hosts", _pairs, {}, "TOLLKEEPER_HOSTS", "Provider names for hosts of your own: `llm.internal=vllm`."),
-    Option("semconv", _text, "", "OTEL_SEMCONV_STABILITY_OPT_IN",
-           "`gen_ai_latest_experimental` switches to the newest metric families."),
-    Option("otlp", _boolean, None, None, "Set up OTLP exporters where no provider is set up. Default: when `OTEL_EXPORTER_OTLP_*` is set."),
-)  # fmt: skip
-
-ENVIRONMENT_CONFIG = "TOLLKEEPER_CONFIG"
-ENVIRONMENT_DISABLED = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
-TABLE = "instrument"
+    return read
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options of one `instrument()`, each checked."""
+    """The options of one `instrument()`, each checked. The defaults here are the options' defaults."""
 
     tracer_provider: Any = None
     meter_provider: Any = None
@@ -155,8 +121,8 @@ class Settings:
     prometheus_port: int | None = None
     prometheus_host: str = "127.0.0.1"
     prices: str | None = None
-    tags: Mapping[str, str] = None  # type: ignore[assignment]
-    metric_tags: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metric_tags: tuple[str, ...] = ("tenant", "project", "service", "feature", "config")
     metric_label_sets: int = 2000
     on_call: Callable[..., Any] | None = None
     log_calls: bool = False
@@ -164,13 +130,80 @@ class Settings:
     redact: Callable[[str], str] | None = None
     inject_usage: bool = True
     propagate_tags: bool = False
-    hosts: Mapping[str, str] = None  # type: ignore[assignment]
+    hosts: Mapping[str, str] = field(default_factory=dict)
     semconv: str = ""
     otlp: bool = False
+    exporters: Mapping[str, str] = field(default_factory=dict)
+    """The signals that OTLP is asked for, `traces`, `metrics` and `logs`, and the protocol of each."""
 
     @property
     def newest_metrics(self) -> bool:
-        return "gen_ai_latest_experimental" in self.semconv.split(",")
+        return "gen_ai_latest_experimental" in (word.strip() for word in self.semconv.split(","))
+
+
+DEFAULTS = Settings()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option. `env` is its environment variable; without one it can only be given in Python."""
+
+    name: str
+    read: Callable[[Any], Any]
+    env: str | None
+    meaning: str
+
+    @property
+    def default(self) -> Any:
+        return getattr(DEFAULTS, self.name)
+
+
+OPTIONS = (
+    Option("tracer_provider", _provider_of("tracer"), None, "The OTel tracer provider; the global one if not given."),
+    Option("meter_provider", _provider_of("meter"), None, "The OTel meter provider; the global one if not given."),
+    Option("logger_provider", _provider_of("logger"), None, "The OTel logger provider; the global one if not given."),
+    Option("providers", _names, "TOLLKEEPER_PROVIDERS",
+           "The SDKs to watch, by name; all that are installed if not given."),
+    Option("service_name", _text, "OTEL_SERVICE_NAME", "The service's name, for what Tollkeeper itself sets up."),
+    Option("prometheus", _boolean, "TOLLKEEPER_PROMETHEUS",
+           "Keep Prometheus metrics for `render_metrics()`, without a port of their own."),
+    Option("prometheus_port", _port, "TOLLKEEPER_PROMETHEUS_PORT",
+           "Serve `/metrics` on this port; 0 takes a free one."),
+    Option("prometheus_host", _text, "TOLLKEEPER_PROMETHEUS_HOST", "The address that `/metrics` listens on."),
+    Option("prices", _text, "TOLLKEEPER_PRICES", "A TOML file with your own prices, aliases and discounts."),
+    Option("tags", _pairs, "TOLLKEEPER_TAGS", "Tags of every call: `tenant=acme,service=search`."),
+    Option("metric_tags", _names, "TOLLKEEPER_METRIC_TAGS",
+           "The tags that become metric labels. `user` and `session` only if named here."),
+    Option("metric_label_sets", _positive, "TOLLKEEPER_METRIC_LABEL_SETS",
+           "The most label sets of one counter; what comes after counts under `other`."),
+    Option("on_call", _callable, None, "Called with each finished `Call`, on a thread of its own."),
+    Option("log_calls", _boolean, "TOLLKEEPER_LOG_CALLS",
+           "Log one line a call at INFO, on the logger `tollkeeper.calls`."),
+    Option("capture_content", _content, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+           "Put prompts and answers on spans, events or both. Off by default."),
+    Option("redact", _callable, None, "Given each captured text before it is emitted; returns what to emit."),
+    Option("inject_usage", _boolean, "TOLLKEEPER_INJECT_USAGE",
+           "Ask OpenAI-style chat streams for their usage, and hide the chunk that it comes in."),
+    Option("propagate_tags", _boolean, "TOLLKEEPER_PROPAGATE_TAGS", "Carry tags across services in OTel baggage."),
+    Option("hosts", _pairs, "TOLLKEEPER_HOSTS", "Provider names for hosts of your own: `llm.internal=vllm`."),
+    Option("semconv", _text, "OTEL_SEMCONV_STABILITY_OPT_IN",
+           "`gen_ai_latest_experimental` switches to the newest metric families."),
+    Option("otlp", _boolean, "TOLLKEEPER_OTLP",
+           "Set up OTLP export where no OTel provider is set up. By default for the signals whose endpoint an"
+           " `OTEL_EXPORTER_OTLP_*` variable names."),
+)  # fmt: skip
+
+ENVIRONMENT_CONFIG = "TOLLKEEPER_CONFIG"
+ENVIRONMENT_DISABLED = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+TABLE = "instrument"
+
+SIGNALS = ("traces", "metrics", "logs")
+OTLP_EXPORTERS = {"otlp": None, "otlp_proto_http": "http/protobuf", "otlp_proto_grpc": "grpc"}
+"""What `OTEL_TRACES_EXPORTER` and its like may name for OTLP, and the protocol that the name settles."""
+PROTOCOLS = ("http/protobuf", "grpc")
+
+Found = tuple[str, Any]
+"""Where an option was found, in words, and its raw value."""
 
 
 def load(given: Mapping[str, Any], config: str | os.PathLike[str] | None = None) -> Settings:
@@ -181,36 +214,66 @@ def load(given: Mapping[str, Any], config: str | os.PathLike[str] | None = None)
     problems: list[str] = []
     path = config or os.environ.get(ENVIRONMENT_CONFIG)
     table = _read_file(path, problems) if path else {}
-    known = {option.name: option for option in OPTIONS}
+    known = [option.name for option in OPTIONS]
     for where, names in (("instrument()", given), (f"{path} [{TABLE}]", table)):
-        problems += [f"{where}: {name!r} is no option; there are {', '.join(known)}" for name in names if name not in known]
-    values = {option.name: _value(option, given, table, path, problems) for option in OPTIONS}
-    if values["otlp"] is None:
-        values["otlp"] = any(name.startswith("OTEL_EXPORTER_OTLP") and name.endswith("ENDPOINT") for name in os.environ)
+        problems += [f"{where}: {name!r} is no option; {_instead(name, known)}" for name in names if name not in known]
+    found = {option.name: _find(option, given, table, path) for option in OPTIONS}
+    values = {option.name: _value(option, found[option.name], problems) for option in OPTIONS}
+    if found["otlp"] is None or values["otlp"]:
+        values["exporters"] = exporters = _exporters(found["otlp"] is not None, problems)
+        values["otlp"] = values["otlp"] or bool(exporters)
     if problems:
         raise ConfigurationError("; ".join(problems))
     return Settings(**values)
 
 
-def disabled_instrumentations() -> frozenset[str]:
-    """The OpenTelemetry instrumentations that are turned off, by the name of their entry point; `*` for all."""
-    return frozenset(name.strip() for name in os.environ.get(ENVIRONMENT_DISABLED, "").split(","))
+def _instead(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
 
 
-def _value(option: Option, given: Mapping[str, Any], table: Mapping[str, Any], path: Any, problems: list[str]) -> Any:
+def _find(option: Option, given: Mapping[str, Any], table: Mapping[str, Any], path: Any) -> Found | None:
     if given.get(option.name) is not None:
-        where, value = f"instrument({option.name}=…)", given[option.name]
-    elif option.env is not None and os.environ.get(option.env):
-        where, value = f"environment variable {option.env}", os.environ[option.env]
-    elif option.name in table:
-        where, value = f"{path} [{TABLE}] {option.name}", table[option.name]
-    else:
+        return f"instrument({option.name}=…)", given[option.name]
+    if option.env is not None and os.environ.get(option.env, "").strip():
+        return f"environment variable {option.env}", os.environ[option.env]
+    if option.name in table:
+        return f"{path} [{TABLE}] {option.name}", table[option.name]
+    return None
+
+
+def _value(option: Option, found: Found | None, problems: list[str]) -> Any:
+    if found is None:
         return option.default
+    where, value = found
     try:
         return option.read(value)
     except ValueError as expected:
         problems.append(f"{where} is {value!r}; expected {expected}")
         return option.default
+
+
+def _exporters(asked: bool, problems: list[str]) -> dict[str, str]:
+    """The signals that leave by OTLP, and how, as the `OTEL_*` variables say. Not asked for: those with an endpoint."""
+    found = {}
+    for signal in SIGNALS:
+        own = f"OTEL_EXPORTER_OTLP_{signal.upper()}"
+        endpoint = os.environ.get(f"{own}_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        names = (os.environ.get(f"OTEL_{signal.upper()}_EXPORTER") or "otlp").split(",")
+        chosen = [name.strip() for name in names if name.strip() in OTLP_EXPORTERS]
+        if not chosen or not (asked or endpoint):
+            continue
+        variable = f"{own}_PROTOCOL" if os.environ.get(f"{own}_PROTOCOL") else "OTEL_EXPORTER_OTLP_PROTOCOL"
+        protocol = OTLP_EXPORTERS[chosen[0]] or os.environ.get(variable) or PROTOCOLS[0]
+        if protocol not in PROTOCOLS:
+            problems.append(f"environment variable {variable} is {protocol!r}; expected {' or '.join(PROTOCOLS)}")
+        found[signal] = protocol
+    return found
+
+
+def disabled_instrumentations() -> frozenset[str]:
+    """The OpenTelemetry instrumentations that are turned off, by the name of their entry point; `*` for all."""
+    return frozenset(name.strip() for name in os.environ.get(ENVIRONMENT_DISABLED, "").split(","))
 
 
 def _read_file(path: str | os.PathLike[str], problems: list[str]) -> Mapping[str, Any]:
@@ -229,4 +292,4 @@ def _read_file(path: str | os.PathLike[str], problems: list[str]) -> Mapping[str
     return table
 
 
-assert [option.name for option in OPTIONS] == [field.name for field in fields(Settings)]
+assert [option.name for option in OPTIONS] == [each.name for each in fields(Settings) if each.name != "exporters"]
