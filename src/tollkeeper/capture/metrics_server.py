@@ -108,7 +108,7 @@ class MetricsServer:
             self._listen(self.port)
         except OSError as error:
             log.warning(
-                "process %d is a fork and its LLM calls are not on %s (%s): PROMETHEUS_MULTIPROC_DIR sums over processes",
+                "process %d is a fork, and its LLM calls are not on %s (%s); PROMETHEUS_MULTIPROC_DIR sums them up",
                 os.getpid(),
                 self.url,
                 error.strerror or error,

@@ -34,9 +34,7 @@ class OTelProviders:
 def providers(settings: Settings) -> OTelProviders:
     """The given providers, else the global ones; where there are none and OTLP is asked for, new global ones."""
     if settings.otlp:
-        from tollkeeper.capture.otlp import set_up_missing  # noqa: PLC0415  needs the SDK and its exporters
-
-        set_up_missing(settings)
+        _set_up_missing(settings)
     meter_provider = settings.meter_provider or metrics.get_meter_provider()
     logger_provider = settings.logger_provider or _logs.get_logger_provider()
     return OTelProviders(
@@ -44,6 +42,17 @@ def providers(settings: Settings) -> OTelProviders:
         None if isinstance(meter_provider, metrics.NoOpMeterProvider) else meter_provider.get_meter(SCOPE, __version__),
         _event_logger(logger_provider),
     )
+
+
+def _set_up_missing(settings: Settings) -> None:
+    try:
+        from tollkeeper.capture.otlp import set_up_missing  # noqa: PLC0415  needs the OpenTelemetry SDK
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"otlp is asked for, but {missing.name} is not installed;"
+            " expected the extra: pip install 'tollkeeper[otlp]'"
+        ) from None
+    set_up_missing(settings)
 
 
 def _event_logger(logger_provider: Any) -> _logs.Logger | None:
@@ -109,8 +118,9 @@ def warn_of_others() -> None:
     )
     if others and "*" not in disabled:
         log.warning(
-            "other GenAI instrumentations are installed (%s): where they are on, each call gets a second span from them;"
-            " Tollkeeper's own metrics and records count it once. OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=%s turns them off",
+            "other GenAI instrumentations are installed (%s): where they are on, each call gets a second span from"
+            " them; Tollkeeper's own metrics and records count it once."
+            " OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=%s turns them off",
             ", ".join(others),
             ",".join(others),
         )
