@@ -265,8 +265,9 @@ def _exporters(asked: bool, problems: list[str]) -> dict[str, str]:
             continue
         variable = f"{own}_PROTOCOL" if os.environ.get(f"{own}_PROTOCOL") else "OTEL_EXPORTER_OTLP_PROTOCOL"
         protocol = OTLP_EXPORTERS[chosen[0]] or os.environ.get(variable) or PROTOCOLS[0]
-        if protocol not in PROTOCOLS:
-            problems.append(f"environment variable {variable} is {protocol!r}; expected {' or '.join(PROTOCOLS)}")
+        problem = f"environment variable {variable} is {protocol!r}; expected {' or '.join(PROTOCOLS)}"
+        if protocol not in PROTOCOLS and problem not in problems:
+            problems.append(problem)
         found[signal] = protocol
     return found
 
