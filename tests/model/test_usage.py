@@ -14,7 +14,7 @@ from tollkeeper.model.usage import INPUT_METERS, OUTPUT_METERS
 count = st.none() | st.integers(-5, 50) | st.integers(0, 10**7)
 any_usage = st.builds(
     Usage,
-    **{name: count for name in Usage.__dataclass_fields__ if name != "input_audio_seconds"},
+    **{name: count for name in Usage._fields if name != "input_audio_seconds"},
     input_audio_seconds=st.none() | st.decimals(-1, 5, places=2),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal, localcontext
 from threading import Thread
 
@@ -25,7 +24,7 @@ MODELS = (
     ("openai", "gpt-4o-search-preview"),
     ("mistral_ai", "voxtral-small-24b-2507"),
 )
-TOKENS = [name for name in Usage.__dataclass_fields__ if name.endswith("_tokens")]
+TOKENS = [name for name in Usage._fields if name.endswith("_tokens")]
 count = st.none() | st.integers(-5, 100) | st.integers(0, 10**6)
 any_usage = st.builds(
     Usage,
@@ -49,7 +48,7 @@ def test_the_items_sum_to_the_cost_and_none_is_negative(catalog: Catalog, model:
 def test_within_a_step_the_cost_is_linear(catalog: Catalog, model: tuple[str, str], usage: Usage, times: int) -> None:
     """But for the fee of a request."""
     once, _ = catalog.price(call(*model, usage))
-    more, _ = catalog.price(call(*model, replace(usage, **{name: getattr(usage, name) * times for name in TOKENS})))
+    more, _ = catalog.price(call(*model, usage._replace(**{name: getattr(usage, name) * times for name in TOKENS})))
     assert (once is None) == (more is None)
     if once is not None and more is not None:
         fee = sum(item.amount for item in once.items if item.meter == "requests")

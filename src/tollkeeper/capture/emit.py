@@ -26,6 +26,8 @@ FETCHES = frozenset({"fetch_response", "batch"})
 OBSERVATION_KEY = otel_context.create_key("tollkeeper-observation")
 """Where the call in progress is found: an inner SDK call under it is part of it, and not counted again."""
 
+NO_CONTEXT = Context()
+
 log = logging.getLogger("tollkeeper.calls")
 
 
@@ -106,9 +108,10 @@ class Emitter:
             faults.report("price a call", fault)
 
     def _record(self, call: Call, span: Span | None) -> None:
+        context = set_span_in_context(span, NO_CONTEXT) if span is not None else None
         for sink in self.sinks:
             try:
-                sink.record(call, set_span_in_context(span, Context()) if span is not None else None)
+                sink.record(call, context)
             except Exception as fault:  # noqa: BLE001  the boundary to each sink
                 faults.report(f"record a call ({sink.name})", fault)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from tollkeeper.capture.payload import estimate_tokens, texts_in
@@ -19,7 +18,7 @@ def estimate(call: Call, body: Mapping[str, Any], received: Iterable[str], said:
     """
     output = estimate_tokens(*received)
     if said.input_tokens is not None:
-        call.usage = replace(said, output_tokens=output)
+        call.usage = said._replace(output_tokens=output)
         call.usage_source = "partial"
         return
     prompt = [body[name] for name in PROMPT_FIELDS if name in body]

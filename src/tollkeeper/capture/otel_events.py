@@ -19,8 +19,11 @@ class EventSink:
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
+        self._enabled = getattr(logger, "enabled", lambda **_: True)
 
     def record(self, call: Call, context: Context | None, content: dict[str, Any] | None = None) -> None:
+        if not self._enabled(context=context, severity_number=SeverityNumber.INFO, event_name=EVENT_NAME):
+            return
         attributes = encode(call)
         if content:
             attributes.update(content)

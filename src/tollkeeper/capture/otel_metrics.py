@@ -28,60 +28,79 @@ from tollkeeper.telemetry.attributes import (
     SERVER_PORT,
     TOKEN_TYPE,
 )
-from tollkeeper.telemetry.measure import INFERENCE, Labels, counter_amounts, other
-from tollkeeper.telemetry.metrics import Metric
+from tollkeeper.telemetry.measure import COST_SCALE, INFERENCE, Amount, Labels, amounts, counter_labels, name_labels
+from tollkeeper.telemetry.metrics import OTHER, Metric
+
+
+Series = dict[tuple[Metric, str], int]
 
 
 class Totals:
-    """Monotonic sums by label set, in integers. Once `capacity` label sets are there, further ones count as `other`."""
+    """Monotonic sums, in integers. Once `capacity` label sets are there, further ones count as `other`."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, metric_tags: tuple[str, ...], capacity: int) -> None:
+        self.metric_tags = metric_tags
         self._capacity = capacity
         self._lock = threading.Lock()
-        self._sums: dict[Metric, dict[Labels, int]] = {}
+        self._rows: dict[tuple[str, ...], Series] = {}
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._sums = {}
+        self._rows = {}
 
-    def add(self, amounts: Iterable[tuple[Metric, Labels, int]]) -> None:
+    def add(self, labels: tuple[str, ...], added: Iterable[Amount]) -> None:
         """Add each amount to its sum. Amounts are whole: tokens, calls, billionths of a dollar."""
         with self._lock:
-            for target, labels, amount in amounts:
-                sums = self._sums.setdefault(target, {})
-                if labels not in sums and len(sums) >= self._capacity:
-                    labels = other(labels)
-                sums[labels] = sums.get(labels, 0) + amount
+            row = self._rows.get(labels)
+            if row is None:
+                row = self._new_row(labels)
+            for which, own, amount in added:
+                key = (which, own)
+                row[key] = row.get(key, 0) + amount
 
-    def read(self, target: Metric) -> list[tuple[Labels, int]]:
+    def _new_row(self, labels: tuple[str, ...]) -> Series:
+        if len(self._rows) >= self._capacity:
+            labels = (OTHER,) * len(labels)
+        return self._rows.setdefault(labels, {})
+
+    def read(self, counter: Metric) -> list[tuple[Labels, int]]:
+        """The series of one counter."""
         with self._lock:
-            return list(self._sums.get(target, {}).items())
+            return [
+                (name_labels(counter, labels, own, self.metric_tags), amount)
+                for labels, row in self._rows.items()
+                for (which, own), amount in row.items()
+                if which is counter
+            ]
 
 
-_totals: weakref.WeakKeyDictionary[Meter, Totals] = weakref.WeakKeyDictionary()
+ByTags = dict[tuple[str, ...], Totals]
+
+_totals: weakref.WeakKeyDictionary[Meter, ByTags] = weakref.WeakKeyDictionary()
 
 
-def _observed(meter: Meter, capacity: int) -> Totals:
+def _observed(meter: Meter, metric_tags: tuple[str, ...], capacity: int) -> Totals:
     """The sums behind this meter's counters. A meter keeps its instruments for ever, so they are made once."""
-    totals = _totals.get(meter)
-    if totals is None:
-        totals = _totals[meter] = Totals(capacity)
+    by_tags = _totals.get(meter)
+    if by_tags is None:
+        by_tags = _totals[meter] = {}
         for counter in (metric.COST, metric.TOKENS, metric.CALLS, metric.UNPRICED_CALLS, metric.UNMEASURED_CALLS):
-            _observe(meter, counter, totals)
+            _observe(meter, counter, by_tags)
         meter.create_observable_counter(
             metric.FAULTS.name, [_faults], unit=metric.FAULTS.unit, description=metric.FAULTS.description
         )
-    return totals
+    return by_tags.setdefault(metric_tags, Totals(metric_tags, capacity))
 
 
-def _observe(meter: Meter, counter: Metric, totals: Totals) -> None:
-    scale = 1_000_000_000 if counter is metric.COST else 1
+def _observe(meter: Meter, counter: Metric, by_tags: ByTags) -> None:
+    scale = COST_SCALE if counter is metric.COST else 1
 
     def callback(options: CallbackOptions) -> Iterable[Observation]:
-        for labels, amount in totals.read(counter):
-            value = amount / scale if scale != 1 else amount
-            yield Observation(value, {name: text for name, text in labels if text})
+        for totals in list(by_tags.values()):
+            for labels, amount in totals.read(counter):
+                value = amount / scale if scale != 1 else amount
+                yield Observation(value, {name: text for name, text in labels if text})
 
     meter.create_observable_counter(counter.name, [callback], unit=counter.unit, description=counter.description)
 
@@ -91,14 +110,17 @@ def _faults(options: CallbackOptions) -> Iterable[Observation]:
         yield Observation(count, {metric.STEP_LABEL: step})
 
 
+HTTPS = 443
+"""The port that goes without saying: one label less on nearly every series."""
+
+
 class MetricsSink:
     """Records finished calls with one meter. `newest` switches to the newest metric families of the conventions."""
 
     name = "metrics"
 
     def __init__(self, meter: Meter, metric_tags: tuple[str, ...], label_sets: int, newest: bool) -> None:
-        self._totals = _observed(meter, label_sets)
-        self._metric_tags = metric_tags
+        self._totals = _observed(meter, metric_tags, label_sets)
         self._newest = newest
         self._input = self._output = None
 
@@ -128,31 +150,32 @@ class MetricsSink:
             base[RESPONSE_MODEL] = call.response_model
         if call.server_address is not None:
             base[SERVER_ADDRESS] = call.server_address
-            if call.server_port is not None:
+            if call.server_port is not None and call.server_port != HTTPS:
                 base[SERVER_PORT] = call.server_port
         self._record_times(call, base, context)
-        self._record_tokens(call, base, context)
-        self._totals.add(counter_amounts(call, self._metric_tags))
+        self._record_tokens(call, base)
+        self._totals.add(counter_labels(call, self._totals.metric_tags), amounts(call))
 
     def _record_times(self, call: Call, base: dict[str, Any], context: Context | None) -> None:
         if call.duration is not None:
             record = self._duration if call.operation in INFERENCE else self._operation_duration
             with_error = base if call.error_type is None else {**base, ERROR_TYPE: call.error_type}
+            # An exemplar, the link from a metric to a trace, costs as much as the record itself: one a call is enough.
             record(call.duration, with_error, context)
         if call.time_to_first_chunk is not None:
-            self._first_chunk(call.time_to_first_chunk, base, context)
+            self._first_chunk(call.time_to_first_chunk, base)
         if call.time_per_chunk is not None:
-            self._per_chunk(call.time_per_chunk, base, context)
+            self._per_chunk(call.time_per_chunk, base)
 
-    def _record_tokens(self, call: Call, base: dict[str, Any], context: Context | None) -> None:
+    def _record_tokens(self, call: Call, base: dict[str, Any]) -> None:
         usage = call.usage
         if self._input is not None and self._output is not None:
             if usage.input_tokens is not None:
-                self._input(usage.input_tokens, base, context)
+                self._input(usage.input_tokens, base)
             if usage.output_tokens is not None:
-                self._output(usage.output_tokens, base, context)
+                self._output(usage.output_tokens, base)
             return
         if usage.input_tokens is not None:
-            self._tokens(usage.input_tokens, {**base, TOKEN_TYPE: "input"}, context)
+            self._tokens(usage.input_tokens, {**base, TOKEN_TYPE: "input"})
         if usage.output_tokens is not None:
-            self._tokens(usage.output_tokens, {**base, TOKEN_TYPE: "output"}, context)
+            self._tokens(usage.output_tokens, {**base, TOKEN_TYPE: "output"})

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+EMPTY: Mapping[str, Any] = {}
+
 BYTES_PER_TOKEN = 4
 """About what the tokenizers of today's models need for English text; used for estimates only, which are marked."""
 
@@ -15,6 +17,17 @@ def field(source: Any, name: str) -> Any:
     if type(source) is dict:
         return source.get(name)
     return getattr(source, name, None)
+
+
+def mapping(source: Any) -> Mapping[str, Any]:
+    """The fields of an SDK's model or of a JSON object, as a mapping: cheaper than `field` where many are asked for."""
+    if type(source) is dict:
+        return source
+    fields = getattr(source, "__dict__", None)
+    if fields is None:
+        return EMPTY
+    extra = getattr(source, "__pydantic_extra__", None)
+    return {**fields, **extra} if extra else fields
 
 
 def text(source: Any, name: str) -> str | None:
@@ -28,7 +41,10 @@ def text(source: Any, name: str) -> str | None:
 
 def count(source: Any, name: str) -> int | None:
     """A field that must be a count: a whole number, not negative. A provider's `5.0` counts; `"5"` and `true` do not."""
-    value = field(source, name)
+    return as_count(field(source, name))
+
+
+def as_count(value: Any) -> int | None:
     if type(value) is int:
         return value if value >= 0 else None
     if type(value) is float and value >= 0 and value.is_integer():
@@ -60,6 +76,8 @@ def texts_in(value: Any, depth: int = 0) -> Iterator[str]:
         elif isinstance(value, list | tuple):
             for item in value:
                 yield from texts_in(item, depth + 1)
+        elif hasattr(type(value), "model_fields"):  # a message made as the SDK's own (pydantic) object
+            yield from texts_in(vars(value), depth + 1)
 
 
 def parse_json(data: bytes | str) -> Any:

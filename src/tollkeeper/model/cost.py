@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tollkeeper.model.usage import Meter, Quantity
 
@@ -18,8 +17,7 @@ _ROUNDING = Context(prec=60, rounding=ROUND_HALF_EVEN)
 """Ours, because the host program may have set its own decimal context to anything."""
 
 
-@dataclass(frozen=True, slots=True)
-class LineItem:
+class LineItem(NamedTuple):
     """One meter of a cost: `amount = quantity x unit_price` (US dollars, and US dollars a unit)."""
 
     meter: Meter
@@ -29,8 +27,7 @@ class LineItem:
     model: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """The cost of one call. `usd` is the sum of `items`, except where the provider named the sum and no items."""
 
     usd: Decimal

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Meter = Literal[
     "input",
@@ -51,8 +50,7 @@ Quantity = int | Decimal
 """A count of tokens, searches or requests is an int; a length of audio is a Decimal of seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Token counts of one call, by the GenAI semantic conventions.
 
     `input_tokens` is the total, cached and audio tokens included; `output_tokens` is the total, reasoning included.
@@ -155,8 +153,7 @@ def _take(meters: dict[Meter, Quantity], meter: Meter, wanted: int, left: int) -
 NOTHING = Usage()
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
+class Pass(NamedTuple):
     """A billed pass inside one call that the call's own totals leave out (Anthropic: compaction, advisor, fallback)."""
 
     kind: str

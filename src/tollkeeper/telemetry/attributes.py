@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from tollkeeper.model import Call, Cost, Usage
@@ -52,6 +53,8 @@ USAGE_NAMES = {
     "input_characters": "tollkeeper.usage.input_characters",
     "output_images": "tollkeeper.usage.output_images",
 }
+INPUT_TOKENS, OUTPUT_TOKENS, *PART_NAMES = USAGE_NAMES.values()
+parts_of = attrgetter(*list(USAGE_NAMES)[2:])
 CACHE_CREATION = "gen_ai.usage.cache_creation.input_tokens"
 """The older name of `cache_write`, written beside it for the dashboards that know only that."""
 
@@ -75,7 +78,9 @@ def request_attributes(call: Call) -> Attributes:
 
 def response_attributes(call: Call) -> Attributes:
     """What the answer adds. A `fetch_response` never shows tokens: they belong to the call that it fetches."""
-    attributes: Attributes = {CALL_ID: call.id, USAGE_SOURCE: call.usage_source}
+    attributes: Attributes = {}
+    if call.usage_source != "provider":
+        attributes[USAGE_SOURCE] = call.usage_source
     if call.response_model is not None:
         attributes[RESPONSE_MODEL] = call.response_model
     if call.response_id is not None:
@@ -84,7 +89,7 @@ def response_attributes(call: Call) -> Attributes:
         attributes[FINISH_REASONS] = call.finish_reasons
     if call.service_tier is not None:
         attributes[SERVICE_TIER_NAMES.get(call.provider, SERVICE_TIER)] = call.service_tier
-    if call.status_code is not None:
+    if call.status_code is not None and call.status_code != 200:
         attributes[STATUS_CODE] = call.status_code
     if call.error_type is not None:
         attributes[ERROR_TYPE] = call.error_type
@@ -101,11 +106,15 @@ def response_attributes(call: Call) -> Attributes:
 
 
 def write_usage(attributes: Attributes, usage: Usage) -> None:
-    for field, name in USAGE_NAMES.items():
-        value = getattr(usage, field)
-        if value is not None:
+    """The two totals, and the parts of them that are not zero."""
+    if usage.input_tokens is not None:
+        attributes[INPUT_TOKENS] = usage.input_tokens
+    if usage.output_tokens is not None:
+        attributes[OUTPUT_TOKENS] = usage.output_tokens
+    for value, name in zip(parts_of(usage), PART_NAMES, strict=True):
+        if value:
             attributes[name] = value if type(value) is int else str(value)
-    if usage.cache_write_tokens is not None:
+    if usage.cache_write_tokens:
         attributes[CACHE_CREATION] = usage.cache_write_tokens
 
 

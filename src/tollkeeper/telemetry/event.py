@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from decimal import Decimal
 from typing import Any, cast
 
@@ -37,11 +36,13 @@ def encode(call: Call) -> Attributes:
     """Every field of `call`. Money and seconds of audio are decimal strings, so that nothing is rounded."""
     attributes = {**request_attributes(call), **response_attributes(call)}
     if call.operation == "fetch_response":
-        name.write_usage(attributes, call.usage)
         name.write_cost(attributes, call.cost)
+    attributes[name.CALL_ID] = call.id
     attributes[STARTED_AT] = call.started_at
     attributes[ATTEMPT] = call.attempt
     for key, value in (
+        *((key, str(value) if isinstance(value, Decimal) else value) for key, value in _usage_pairs(call.usage)),
+        (name.STATUS_CODE, call.status_code),
         (DURATION, call.duration),
         (ENDPOINT, call.endpoint),
         (CHUNKS, call.chunks or None),
@@ -100,7 +101,7 @@ def decode(attributes: Mapping[str, Any]) -> Call:
         chunks=take(CHUNKS, 0),
         usage=_read_usage(left),
         passes=_read_passes(take(PASSES, "[]")),
-        usage_source=take(name.USAGE_SOURCE, "unknown"),
+        usage_source=take(name.USAGE_SOURCE, "provider"),
         provider_cost=_decimal(take(PROVIDER_COST, None)),
         cost=_read_cost(left),
         price_status=take(PRICE_STATUS, None),
@@ -109,6 +110,11 @@ def decode(attributes: Mapping[str, Any]) -> Call:
         tags={key.removeprefix(name.TAG_PREFIX): take(key) for key in list(left) if key.startswith(name.TAG_PREFIX)},
         parameters={key: tuple(value) if isinstance(value, list) else value for key, value in left.items()},
     )
+
+
+def _usage_pairs(usage: Usage) -> list[tuple[str, Any]]:
+    """Every field, zeros included: a known zero is not an unknown."""
+    return [(attribute, getattr(usage, field)) for field, attribute in name.USAGE_NAMES.items()]
 
 
 def _decimal(text: str | None) -> Decimal | None:
@@ -151,8 +157,8 @@ def _write_passes(passes: tuple[Pass, ...]) -> str:
 
 
 def _pack(usage: Usage) -> dict[str, Any]:
-    values = {field.name: getattr(usage, field.name) for field in fields(usage)}
-    return {key: str(value) if isinstance(value, Decimal) else value for key, value in values.items() if value is not None}
+    said = {key: value for key, value in usage._asdict().items() if value is not None}
+    return {key: str(value) if isinstance(value, Decimal) else value for key, value in said.items()}
 
 
 def _read_passes(text: str) -> tuple[Pass, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tollkeeper.model import Call
-from tollkeeper.model.usage import TOKEN_METERS
+from tollkeeper.model.usage import NOTHING
+from tollkeeper.model.usage import TOKEN_METERS as TOKEN_METER_ORDER
 from tollkeeper.telemetry import metrics as metric
 from tollkeeper.telemetry.attributes import (
     ERROR_TYPE,
@@ -15,7 +16,7 @@ from tollkeeper.telemetry.attributes import (
     SERVER_PORT,
     TOKEN_TYPE,
 )
-from tollkeeper.telemetry.metrics import OTHER, Metric
+from tollkeeper.telemetry.metrics import METER_LABEL, OTHER, USAGE_SOURCE_LABEL, Metric
 
 Labels = tuple[tuple[str, str], ...]
 """Attribute names and values, always the same names in the same order for one metric. An absent value is empty."""
@@ -23,30 +24,55 @@ Labels = tuple[tuple[str, str], ...]
 INFERENCE = frozenset({"chat", "generate_content", "text_completion"})
 """The operations that the newest conventions count as inference."""
 
+TOKEN_METERS = frozenset(TOKEN_METER_ORDER)
+
 COST_SCALE = 1_000_000_000
 """Money is counted in billionths of a dollar, so that sums are exact."""
 
 
-def counter_amounts(call: Call, metric_tags: tuple[str, ...]) -> list[tuple[Metric, Labels, int]]:
+Amount = tuple[Metric, str, int]
+"""A counter, the value of the one label that only this counter has, and what to add to it."""
+
+OWN_LABEL = {metric.CALLS: ERROR_TYPE, metric.TOKENS: METER_LABEL, metric.UNMEASURED_CALLS: USAGE_SOURCE_LABEL}
+"""The label that only this counter has."""
+
+COUNTER_LABELS = (OPERATION, PROVIDER, REQUEST_MODEL, RESPONSE_MODEL)
+"""The labels of every counter; the metric tags follow."""
+
+
+def counter_labels(call: Call, metric_tags: tuple[str, ...]) -> tuple[str, ...]:
+    """The values of the labels that every counter has."""
+    tags = call.tags
+    head = (call.operation, call.provider, call.request_model or "", call.response_model or "")
+    return (*head, *[tags.get(name, "") for name in metric_tags]) if tags else head + ("",) * len(metric_tags)
+
+
+def amounts(call: Call) -> list[Amount]:
     """What a finished call adds to the counters. Money is in billionths of a dollar."""
-    base: Labels = (
-        (OPERATION, call.operation),
-        (PROVIDER, call.provider),
-        (REQUEST_MODEL, call.request_model or ""),
-        (RESPONSE_MODEL, call.response_model or ""),
-        *((name, call.tags.get(name, "")) for name in metric_tags),
-    )
-    amounts: list[tuple[Metric, Labels, int]] = [(metric.CALLS, (*base, (ERROR_TYPE, call.error_type or "")), 1)]
+    added: list[Amount] = [(metric.CALLS, call.error_type or "", 1)]
     if call.cost is not None:
-        amounts.append((metric.COST, base, call.cost.nano_usd))
-    for meter, quantity in call.usage.billable().items():
-        if meter in TOKEN_METERS:
-            amounts.append((metric.TOKENS, (*base, (metric.METER_LABEL, meter)), int(quantity)))
-    if call.price_status == "unpriced":
-        amounts.append((metric.UNPRICED_CALLS, base, 1))
+        added.append((metric.COST, "", call.cost.nano_usd))
+    elif call.price_status == "unpriced":
+        added.append((metric.UNPRICED_CALLS, "", 1))
+    if call.usage is not NOTHING:
+        for meter, quantity in call.usage.billable().items():
+            if meter in TOKEN_METERS:
+                added.append((metric.TOKENS, meter, quantity))  # type: ignore[arg-type]
     if call.usage_source != "provider" and call.error_type is None:
-        amounts.append((metric.UNMEASURED_CALLS, (*base, (metric.USAGE_SOURCE_LABEL, call.usage_source)), 1))
-    return amounts
+        added.append((metric.UNMEASURED_CALLS, call.usage_source, 1))
+    return added
+
+
+def name_labels(which: Metric, values: tuple[str, ...], own: str, metric_tags: tuple[str, ...]) -> Labels:
+    """The labels of one series, by name."""
+    labels = tuple(zip((*COUNTER_LABELS, *metric_tags), values, strict=True))
+    return (*labels, (OWN_LABEL[which], own)) if which in OWN_LABEL else labels
+
+
+def counter_amounts(call: Call, metric_tags: tuple[str, ...]) -> list[tuple[Metric, Labels, int]]:
+    """What a finished call adds to the counters, with their labels by name."""
+    values = counter_labels(call, metric_tags)
+    return [(which, name_labels(which, values, own, metric_tags), amount) for which, own, amount in amounts(call)]
 
 
 def histogram_values(call: Call, newest: bool) -> list[tuple[Metric, Labels, float]]:

@@ -12,7 +12,7 @@ TOKEN_COUNTS = tuple(4.0**power for power in range(14))
 """The conventions' advice for token counts: 1, 4, 16 … 67108864."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Metric:
     """One instrument. `buckets` are there for histograms only."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from tollkeeper.capture.contract import Request, Surface
@@ -20,7 +19,7 @@ from tollkeeper.capture.parameters import (
     words,
 )
 from tollkeeper.capture.identity import is_of_response, response_call_id
-from tollkeeper.capture.payload import count, field, text
+from tollkeeper.capture.payload import count, field, mapping, text
 from tollkeeper.capture.providers import openai_realtime
 from tollkeeper.capture.providers.openai_usage import read_usage
 from tollkeeper.capture.providers.services import find_endpoint, is_refusal, takes_include_usage
@@ -82,10 +81,10 @@ def read_nothing(call: Call, body: Mapping[str, Any]) -> None:
     """A request of which the conventions name nothing but the model."""
 
 
-def _read_head(call: Call, answer: Any) -> None:
-    call.response_model = text(answer, "model") or call.response_model
-    call.response_id = text(answer, "id") or call.response_id
-    call.service_tier = text(answer, "service_tier") or call.service_tier
+def _read_head(call: Call, said: Mapping[str, Any]) -> None:
+    call.response_model = text(said, "model") or call.response_model
+    call.response_id = text(said, "id") or call.response_id
+    call.service_tier = text(said, "service_tier") or call.service_tier
 
 
 def _finish_reasons(choices: Any) -> tuple[str, ...]:
@@ -95,30 +94,28 @@ def _finish_reasons(choices: Any) -> tuple[str, ...]:
 
 
 def read_chat_response(call: Call, answer: Any) -> None:
-    _read_head(call, answer)
-    call.finish_reasons = _finish_reasons(field(answer, "choices"))
-    read_usage(call, _usage_of(answer))
-
-
-def _usage_of(answer: Any) -> Any:
-    usage = field(answer, "usage")
-    return usage if usage is not None else field(field(answer, "x_groq"), "usage")
+    said = mapping(answer)
+    _read_head(call, said)
+    call.finish_reasons = _finish_reasons(said.get("choices"))
+    usage = said.get("usage")
+    read_usage(call, usage if usage is not None else field(said.get("x_groq"), "usage"))
 
 
 def read_response(call: Call, answer: Any) -> None:
     """A Responses object. One that is still queued or running has no usage yet: whoever fetches it will count it."""
-    _read_head(call, answer)
-    status = text(answer, "status")
+    said = mapping(answer)
+    _read_head(call, said)
+    status = text(said, "status")
     if status is not None:
         call.finish_reasons = (status,)
     if status == "failed":
-        call.error_type = text(field(answer, "error"), "code") or "failed"
-    read_usage(call, field(answer, "usage"))
-    if call.usage is not NOTHING and call.response_id and field(answer, "background") is True:
+        call.error_type = text(said.get("error"), "code") or "failed"
+    read_usage(call, said.get("usage"))
+    if call.usage is not NOTHING and call.response_id and said.get("background") is True:
         call.id = response_call_id(call.provider, call.response_id)
-    searches = _web_search_calls(field(answer, "output"))
+    searches = _web_search_calls(said.get("output"))
     if searches and call.usage.web_searches is None:
-        call.usage = replace(call.usage, web_searches=searches)
+        call.usage = call.usage._replace(web_searches=searches)
 
 
 def read_fetched_response(call: Call, answer: Any) -> None:
@@ -156,8 +153,9 @@ def _is_search(action: Any) -> bool:
 
 def read_plain_response(call: Call, answer: Any) -> None:
     """Embeddings, moderations and others that have at most a model and a usage."""
-    _read_head(call, answer)
-    read_usage(call, field(answer, "usage"))
+    said = mapping(answer)
+    _read_head(call, said)
+    read_usage(call, said.get("usage"))
 
 
 def read_embeddings_response(call: Call, answer: Any) -> None:
@@ -165,7 +163,7 @@ def read_embeddings_response(call: Call, answer: Any) -> None:
     read_plain_response(call, answer)
     stated = count(field(answer, "usage"), "total_tokens")
     if call.usage.input_tokens is None and stated is not None:
-        call.usage, call.usage_source = replace(call.usage, input_tokens=stated), "provider"
+        call.usage, call.usage_source = call.usage._replace(input_tokens=stated), "provider"
 
 
 def read_image_response(call: Call, answer: Any) -> None:
@@ -251,7 +249,7 @@ class ChatFold:
 
     def end(self, call: Call) -> bool:
         if self._first is not None:
-            _read_head(call, self._first)
+            _read_head(call, mapping(self._first))
         if self._tier is not None:
             call.service_tier = str(self._tier)
         call.finish_reasons = tuple(self._reasons[index] for index in sorted(self._reasons))

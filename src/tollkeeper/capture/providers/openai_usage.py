@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from tollkeeper.capture.payload import count, field
+from tollkeeper.capture.payload import EMPTY, as_count, mapping
 from tollkeeper.model import Call, Usage
 from tollkeeper.model.usage import NOTHING
 
@@ -22,31 +22,29 @@ def read_usage(call: Call, usage: Any) -> None:
     """Write what a usage object says into `call`."""
     if usage is None or isinstance(usage, str):
         return
-    read = _tokens(usage)
+    said = mapping(usage)
+    read = _tokens(said)
     if read != NOTHING:
         call.usage = read
         call.usage_source = "provider"
-    call.provider_cost = provider_cost(usage)
+    call.provider_cost = provider_cost(said)
 
 
-def _tokens(usage: Any) -> Usage:
-    prompt = _first(usage, "prompt_tokens", "input_tokens")
-    completion = _first(usage, "completion_tokens", "output_tokens")
-    inside = _either(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
-    outside = _either(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
-    audio, reasoning = count(inside, "audio_tokens"), count(outside, "reasoning_tokens")
-    cached = _first(inside, "cached_tokens")
+def _tokens(said: Mapping[str, Any]) -> Usage:
+    prompt = _first(said, "prompt_tokens", "input_tokens")
+    completion = _first(said, "completion_tokens", "output_tokens")
+    inside = _details(said, "prompt_tokens_details", "input_tokens_details", "input_token_details")
+    outside = _details(said, "completion_tokens_details", "output_tokens_details", "output_token_details")
+    audio, reasoning = as_count(inside.get("audio_tokens")), as_count(outside.get("reasoning_tokens"))
+    cached, written = as_count(inside.get("cached_tokens")), as_count(inside.get("cache_write_tokens"))
     if cached is None:
-        cached = _first(usage, "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens", "cached_tokens")
-    written = _first(inside, "cache_write_tokens", "cache_creation_tokens")
+        cached = _first(said, "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens", "cached_tokens")
     if written is None:
-        written = count(usage, "cache_creation_input_tokens")
-    stated = count(usage, "total_tokens")
-    if stated is not None and prompt is not None:
+        written = as_count(said.get("cache_creation_input_tokens"))
+    stated = as_count(said.get("total_tokens"))
+    if stated is not None and prompt is not None and stated > prompt + (completion or 0):
         prompt, completion = _reconcile(stated, prompt, completion, audio, reasoning)
-    seconds = field(usage, "seconds")
-    if seconds is None:
-        seconds = field(usage, "duration")
+    seconds = said.get("seconds", said.get("duration"))
     return Usage(
         input_tokens=prompt,
         output_tokens=completion,
@@ -54,29 +52,29 @@ def _tokens(usage: Any) -> Usage:
         cache_write_tokens=written,
         reasoning_tokens=reasoning,
         input_audio_tokens=audio or None,
-        input_image_tokens=count(inside, "image_tokens") or None,
-        input_video_tokens=count(inside, "video_tokens") or None,
-        output_audio_tokens=count(outside, "audio_tokens") or None,
-        output_image_tokens=count(outside, "image_tokens") or None,
-        web_searches=_web_searches(usage),
-        input_audio_seconds=_decimal(seconds),
+        input_image_tokens=as_count(inside.get("image_tokens")) or None,
+        input_video_tokens=as_count(inside.get("video_tokens")) or None,
+        output_audio_tokens=as_count(outside.get("audio_tokens")) or None,
+        output_image_tokens=as_count(outside.get("image_tokens")) or None,
+        web_searches=_web_searches(said),
+        input_audio_seconds=_decimal(seconds) if seconds is not None else None,
     )
 
 
-def _first(source: Any, *names: str) -> int | None:
+def _first(said: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
-        value = count(source, name)
+        value = as_count(said.get(name))
         if value is not None:
             return value
     return None
 
 
-def _either(source: Any, *names: str) -> Any:
+def _details(said: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
     for name in names:
-        value = field(source, name)
+        value = said.get(name)
         if value is not None:
-            return value
-    return None
+            return mapping(value)
+    return EMPTY
 
 
 def _reconcile(
@@ -84,8 +82,6 @@ def _reconcile(
 ) -> tuple[int, int | None]:
     """Add what was reported beside a total, where `total_tokens` shows that it was: xAI's reasoning, Mistral's audio."""
     unexplained = stated - prompt - (completion or 0)
-    if unexplained <= 0:
-        return prompt, completion
     if reasoning and unexplained == reasoning:
         return prompt, (completion or 0) + reasoning
     if audio and unexplained == audio:
@@ -95,11 +91,11 @@ def _reconcile(
     return prompt, completion
 
 
-def _web_searches(usage: Any) -> int | None:
+def _web_searches(said: Mapping[str, Any]) -> int | None:
     for name in ("server_tool_use_details", "server_tool_use"):
-        searches = count(field(usage, name), "web_search_requests")
-        if searches is not None:
-            return searches
+        tools = said.get(name)
+        if tools is not None:
+            return as_count(mapping(tools).get("web_search_requests"))
     return None
 
 
@@ -114,14 +110,12 @@ def _decimal(value: Any) -> Decimal | None:
     return number if number.is_finite() and number >= 0 else None
 
 
-def provider_cost(usage: Any) -> Decimal | None:
-    """The price in US dollars that the answer itself names: OpenRouter, Perplexity, DeepInfra, xAI."""
-    cost = field(usage, "cost")
+def provider_cost(said: Mapping[str, Any]) -> Decimal | None:
+    """The price in US dollars that the answer itself names: OpenRouter, Perplexity, xAI, DeepInfra."""
+    cost = said.get("cost")
     if cost is not None:
-        return _decimal(field(cost, "total_cost") if isinstance(cost, Mapping) or hasattr(cost, "total_cost") else cost)
-    ticks = _decimal(field(usage, "cost_in_usd_ticks"))
-    if ticks is not None:
-        return ticks / XAI_TICKS_PER_USD
-    return _decimal(field(usage, "estimated_cost"))
-
-
+        return _decimal(cost if isinstance(cost, int | float | str) else mapping(cost).get("total_cost"))
+    ticks = said.get("cost_in_usd_ticks")
+    if ticks is not None and (number := _decimal(ticks)) is not None:
+        return number / XAI_TICKS_PER_USD
+    return _decimal(said.get("estimated_cost"))
