@@ -44,7 +44,11 @@ def test_the_items_sum_to_the_cost_and_none_is_negative(catalog: Catalog, model:
     assert all(item.amount == item.quantity * item.unit_price and item.amount >= 0 for item in cost.items)
 
 
-@given(st.sampled_from(MODELS), st.builds(Usage, **dict.fromkeys(TOKENS, below_every_step)), st.integers(1, 10))
+def _usage(**tokens: int) -> Usage:
+    return Usage(**tokens)
+
+
+@given(st.sampled_from(MODELS), st.builds(_usage, **dict.fromkeys(TOKENS, below_every_step)), st.integers(1, 10))
 def test_within_a_step_the_cost_is_linear(catalog: Catalog, model: tuple[str, str], usage: Usage, times: int) -> None:
     """But for the fee of a request."""
     once, _ = catalog.price(call(*model, usage))
