@@ -79,27 +79,31 @@ class Patches:
         self._done.append(Patch(owner, name, original, wrapper))
 
 
+def begin(
+    target: Target, adapter: Adapter, emitter: Emitter, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Request | None:
+    """The call in these arguments; `None` where it is not to be observed, or is part of one that is."""
+    if not emitter.active:
+        return None
+    current = otel_context.get_current()
+    outer = current.get(OBSERVATION_KEY)
+    if outer is not None and not outer.ended or current.get(_SUPPRESS_INSTRUMENTATION_KEY):  # type: ignore[attr-defined]
+        return None
+    try:
+        return adapter.read_request(target, args, kwargs)
+    except Exception as fault:  # noqa: BLE001  the boundary to the arguments of a foreign call
+        faults.report("read a request", fault)
+        return None
+
+
 def wrap(original: Callable[..., Any], target: Target, adapter: Adapter, emitter: Emitter) -> Callable[..., Any]:
     """`original`, observed. Once the emitter is inactive the wrapper only passes on: it may outlive its patch."""
-
-    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
-        if not emitter.active:
-            return None
-        current = otel_context.get_current()
-        outer = current.get(OBSERVATION_KEY)
-        if outer is not None and not outer.ended or current.get(_SUPPRESS_INSTRUMENTATION_KEY):  # type: ignore[attr-defined]
-            return None
-        try:
-            return adapter.read_request(target, args, kwargs)
-        except Exception as fault:  # noqa: BLE001  the boundary to the arguments of a foreign call
-            faults.report("read a request", fault)
-            return None
 
     if target.is_async:
 
         @functools.wraps(original)
         async def observed_async(*args: Any, **kwargs: Any) -> Any:
-            request = begin(args, kwargs)
+            request = begin(target, adapter, emitter, args, kwargs)
             if request is None:
                 return await original(*args, **kwargs)
             return await adrive(observe(emitter, adapter, request), original, args, kwargs)
@@ -108,7 +112,7 @@ def wrap(original: Callable[..., Any], target: Target, adapter: Adapter, emitter
 
     @functools.wraps(original)
     def observed(*args: Any, **kwargs: Any) -> Any:
-        request = begin(args, kwargs)
+        request = begin(target, adapter, emitter, args, kwargs)
         if request is None:
             return original(*args, **kwargs)
         return drive(observe(emitter, adapter, request), original, args, kwargs)

@@ -36,9 +36,12 @@ class Watch:
 
     def closed(self) -> None:
         """The response is being closed. By its own reader, at the end of it: then the tap knows better how it ended."""
-        iterator = self.iterator_ref() if self.iterator_ref is not None else None
-        if not (getattr(iterator, "gi_running", False) or getattr(iterator, "ag_running", False)):
+        if not self.is_being_read():
             self.observation.end()
+
+    def is_being_read(self) -> bool:
+        iterator = self.iterator_ref() if self.iterator_ref is not None else None
+        return bool(getattr(iterator, "gi_running", False) or getattr(iterator, "ag_running", False))
 
 
 def watch(response: Any, what: Watch) -> None:

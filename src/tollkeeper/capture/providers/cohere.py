@@ -1,0 +1,92 @@
+"""Cohere, versions 1 and 2 of its API, through its own SDK.
+
+Every method of its clients goes through the one of the same name in a "raw" client, which is also what
+`with_raw_response` gives; so those are wrapped. A raw stream is a context manager, entered when it is first read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tollkeeper.capture.contract import Surface, Target
+from tollkeeper.capture.lazy import ClosedSoon, GeneratorTap, wrap_manager
+from tollkeeper.capture.methods import Asked, MethodAdapter
+from tollkeeper.capture.observation import Observation
+from tollkeeper.capture.providers.cohere_answers import (
+    StreamFold,
+    read_request,
+    read_response,
+)
+from tollkeeper.capture.watch import watch
+
+V1, V2, CLIENT = "cohere.raw_base_client", "cohere.v2.raw_client", "cohere.client"
+
+CHAT = Surface("chat", read_request, read_response, StreamFold)
+COMPLETION = Surface("text_completion", read_request, read_response, StreamFold)
+EMBEDDINGS = Surface("embeddings", read_request, read_response)
+RERANK = Surface("rerank", read_request, read_response)
+
+METHODS = (
+    (V2, "RawV2Client", "chat", "/v2/chat", CHAT),
+    (V2, "RawV2Client", "chat_stream", "/v2/chat", CHAT),
+    (V2, "RawV2Client", "embed", "/v2/embed", EMBEDDINGS),
+    (V2, "RawV2Client", "rerank", "/v2/rerank", RERANK),
+    (V1, "RawBaseCohere", "chat", "/v1/chat", CHAT),
+    (V1, "RawBaseCohere", "chat_stream", "/v1/chat", CHAT),
+    (V1, "RawBaseCohere", "generate", "/v1/generate", COMPLETION),
+    (V1, "RawBaseCohere", "generate_stream", "/v1/generate", COMPLETION),
+    (V1, "RawBaseCohere", "embed", "/v1/embed", EMBEDDINGS),
+    (V1, "RawBaseCohere", "rerank", "/v1/rerank", RERANK),
+    # Sends a long list of texts in pieces, from threads of its own. It is one call, and its answer has the sum.
+    (CLIENT, "Client", "embed", "/v1/embed", EMBEDDINGS),
+)
+NOT_COHERE = "n/a"
+"""The API key, and the name, of the SDK's clients for AWS and OCI. They only look as if they asked api.cohere.com."""
+
+
+class Piece(dict[str, Any]):
+    """The `request_options` of a request that is a piece of a call which is already observed, in whatever thread."""
+
+
+def _targets() -> tuple[tuple[Target, ...], dict[str, tuple[str, Surface, bool]]]:
+    targets, described = [], {}
+    for module, owner, method, url, surface in METHODS:
+        is_stream = method.endswith("_stream")
+        for prefix in ("", "Async"):
+            path = f"{prefix}{owner}.{method}"
+            targets.append(Target(module, path, is_async=bool(prefix), wrap=wrap_manager if is_stream else None))
+            described[path] = (url, surface, is_stream)
+    return tuple(targets), described
+
+
+TARGETS, DESCRIBED = _targets()
+
+
+def ask(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked | None:
+    """The methods take keyword arguments only; those that the caller left out are `...`."""
+    wrapper = args[0]._client_wrapper
+    options = kwargs.get("request_options")
+    if type(options) is Piece or wrapper._token == NOT_COHERE:
+        return None
+    url, surface, stream = DESCRIBED[target.path]
+    in_pieces = target.module == CLIENT
+    return Asked(
+        surface,
+        wrapper.get_base_url(),
+        url,
+        kwargs,
+        stream=stream,
+        headers=options.get("additional_headers") if isinstance(options, dict) else None,
+        send_with={**kwargs, "request_options": Piece(options or {})} if in_pieces else None,
+    )
+
+
+def tap_stream(observation: Observation, answer: Any) -> Any:
+    observation.call.status_code = 200
+    events = answer._data
+    answer._data = GeneratorTap(events, observation, StreamFold(observation.request))
+    watch(answer._response, ClosedSoon(observation, iterator=events))
+    return answer
+
+
+ADAPTER = MethodAdapter("cohere", "cohere", TARGETS, ask, tap_stream)
