@@ -23,8 +23,9 @@ class Closing:
         self._response = response
         self._observation = observation
 
-    @property
-    def __class__(self) -> Any:  # type: ignore[misc]  # `isinstance` shall see the response
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """`isinstance` shall see the response."""
         return type(self._response)
 
     def __getattr__(self, name: str) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -105,7 +104,7 @@ def read_answer(call: Call, answer: Any) -> None:
 def _add_searches(call: Call, candidates: Any) -> None:
     searches = web_searches(call.response_model or call.request_model, candidates)
     if searches is not None:
-        call.usage = replace(call.usage, web_searches=searches)
+        call.usage = call.usage._replace(web_searches=searches)
 
 
 def read_embeddings(call: Call, answer: Any) -> None:
@@ -189,7 +188,7 @@ class ChunksFold:
         call.usage_source = "partial"
         if field(self._usage, "candidates_token_count") is None:
             written = estimate_tokens(*self._texts)
-            call.usage = replace(said, output_tokens=written + (said.reasoning_tokens or 0))
+            call.usage = said._replace(output_tokens=written + (said.reasoning_tokens or 0))
 
 
 def sent_texts(kwargs: Mapping[str, Any]) -> dict[str, Any]:
