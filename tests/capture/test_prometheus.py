@@ -153,11 +153,15 @@ def test_label_sets_are_bounded_and_nothing_is_lost() -> None:
     sink = PrometheusSink(("tenant",), 3, newest=False)
     for number in range(10):
         cost = Cost(Decimal("0.25"), "overlay")
-        sink.record(a_call(tags={"tenant": f"t{number}"}, request_model=f"m{number}", cost=cost), None)
+        usage = Usage(input_tokens=2, output_tokens=3)
+        of_one = {"tags": {"tenant": f"t{number}"}, "request_model": f"m{number}"}
+        sink.record(a_call(cost=cost, usage=usage, **of_one), None)
     text = rendered(sink)
     assert total(text, "tollkeeper_calls_total") == 10
     assert total(text, "tollkeeper_calls_total", tenant="other", gen_ai_request_model="other") == 7
     assert total(text, "tollkeeper_cost_usd_total") == 2.5
+    assert total(text, "tollkeeper_tokens_total", tollkeeper_meter="input") == 20
+    assert total(text, "gen_ai_client_token_usage_sum", gen_ai_token_type="output") == 30
     assert total(text, "gen_ai_client_operation_duration_seconds_count") == 10
     assert total(text, "gen_ai_client_operation_duration_seconds_count", gen_ai_request_model="other") == 7
 

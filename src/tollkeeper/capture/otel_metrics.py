@@ -28,9 +28,17 @@ from tollkeeper.telemetry.attributes import (
     SERVER_PORT,
     TOKEN_TYPE,
 )
-from tollkeeper.telemetry.measure import COST_SCALE, INFERENCE, Amount, Labels, amounts, counter_labels, name_labels
+from tollkeeper.telemetry.measure import (
+    COST_SCALE,
+    HTTPS,
+    INFERENCE,
+    Amount,
+    Labels,
+    amounts,
+    counter_labels,
+    name_labels,
+)
 from tollkeeper.telemetry.metrics import OTHER, Metric
-
 
 Series = dict[tuple[Metric, str], int]
 
@@ -108,10 +116,6 @@ def _observe(meter: Meter, counter: Metric, by_tags: ByTags) -> None:
 def _faults(options: CallbackOptions) -> Iterable[Observation]:
     for step, count in faults.counts().items():
         yield Observation(count, {metric.STEP_LABEL: step})
-
-
-HTTPS = 443
-"""The port that goes without saying: one label less on nearly every series."""
 
 
 class MetricsSink:

@@ -26,8 +26,18 @@ from tollkeeper.capture import faults
 from tollkeeper.config import ConfigurationError
 from tollkeeper.model import Call
 from tollkeeper.telemetry import metrics as metric
-from tollkeeper.telemetry.measure import COST_SCALE, Labels, counter_amounts, histogram_values, other
-from tollkeeper.telemetry.metrics import METRICS, Metric
+from tollkeeper.telemetry.measure import (
+    COST_SCALE,
+    COUNTER_LABELS,
+    OWN_LABEL,
+    Labels,
+    amounts,
+    counter_labels,
+    histogram_values,
+    name_labels,
+    other,
+)
+from tollkeeper.telemetry.metrics import METRICS, OTHER, Metric
 
 OWN_NAMES = frozenset(each.prometheus_name for each in METRICS)
 LONGEST_LABEL = 200
@@ -52,7 +62,7 @@ def label_name(name: str) -> str:
 
 def check_tags(metric_tags: Sequence[str]) -> None:
     """Raises `ConfigurationError` for tags that cannot be labels beside each other."""
-    names = {label_name(name): name for name, _ in counter_amounts(Call("", "", "chat", 0), ())[0][1]}
+    names = {label_name(name): name for name in (*COUNTER_LABELS, *OWN_LABEL.values())}
     for tag in metric_tags:
         label = label_name(tag)
         if not tag or label.startswith("__") or label in names:
@@ -66,47 +76,22 @@ class Instruments:
 
     def __init__(self, registry: CollectorRegistry | None) -> None:
         self.registry = registry
-        self._made: dict[tuple[Metric, tuple[str, ...]], Any] = {}
-        self._children: dict[Metric, dict[Labels, Any]] = {}
-        self._faults: Mapping[str, int] = {}
+        self.faults: Mapping[str, int] = {}
+        """The faults that are counted already."""
+        self._made: dict[tuple[Metric, tuple[str, ...]], Counter | Histogram] = {}
 
-    def child(self, which: Metric, labels: Labels, capacity: int) -> Any:
-        """The time series of these labels, or of `other` where `capacity` are there already."""
-        children = self._children.setdefault(which, {})
-        child = children.get(labels)
-        if child is None:
-            if len(children) >= capacity:
-                labels = other(labels)
-            child = children.get(labels)
-        if child is None:
-            child = children[labels] = self._make(which, labels).labels(*(_printable(text) for _, text in labels))
-        return child
-
-    def _make(self, which: Metric, labels: Labels) -> Counter | Histogram:
+    def series(self, which: Metric, labels: Labels) -> Any:
+        """The time series with these labels."""
         names = tuple(label_name(name) for name, _ in labels)
         made = self._made.get((which, names))
         if made is None:
+            name, text = which.prometheus_name, which.description
             if which.kind == "counter":
-                made = Counter(which.prometheus_name, which.description, names, registry=self.registry)
+                made = Counter(name, text, names, registry=self.registry)
             else:
-                made = Histogram(
-                    which.prometheus_name, which.description, names, registry=self.registry, buckets=which.buckets
-                )
+                made = Histogram(name, text, names, registry=self.registry, buckets=which.buckets)
             self._made[which, names] = made
-        return made
-
-    def count_faults(self) -> None:
-        """Bring the faults counter up to date."""
-        counts = faults.counts()
-        if counts != self._faults:
-            for step, count in counts.items():
-                if (more := count - self._faults.get(step, 0)) > 0:
-                    self.child(metric.FAULTS, ((metric.STEP_LABEL, step),), len(counts)).inc(more)
-            self._faults = counts
-
-    def forget_faults(self) -> None:
-        """What was counted before a fork is the parent's."""
-        self._faults = faults.counts()
+        return made.labels(*(_printable(value) for _, value in labels))
 
 
 def _printable(text: str) -> str:
@@ -126,14 +111,19 @@ class PrometheusSink:
         self._label_sets = label_sets
         self._newest = newest
         self._many = in_many_processes()
-        self._resource = {label_name(key): text for key, text in (resource or {}).items()}
-        self.page = _page(self, self._resource)
-        self._instruments = _the_shared() if self._many else Instruments(CollectorRegistry())
         self._files = _files() if self._many else None
+        self._resource = {label_name(key): text for key, text in (resource or {}).items()}
+        self._forked = False
         self.when_forked: Callable[[], None] | None = None
         """Run before the first call of a forked child is recorded."""
-        self._forked = False
+        self._start()
         _sinks.add(self)
+
+    def _start(self) -> None:
+        self.page = _page(self, self._resource)
+        self._instruments = _the_shared() if self._many else Instruments(CollectorRegistry())
+        self._counters: dict[tuple[str, ...], dict[tuple[Metric, str], Any]] = {}
+        self._histograms: dict[Metric, dict[Labels, Any]] = {}
 
     def record(self, call: Call, context: Context | None) -> None:
         if self._forked:
@@ -142,12 +132,43 @@ class PrometheusSink:
                 self.when_forked()
         exemplar = None if self._many else _exemplar(context)
         with _lock:
-            child, most = self._instruments.child, self._label_sets
             for which, labels, value in histogram_values(call, self._newest):
-                child(which, labels, most).observe(value, exemplar)
-            for which, labels, amount in counter_amounts(call, self._metric_tags):
-                child(which, labels, most).inc(amount / COST_SCALE if which is metric.COST else amount)
-            self._instruments.count_faults()
+                self._histogram(which, labels).observe(value, exemplar)
+                exemplar = None  # one a call is enough: the duration leads to the trace
+            values = self._bounded(counter_labels(call, self._metric_tags))
+            row = self._counters.setdefault(values, {})
+            for which, own, amount in amounts(call):
+                series = row.get((which, own))
+                if series is None:
+                    labels = name_labels(which, values, own, self._metric_tags)
+                    series = row[which, own] = self._instruments.series(which, labels)
+                series.inc(amount / COST_SCALE if which is metric.COST else amount)
+            self._count_faults()
+
+    def _histogram(self, which: Metric, labels: Labels) -> Any:
+        known = self._histograms.setdefault(which, {})
+        series = known.get(labels)
+        if series is None:
+            if len(known) >= self._label_sets:
+                labels = other(labels)
+            series = known[labels] = self._instruments.series(which, labels)
+        return series
+
+    def _bounded(self, values: tuple[str, ...]) -> tuple[str, ...]:
+        """These values of the counters' labels, or `other` where there are too many already."""
+        if values in self._counters or len(self._counters) < self._label_sets:
+            return values
+        return (OTHER,) * len(values)
+
+    def _count_faults(self) -> None:
+        """Bring the faults counter up to date."""
+        counts = faults.counts()
+        told = self._instruments.faults
+        if counts != told:
+            for step, count in counts.items():
+                if (more := count - told.get(step, 0)) > 0:
+                    self._instruments.series(metric.FAULTS, ((metric.STEP_LABEL, step),)).inc(more)
+            self._instruments.faults = counts
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """The body and the content type of an answer to a scrape whose `Accept` header this is."""
@@ -157,7 +178,7 @@ class PrometheusSink:
     def families(self) -> Iterator[Family]:
         """Every metric, summed over the processes. Only our own: the folder may hold the app's metrics too."""
         with _lock:
-            self._instruments.count_faults()
+            self._count_faults()
         source: Collector = self._files or self._instruments.registry  # type: ignore[assignment]
         for family in source.collect():
             if family.name in OWN_NAMES:
@@ -166,10 +187,8 @@ class PrometheusSink:
 
     def start_over(self) -> None:
         """Forget what the parent has counted: the parent still shows it."""
-        if not self._many:
-            self._instruments = Instruments(CollectorRegistry())
-        self.page = _page(self, self._resource)
-        self._instruments.forget_faults()
+        self._start()
+        self._instruments.faults = faults.counts()
         self._forked = True
 
 

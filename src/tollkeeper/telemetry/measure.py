@@ -26,6 +26,9 @@ INFERENCE = frozenset({"chat", "generate_content", "text_completion"})
 
 TOKEN_METERS = frozenset(TOKEN_METER_ORDER)
 
+HTTPS = 443
+"""The port that goes without saying: one label less on nearly every series."""
+
 COST_SCALE = 1_000_000_000
 """Money is counted in billionths of a dollar, so that sums are exact."""
 
@@ -69,12 +72,6 @@ def name_labels(which: Metric, values: tuple[str, ...], own: str, metric_tags: t
     return (*labels, (OWN_LABEL[which], own)) if which in OWN_LABEL else labels
 
 
-def counter_amounts(call: Call, metric_tags: tuple[str, ...]) -> list[tuple[Metric, Labels, int]]:
-    """What a finished call adds to the counters, with their labels by name."""
-    values = counter_labels(call, metric_tags)
-    return [(which, name_labels(which, values, own, metric_tags), amount) for which, own, amount in amounts(call)]
-
-
 def histogram_values(call: Call, newest: bool) -> list[tuple[Metric, Labels, float]]:
     """What a finished call records in the histograms of one family: those in use today, or the newest."""
     base: Labels = (
@@ -83,7 +80,7 @@ def histogram_values(call: Call, newest: bool) -> list[tuple[Metric, Labels, flo
         (REQUEST_MODEL, call.request_model or ""),
         (RESPONSE_MODEL, call.response_model or ""),
         (SERVER_ADDRESS, call.server_address or ""),
-        (SERVER_PORT, "" if call.server_port is None else str(call.server_port)),
+        (SERVER_PORT, "" if call.server_port in (None, HTTPS) else str(call.server_port)),
     )
     values: list[tuple[Metric, Labels, float]] = []
     if call.duration is not None:
@@ -107,5 +104,5 @@ def histogram_values(call: Call, newest: bool) -> list[tuple[Metric, Labels, flo
 
 
 def other(labels: Labels) -> Labels:
-    """The label set for what comes after a metric's last free one."""
-    return tuple((name, OTHER) for name, _ in labels)
+    """The label set for what comes after a metric's last free one. Input and output tokens stay apart."""
+    return tuple((name, text if name == TOKEN_TYPE else OTHER) for name, text in labels)
