@@ -65,5 +65,3 @@ def instrumented(calls: list[tollkeeper.Call]) -> Iterator[Callable[..., tollkee
     yield start
     tollkeeper.uninstrument()
     assert faults.counts() == before, "the instrumentation has failed somewhere; see the log"
-
-

@@ -1,7 +1,7 @@
 """Tollkeeper meters and prices every LLM call of a Python program, through the provider's own SDK.
 
-    import tollkeeper
-    tollkeeper.instrument()
+import tollkeeper
+tollkeeper.instrument()
 """
 
 from tollkeeper.capture.attribution import tags

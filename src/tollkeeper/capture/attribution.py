@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, TypeVar, cast
@@ -15,7 +15,7 @@ TAG_NAMES = ("tenant", "project", "user", "session", "service", "feature", "conf
 """The tags with a meaning of their own; any other name is allowed too."""
 
 HEADER_PREFIX = "x-tollkeeper-"
-"""`extra_headers={"x-tollkeeper-tenant": "acme"}` tags one call. The header goes to the provider as the caller wrote it."""
+"""`extra_headers={"x-tollkeeper-tenant": "acme"}` tags one call. It goes to the provider as it is."""
 
 BAGGAGE_PREFIX = "tollkeeper."
 
@@ -50,7 +50,7 @@ class tags:  # noqa: N801  a context manager and decorator reads like a function
 
     `tenant, project, user, session, service, feature, config` have a meaning of their own; any other name is kept as a
     free tag. Inner blocks add to outer ones and win over them; a value of `None` removes a tag. Values become strings.
-    Tags live in a `contextvars` variable, so they follow tasks, `asyncio.to_thread` and executors that copy the context.
+    Tags are a `contextvars` variable: they follow tasks, `asyncio.to_thread` and executors that copy the context.
     """
 
     def __init__(self, **attributes: object) -> None:
@@ -58,7 +58,10 @@ class tags:  # noqa: N801  a context manager and decorator reads like a function
         self._entered: list[tuple[Token[Tags], Token[context.Context] | None]] = []
 
     def __enter__(self) -> tags:
-        merged = {**_current.get(), **{name: str(value) for name, value in self._attributes.items() if value is not None}}
+        merged = {
+            **_current.get(),
+            **{name: str(value) for name, value in self._attributes.items() if value is not None},
+        }
         for name, value in self._attributes.items():
             if value is None:
                 merged.pop(name, None)
@@ -102,7 +105,7 @@ class tags:  # noqa: N801  a context manager and decorator reads like a function
             with again():
                 return await function(*args, **kwargs)
 
-        def of_generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        def of_generator(*args: Any, **kwargs: Any) -> Generator[Any, None, Any]:
             with again():
                 iterator = function(*args, **kwargs)
             while True:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tollkeeper.config import Settings
 from tollkeeper.capture.observation import Fold, Observation
+from tollkeeper.config import Settings
 from tollkeeper.model import Call, Operation
 
 
@@ -67,7 +67,7 @@ class Adapter(Protocol):
         """The call in these arguments; `None` where they are no call that is metered."""
 
     def refused(self, request: Request, error: BaseException) -> bool:
-        """Whether the provider objects to what we added to the request. It is then sent again as the caller wrote it."""
+        """Whether the provider objects to what we added to the request; it is then sent as the caller wrote it."""
 
     def read_error(self, call: Call, error: BaseException) -> None:
         """The status and type of a failed call."""

@@ -49,7 +49,7 @@ def drive(flow: Flow, send: Callable[..., Any], args: tuple[Any, ...], kwargs: d
         while True:
             try:
                 result = send(*step.args, **step.kwargs)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  the flow must see every end of a call, cancellation too
                 rescue.error = error
                 step = flow.throw(error)
             else:
@@ -76,7 +76,7 @@ async def adrive(flow: Flow, send: Callable[..., Awaitable[Any]], args: tuple[An
         while True:
             try:
                 result = await send(*step.args, **step.kwargs)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  the flow must see every end of a call, cancellation too
                 rescue.error = error
                 step = flow.throw(error)
             else:

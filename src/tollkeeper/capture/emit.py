@@ -1,4 +1,4 @@
-"""What becomes of a finished call: priced, then a span, metrics, the usage event, the log line, and the user's callback."""
+"""What becomes of a finished call: priced, then a span, metrics, the usage event, a log line, the user's callback."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 from tollkeeper.capture import faults
+from tollkeeper.capture.content import ContentCapture, on_span
 from tollkeeper.capture.contract import Adapter, Request
 from tollkeeper.capture.courier import Courier
 from tollkeeper.capture.identity import Seen, is_of_response
 from tollkeeper.capture.observation import Observation
+from tollkeeper.capture.otel_events import EventSink
 from tollkeeper.model import Call
 from tollkeeper.model.usage import NOTHING
 from tollkeeper.pricing import Catalog
@@ -27,6 +29,8 @@ OBSERVATION_KEY = otel_context.create_key("tollkeeper-observation")
 """Where the call in progress is found: an inner SDK call under it is part of it, and not counted again."""
 
 NO_CONTEXT = Context()
+
+Content = dict[str, Any]
 
 log = logging.getLogger("tollkeeper.calls")
 
@@ -43,11 +47,18 @@ class Emitter:
     """Everything that one `instrument()` has set up for its calls."""
 
     def __init__(
-        self, tracer: Tracer, catalog: Catalog, sinks: Sequence[Sink], courier: Courier, content: Any = None
+        self,
+        tracer: Tracer,
+        catalog: Catalog,
+        sinks: Sequence[Sink],
+        events: EventSink | None,
+        courier: Courier,
+        content: ContentCapture | None,
     ) -> None:
         self.tracer = tracer
         self.catalog = catalog
         self.sinks = tuple(sinks)
+        self.events = events
         self.courier = courier
         self.content = content
         self.seen = Seen()
@@ -80,12 +91,13 @@ class Emitter:
         if span_context.is_valid:
             call.trace_id = f"{span_context.trace_id:032x}"
             call.span_id = f"{span_context.span_id:016x}"
+        content = self._read_content(observation) if self.content is not None else None
         try:
-            self._end_span(observation, error)
+            self._end_span(call, span, content)
         except Exception as fault:  # noqa: BLE001  the boundary to the tracing SDK and its processors
             faults.report("end a span", fault)
         if call.operation not in FETCHES or call.usage is not NOTHING:
-            self._record(call, span)
+            self._record(call, span, content)
         for result in observation.request.further:
             self.record(result)
 
@@ -99,7 +111,15 @@ class Emitter:
         self._count_once(call)
         if call.usage is not NOTHING:
             self._price(call)
-            self._record(call, None)
+            self._record(call, None, None)
+
+    def _read_content(self, observation: Observation) -> Content | None:
+        assert self.content is not None
+        try:
+            return self.content.attributes(observation)
+        except Exception as fault:  # noqa: BLE001  the boundary to foreign content, and to the user's redact
+            faults.report("capture content", fault)
+            return None
 
     def _price(self, call: Call) -> None:
         try:
@@ -107,7 +127,7 @@ class Emitter:
         except Exception as fault:  # noqa: BLE001  the boundary to the price catalogue
             faults.report("price a call", fault)
 
-    def _record(self, call: Call, span: Span | None) -> None:
+    def _record(self, call: Call, span: Span | None, content: Content | None) -> None:
         context = set_span_in_context(span, NO_CONTEXT) if span is not None else None
         for sink in self.sinks:
             try:
@@ -115,15 +135,21 @@ class Emitter:
             except Exception as fault:  # noqa: BLE001  the boundary to each sink
                 faults.report(f"record a call ({sink.name})", fault)
 
-    def _end_span(self, observation: Observation, error: BaseException | None) -> None:
-        call, span = observation.call, observation.span
+        if self.events is not None:
+            try:
+                self.events.record(call, context, content if self.content and self.content.on_events else None)
+            except Exception as fault:  # noqa: BLE001  the boundary to the logging SDK
+                faults.report("record a call (usage event)", fault)
+
+    def _end_span(self, call: Call, span: Span, content: Content | None) -> None:
         if span.is_recording():
             attributes = response_attributes(call)
-            if self.content is not None:
-                attributes.update(self.content.span_attributes(observation))
+            if content and self.content is not None and self.content.on_spans:
+                attributes.update(on_span(content))
             span.set_attributes(attributes)
             if call.error_type is not None:
-                span.set_status(Status(StatusCode.ERROR, str(error)[:500] if error is not None else None))
+                # Without the message: providers quote keys and prompts in it.
+                span.set_status(Status(StatusCode.ERROR))
         span.end()
 
 

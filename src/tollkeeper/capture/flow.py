@@ -10,7 +10,7 @@ from tollkeeper.capture.emit import Emitter
 
 
 def observe(emitter: Emitter, adapter: Adapter, request: Request) -> Flow:
-    """Start the span, send the call, read the answer, record it. What we added and the provider refuses is taken back."""
+    """Start the span, send the call, read the answer, record it. What we added is taken back if it is refused."""
     observation = emitter.start(request, adapter)
     token = emitter.enter(observation)
     try:

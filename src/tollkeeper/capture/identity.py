@@ -16,7 +16,13 @@ os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(16)))
 def new_call_id() -> str:
     """A UUIDv7 (RFC 9562): sorts by time, and is the idempotency key of its call."""
     low = _random.getrandbits(74)
-    number = (time.time_ns() // 1_000_000 & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | (low >> 62) << 64 | 0x2 << 62 | low & (1 << 62) - 1
+    number = (
+        (time.time_ns() // 1_000_000 & 0xFFFFFFFFFFFF) << 80
+        | 0x7 << 76
+        | (low >> 62) << 64
+        | 0x2 << 62
+        | low & (1 << 62) - 1
+    )
     return _dashed(f"{number:032x}")
 
 

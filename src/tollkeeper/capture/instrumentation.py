@@ -24,7 +24,6 @@ from tollkeeper.capture.providers import PROVIDERS
 from tollkeeper.config import ConfigurationError, Settings
 from tollkeeper.model import Call
 from tollkeeper.pricing import Catalog, Overlay
-from tollkeeper.version import __version__
 
 log = logging.getLogger("tollkeeper")
 
@@ -36,7 +35,9 @@ _courier: Courier | None = None
 class Instrumentation:
     """What `instrument()` gives back: a handle, and a context manager that uninstruments when it is left."""
 
-    def __init__(self, settings: Settings, emitter: Emitter, patches: Patches, endpoint: setup.MetricsEndpoint | None) -> None:
+    def __init__(
+        self, settings: Settings, emitter: Emitter, patches: Patches, endpoint: setup.MetricsEndpoint | None
+    ) -> None:
         self.settings = settings
         self.metrics_url = endpoint.url if endpoint is not None else None
         self._endpoint = endpoint
@@ -130,7 +131,12 @@ def _build(settings: Settings) -> Instrumentation:
     otel = setup.providers(settings)
     endpoint = setup.metrics_endpoint(settings)
     emitter = Emitter(
-        otel.tracer, catalog, _sinks(settings, otel, endpoint), _the_courier(), setup.content(settings)
+        otel.tracer,
+        catalog,
+        _sinks(settings, otel, endpoint),
+        EventSink(otel.event_logger) if otel.event_logger is not None else None,
+        _the_courier(),
+        setup.content(settings),
     )
     attribution.propagate_in_baggage(settings.propagate_tags)
     setup.warn_of_others()
@@ -173,8 +179,6 @@ def _sinks(settings: Settings, otel: setup.OTelProviders, endpoint: setup.Metric
         sinks.append(MetricsSink(otel.meter, settings.metric_tags, settings.metric_label_sets, settings.newest_metrics))
     if endpoint is not None:
         sinks.append(endpoint.sink)
-    if otel.event_logger is not None:
-        sinks.append(EventSink(otel.event_logger))
     if settings.log_calls:
         sinks.append(LogSink())
     if settings.on_call is not None:

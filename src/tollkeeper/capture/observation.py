@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Fold(Protocol):
     """Reads the chunks of one stream, one by one, and writes what they say into the call when the stream has ended."""
 
-    def __call__(self, chunk: Any) -> bool | None:
+    def __call__(self, chunk: Any, /) -> bool | None:
         """Read a chunk. True hides it from the caller: it is there only because we asked for it."""
 
     def end(self, call: Call) -> bool:
@@ -28,7 +28,20 @@ class Fold(Protocol):
 class Observation:
     """What the flow, the stream tap and the finaliser share about one call."""
 
-    __slots__ = ("adapter", "call", "chunks", "emitter", "ended", "first_chunk_at", "fold", "last_chunk_at", "request", "span", "started")
+    __slots__ = (
+        "adapter",
+        "answer",
+        "call",
+        "chunks",
+        "emitter",
+        "ended",
+        "first_chunk_at",
+        "fold",
+        "last_chunk_at",
+        "request",
+        "span",
+        "started",
+    )
 
     def __init__(self, request: Request, adapter: Adapter, emitter: Emitter, span: Span) -> None:
         self.request = request
@@ -36,6 +49,7 @@ class Observation:
         self.adapter = adapter
         self.emitter = emitter
         self.span = span
+        self.answer: Any = None
         self.fold: Fold | None = None
         self.ended = False
         self.first_chunk_at: float | None = None
@@ -45,6 +59,8 @@ class Observation:
 
     def answered(self, answer: Any) -> Any:
         """The provider has answered: read it, or watch the stream that it is. Returns what the caller gets."""
+        if self.emitter.content is not None:
+            self.answer = answer
         try:
             return self.adapter.receive(self, answer)
         except Exception as fault:  # noqa: BLE001  the boundary to foreign answers: an odd one is the caller's all the same

@@ -45,7 +45,9 @@ def output_type(value: Any) -> str | None:
         kind = value.get("type")
         if kind is None and isinstance(value.get("format"), Mapping):
             kind = value["format"].get("type")
-        return {"json_object": "json", "json_schema": "json", "text": "text"}.get(kind) if isinstance(kind, str) else None
+        return (
+            {"json_object": "json", "json_schema": "json", "text": "text"}.get(kind) if isinstance(kind, str) else None
+        )
     return None
 
 

@@ -33,7 +33,11 @@ class Patch:
         if self._owner.__dict__.get(self._name) is self._wrapper:
             setattr(self._owner, self._name, self._original)
         else:
-            log.warning("%s.%s was wrapped again by somebody else; our wrapper stays under it, and is passive", self._owner, self._name)
+            log.warning(
+                "%s.%s was wrapped again by somebody else; our wrapper stays under it, and is passive",
+                self._owner,
+                self._name,
+            )
 
 
 def is_installed(package: str) -> bool:
@@ -72,7 +76,9 @@ class Patches:
             original = owner.__dict__[name] if name in owner.__dict__ else getattr(owner, name)
         except (ImportError, AttributeError) as missing:
             if not target.optional:
-                log.warning("%s: no %s.%s (%s): its calls are not metered", adapter.name, target.module, target.path, missing)
+                log.warning(
+                    "%s: no %s.%s (%s): its calls are not metered", adapter.name, target.module, target.path, missing
+                )
             return
         wrapper = (target.wrap or wrap)(original, target, adapter, self._emitter)
         setattr(owner, name, wrapper)

@@ -40,7 +40,7 @@ def text(source: Any, name: str) -> str | None:
 
 
 def count(source: Any, name: str) -> int | None:
-    """A field that must be a count: a whole number, not negative. A provider's `5.0` counts; `"5"` and `true` do not."""
+    """A field that must be a count: a whole number, not negative. `5.0` counts; `"5"` and `true` do not."""
     return as_count(field(source, name))
 
 

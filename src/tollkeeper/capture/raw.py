@@ -1,7 +1,7 @@
 """Raw and streaming responses: the caller reads the body, however and whenever he likes, and we read along.
 
-Every way to read an httpx response goes through its `iter_bytes`, so that is where the bytes are seen, decoded once more
-by us: nothing is parsed, or consumed, for the caller.
+Every way to read an httpx response goes through its `iter_bytes`, so that is where the bytes are seen, and decoded once
+more by us: nothing is parsed, or consumed, for the caller.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def read_whole(request: Request, answer: Any) -> None:
     if surface.read_results is not None:
         content = answer if isinstance(answer, bytes) else getattr(getattr(answer, "response", None), "_content", b"")
         if b'"custom_id"' in content[:MARK_WITHIN]:
-            surface.read_results(request, (line for text in content.splitlines() if (line := parse_json(text)) is not None))
+            surface.read_results(
+                request, (line for text in content.splitlines() if (line := parse_json(text)) is not None)
+            )
         return
     if isinstance(answer, bytes):
         answer = parse_json(answer)

@@ -1,4 +1,4 @@
-"""Results that are fetched long after they were made: each is a call of its own, counted once however often it is read."""
+"""Results that are fetched long after they were made: each is a call of its own, counted once however often read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ def results_surface(read_result: ReadResult, fold_lines: bool) -> Surface:
         request.further += [call for line in lines if (call := _call_of(request.call, line, read_result)) is not None]
 
     return Surface(
-        "batch", read_nothing, read_response, (lambda request: ResultsFold(request, results)) if fold_lines else None, results
+        "batch",
+        read_nothing,
+        read_response,
+        (lambda request: ResultsFold(request, results)) if fold_lines else None,
+        results,
     )
 
 

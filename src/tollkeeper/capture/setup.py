@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import _logs, metrics, trace
 
+from tollkeeper.capture.content import ContentCapture
 from tollkeeper.config import ConfigurationError, Settings, disabled_instrumentations
 from tollkeeper.version import __version__
 
@@ -101,9 +102,11 @@ def _resource(settings: Settings) -> dict[str, str]:
     return {**found, "service.name": settings.service_name or found.get("service.name") or "unknown_service"}
 
 
-def content(settings: Settings) -> Any:
+def content(settings: Settings) -> ContentCapture | None:
     """The capture of prompts and answers, if it was asked for."""
-    return None
+    if settings.capture_content == "no_content":
+        return None
+    return ContentCapture(settings.capture_content, settings.redact)
 
 
 def warn_of_others() -> None:

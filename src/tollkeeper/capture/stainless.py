@@ -1,7 +1,7 @@
 """The SDKs that Stainless generates (openai, anthropic, groq) have one door: `request(cast_to, options, stream=…)`.
 
-Every method of theirs goes through it: plain, parsed and streamed calls, stream helpers, raw and streaming responses, tool
-runners, the Azure, Bedrock and Vertex clients, and resources that copy a method at import. So one wrap sees them all.
+Every method of theirs goes through it: plain, parsed and streamed calls, stream helpers, raw and streaming responses,
+tool runners, the Azure, Bedrock and Vertex clients, and resources that copy a method at import. So one wrap sees all.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class StainlessAdapter:
         is_refusal: Callable[[Endpoint, BaseException], bool] | None = None,
     ) -> None:
         self.name = self.package = package
-        self.targets = (
+        self.targets: tuple[Target, ...] = (
             Target(f"{package}._base_client", "SyncAPIClient.request"),
             Target(f"{package}._base_client", "AsyncAPIClient.request", is_async=True),
         )

@@ -1,7 +1,7 @@
 """Watch an httpx response: that it is closed, and, where the caller reads it himself, what passes.
 
-The response gets a subclass of its own class for as long as it is watched. An attribute with a closure would do too, but
-would have to hold the response: a dropped stream would then wait for the garbage collector because of us.
+The response gets a subclass of its own class. An attribute with a closure would do too, but would have to hold the
+response: a dropped stream would then wait for the garbage collector because of us.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ATTRIBUTE = "_tollkeeper_watch"
 
 
 class Watch:
-    """What is told when a watched response is read or closed. `iterator` is the generator that reads it, if one does."""
+    """What is told when a watched response is read or closed. `iterator` is the generator that reads it, if any."""
 
     __slots__ = ("fold", "iterator_ref", "observation")
 
@@ -77,5 +77,9 @@ def _watched_class(original: Any) -> type:
             state = original.__getstate__(self)
             return copyreg.__newobj__, (original,), {name: state[name] for name in state if name != ATTRIBUTE}  # type: ignore[attr-defined]
 
-    Watched.__name__, Watched.__qualname__, Watched.__module__ = original.__name__, original.__qualname__, original.__module__
+    Watched.__name__, Watched.__qualname__, Watched.__module__ = (
+        original.__name__,
+        original.__qualname__,
+        original.__module__,
+    )
     return Watched

@@ -55,7 +55,7 @@ def encode(call: Call) -> Attributes:
         (SPAN_ID, call.span_id),
     ):
         if value is not None:
-            attributes[key] = value
+            attributes[key] = value  # noqa: PERF403  the pairs are of several kinds
     if call.cost is not None:
         attributes[COST_EXACT] = str(call.cost.usd)
         attributes[COST_ORIGIN] = call.cost.source
@@ -73,7 +73,14 @@ def decode(attributes: Mapping[str, Any]) -> Call:
     """
     left = dict(attributes)
     take = left.pop
-    for derived in (name.COST_AMOUNT, name.COST_CURRENCY, name.COST_SOURCE, name.CACHE_CREATION, name.USER_ID, name.SESSION_ID):
+    for derived in (
+        name.COST_AMOUNT,
+        name.COST_CURRENCY,
+        name.COST_SOURCE,
+        name.CACHE_CREATION,
+        name.USER_ID,
+        name.SESSION_ID,
+    ):
         left.pop(derived, None)
     provider = take(name.PROVIDER)
     return Call(

@@ -61,7 +61,11 @@ INFERENCE_TIME_TO_FIRST_CHUNK = Metric(
     "gen_ai.client.inference.time_to_first_chunk", "histogram", "s", TIME_TO_FIRST_CHUNK.description, LATENCY_SECONDS
 )
 INFERENCE_TIME_PER_OUTPUT_CHUNK = Metric(
-    "gen_ai.client.inference.time_per_output_chunk", "histogram", "s", TIME_PER_OUTPUT_CHUNK.description, LATENCY_SECONDS
+    "gen_ai.client.inference.time_per_output_chunk",
+    "histogram",
+    "s",
+    TIME_PER_OUTPUT_CHUNK.description,
+    LATENCY_SECONDS,
 )
 INFERENCE_INPUT = Metric(
     "gen_ai.client.inference.operation.input_tokens", "histogram", "{token}", "Input tokens of a call.", TOKEN_COUNTS
@@ -73,7 +77,10 @@ COST = Metric("tollkeeper.cost", "counter", "usd", "What the priced calls cost, 
 TOKENS = Metric("tollkeeper.tokens", "counter", "{token}", "Tokens by disjoint billable meter: they sum to the total.")
 CALLS = Metric("tollkeeper.calls", "counter", "{call}", "Finished calls, failed ones included.")
 UNPRICED_CALLS = Metric(
-    "tollkeeper.unpriced_calls", "counter", "{call}", "Calls with usage but without a price: their cost is unknown, not zero."
+    "tollkeeper.unpriced_calls",
+    "counter",
+    "{call}",
+    "Calls with usage but without a price: their cost is unknown, not zero.",
 )
 UNMEASURED_CALLS = Metric(
     "tollkeeper.unmeasured_calls",
@@ -81,11 +88,14 @@ UNMEASURED_CALLS = Metric(
     "{call}",
     "Answered calls whose usage the provider did not report in full, by who counted instead.",
 )
-FAULTS = Metric("tollkeeper.faults", "counter", "{fault}", "Faults of the instrumentation itself, by the step that failed.")
+FAULTS = Metric(
+    "tollkeeper.faults", "counter", "{fault}", "Faults of the instrumentation itself, by the step that failed."
+)
 
 METRICS = (
     TOKEN_USAGE, OPERATION_DURATION, TIME_TO_FIRST_CHUNK, TIME_PER_OUTPUT_CHUNK,
-    INFERENCE_DURATION, INFERENCE_TIME_TO_FIRST_CHUNK, INFERENCE_TIME_PER_OUTPUT_CHUNK, INFERENCE_INPUT, INFERENCE_OUTPUT,
+    INFERENCE_DURATION, INFERENCE_TIME_TO_FIRST_CHUNK, INFERENCE_TIME_PER_OUTPUT_CHUNK,
+    INFERENCE_INPUT, INFERENCE_OUTPUT,
     COST, TOKENS, CALLS, UNPRICED_CALLS, UNMEASURED_CALLS, FAULTS,
 )  # fmt: skip
 

@@ -38,7 +38,9 @@ def send(client: openai.OpenAI, row: dict[str, Any]) -> Any:
     recorded = exchange(row)
     body = recorded["request"]["body"] or {}
     api = row["surface"].partition(".")[2]
-    body = {"model": "none", "messages": [{}], **body} if row["provider"] == "azure" or "none-401" in row["id"] else body
+    body = (
+        {"model": "none", "messages": [{}], **body} if row["provider"] == "azure" or "none-401" in row["id"] else body
+    )
     if api in CHAT:
         return call_with(client.chat.completions.create, body)
     if api in ("responses", "openai.responses"):

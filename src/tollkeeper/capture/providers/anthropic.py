@@ -116,7 +116,7 @@ class MessageFold:
         self._request = request
         self._message: Any = None
         self._usage: dict[str, Any] = {}
-        self._texts: list[str] = []
+        self.texts: list[str] = []
         self._reason: str | None = None
         self._has_delta = False
         self._ended = False
@@ -141,7 +141,7 @@ class MessageFold:
         if piece is None:
             piece = field(delta, "partial_json") or field(delta, "thinking")
         if piece:
-            self._texts.append(piece)
+            self.texts.append(piece)
 
     def _add(self, usage: Any) -> None:
         for name in self.FIELDS:
@@ -157,7 +157,7 @@ class MessageFold:
             call.finish_reasons = (self._reason,)
         read_usage(call, self._usage or None)
         if not self._has_delta and (self._message is not None or call.error_type is None):
-            estimate(call, self._request.body, self._texts, call.usage)
+            estimate(call, self._request.body, self.texts, call.usage)
         return self._ended or self._has_delta
 
 
@@ -193,7 +193,7 @@ def find_anthropic_endpoint(client: Any, base_url: Any) -> Endpoint:
 def adopt_native_span(
     original: Callable[..., Any], target: Target, adapter: Any, emitter: Emitter
 ) -> Callable[..., Any]:
-    """The SDK (1.14 and later) makes a span of its own for each call. For calls that are ours it gets our span to carry on:
+    """The SDK (1.14 and later) makes a span of its own for each call. For calls that are ours it gets our span instead:
     it still sends the trace context to the provider, and there is one span for one call."""
 
     def start_api_call_span(*args: Any, **kwargs: Any) -> Any:

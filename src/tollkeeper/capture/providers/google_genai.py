@@ -17,10 +17,12 @@ from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
 from tollkeeper.capture.estimate import estimate
 from tollkeeper.capture.identity import new_call_id
+from tollkeeper.capture.lazy import GeneratorTap
 from tollkeeper.capture.observation import Observation
 from tollkeeper.capture.parameters import number, read_parameters, several, whole, word, words
 from tollkeeper.capture.payload import estimate_tokens, field, parse_json, text
 from tollkeeper.capture.providers import google_genai_interactions as interactions
+from tollkeeper.capture.providers import google_genai_live as live
 from tollkeeper.capture.providers.google_genai_usage import (
     TIER_HEADER,
     address_of,
@@ -29,7 +31,6 @@ from tollkeeper.capture.providers.google_genai_usage import (
     read_usage,
     web_searches,
 )
-from tollkeeper.capture.stream import Tap
 from tollkeeper.config import Settings
 from tollkeeper.model import Call, Usage
 from tollkeeper.model.usage import NOTHING
@@ -233,17 +234,18 @@ class GoogleGenAIAdapter:
             for method in METHODS
         ),
         *interactions.TARGETS,
+        *live.TARGETS,
     )
 
     def __init__(self) -> None:
-        self._default_tags: Tags = {}
+        self.default_tags: Tags = {}
 
     def configure(self, settings: Settings) -> None:
-        self._default_tags = settings.tags
+        self.default_tags = settings.tags
 
     def read_request(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         if target.module == interactions.MODULE:
-            return interactions.request_of(target, args, kwargs, self._default_tags)
+            return interactions.request_of(target, args, kwargs, self.default_tags)
         method = target.path.rpartition(".")[2]
         surface, action = METHODS[method]
         client = args[0]._api_client
@@ -264,7 +266,7 @@ class GoogleGenAIAdapter:
             server_address=host,
             server_port=port,
             stream=method.endswith("_stream"),
-            tags=call_tags(self._default_tags, {"metadata": labels} if labels else None, headers),
+            tags=call_tags(self.default_tags, {"metadata": labels} if labels else None, headers),
         )
         surface.read_request(call, options)
         return Request(call, surface, args, kwargs)
@@ -290,7 +292,7 @@ class GoogleGenAIAdapter:
             assert request.surface.fold is not None
             if not hasattr(answer, "__anext__"):
                 answer = _send_with_first_chunk(answer, observation)
-            return Tap(answer, observation, request.surface.fold(request))
+            return GeneratorTap(answer, observation, request.surface.fold(request))
         observation.call.status_code = 200
         request.surface.read_response(observation.call, answer)
         observation.end()

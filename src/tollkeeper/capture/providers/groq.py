@@ -1,4 +1,4 @@
-"""Groq. Its SDK is made like OpenAI's, and its API is OpenAI's; a stream's usage comes in `x_groq` of the last chunk."""
+"""Groq. Its SDK is made like OpenAI's, and so is its API; a stream's usage comes in `x_groq` of the last chunk."""
 
 from __future__ import annotations
 

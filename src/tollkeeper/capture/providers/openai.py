@@ -7,6 +7,7 @@ from typing import Any
 
 from tollkeeper.capture.contract import Request, Surface
 from tollkeeper.capture.estimate import estimate
+from tollkeeper.capture.identity import is_of_response, response_call_id
 from tollkeeper.capture.parameters import (
     SAMPLING,
     effort,
@@ -18,7 +19,6 @@ from tollkeeper.capture.parameters import (
     word,
     words,
 )
-from tollkeeper.capture.identity import is_of_response, response_call_id
 from tollkeeper.capture.payload import count, field, mapping, text
 from tollkeeper.capture.providers import openai_realtime
 from tollkeeper.capture.providers.openai_usage import read_usage
@@ -190,7 +190,7 @@ class ChatFold:
         self._first: Any = None
         self._usage: Any = None
         self._tier: Any = None
-        self._texts: list[str] = []
+        self.texts: list[str] = []
         self._reasons: dict[int, str] = {}
 
     def __call__(self, chunk: Any) -> bool | None:
@@ -222,7 +222,7 @@ class ChatFold:
             delta, reason = getattr(choice, "delta", None), choice.finish_reason
             content = delta.content if delta is not None else getattr(choice, "text", None)
         if content:
-            self._texts.append(content)
+            self.texts.append(content)
         elif delta is not None:
             self._read_rest(delta)
         if reason is not None:
@@ -233,10 +233,10 @@ class ChatFold:
         for name in ("reasoning_content", "reasoning", "refusal"):
             piece = field(delta, name)
             if type(piece) is str:
-                self._texts.append(piece)
+                self.texts.append(piece)
         for tool_call in field(delta, "tool_calls") or ():
             function = field(tool_call, "function")
-            self._texts += [piece for name in ("name", "arguments") if (piece := text(function, name))]
+            self.texts += [piece for name in ("name", "arguments") if (piece := text(function, name))]
 
     def _read_groq(self, chunk: Any) -> None:
         usage = field(field(chunk, "x_groq"), "usage")
@@ -255,7 +255,7 @@ class ChatFold:
         call.finish_reasons = tuple(self._reasons[index] for index in sorted(self._reasons))
         read_usage(call, self._usage)
         if call.usage == NOTHING and (self._first is not None or call.error_type is None):
-            estimate(call, self._request.body, self._texts, NOTHING)
+            estimate(call, self._request.body, self.texts, NOTHING)
         return bool(self._reasons) or self._usage is not None
 
 
@@ -267,7 +267,7 @@ class ResponsesFold:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._response: Any = None
-        self._texts: list[str] = []
+        self.texts: list[str] = []
         self._ended = False
 
     def __call__(self, event: Any) -> bool | None:
@@ -277,7 +277,7 @@ class ResponsesFold:
             kind, delta, response = event.type, getattr(event, "delta", None), getattr(event, "response", None)
         if delta is not None:
             if type(delta) is str:
-                self._texts.append(delta)
+                self.texts.append(delta)
         elif response is not None:
             self._response = response
             self._ended = kind in self.ENDS
@@ -288,8 +288,12 @@ class ResponsesFold:
             self._request.surface.read_response(call, self._response)
         if not self._ended:
             call.finish_reasons = ()
-            if call.operation == "chat" and call.usage == NOTHING and (self._response is not None or call.error_type is None):
-                estimate(call, self._request.body, self._texts, NOTHING)
+            if (
+                call.operation == "chat"
+                and call.usage == NOTHING
+                and (self._response is not None or call.error_type is None)
+            ):
+                estimate(call, self._request.body, self.texts, NOTHING)
         return self._ended
 
 
@@ -350,7 +354,7 @@ def find_surface(method: str, url: str) -> Surface | None:
 
 
 def add_to_request(endpoint: Endpoint, surface: Surface, body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Ask for the usage of a chat stream, unless the caller has said what he wants, or the service is known not to take it."""
+    """Ask for the usage of a chat stream, unless the caller has said what he wants or the service does not take it."""
     if surface is CHAT and takes_include_usage(endpoint) and body.get("stream_options") is None:
         return {"stream_options": {"include_usage": True}}
     return None

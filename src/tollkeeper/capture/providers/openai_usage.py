@@ -1,7 +1,7 @@
 """The usage object of the Chat Completions and Responses shapes, as OpenAI and the many that copy it report it.
 
-Both totals are inclusive at OpenAI. Some services report reasoning or audio *beside* a total instead of inside it; their
-`total_tokens` gives them away, and decides. A few name the price of the call as well.
+Both totals are inclusive at OpenAI. Some services report reasoning or audio *beside* a total instead of inside it;
+their `total_tokens` gives them away, and decides. A few name the price of the call as well.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ def _tokens(said: Mapping[str, Any]) -> Usage:
     audio, reasoning = as_count(inside.get("audio_tokens")), as_count(outside.get("reasoning_tokens"))
     cached, written = as_count(inside.get("cached_tokens")), as_count(inside.get("cache_write_tokens"))
     if cached is None:
-        cached = _first(said, "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens", "cached_tokens")
+        cached = _first(
+            said, "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens", "cached_tokens"
+        )
     if written is None:
         written = as_count(said.get("cache_creation_input_tokens"))
     stated = as_count(said.get("total_tokens"))
@@ -80,7 +82,7 @@ def _details(said: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 def _reconcile(
     stated: int, prompt: int, completion: int | None, audio: int | None, reasoning: int | None
 ) -> tuple[int, int | None]:
-    """Add what was reported beside a total, where `total_tokens` shows that it was: xAI's reasoning, Mistral's audio."""
+    """Add what was reported beside a total, as `total_tokens` shows that it was: xAI's reasoning, Mistral's audio."""
     unexplained = stated - prompt - (completion or 0)
     if reasoning and unexplained == reasoning:
         return prompt, (completion or 0) + reasoning

@@ -10,7 +10,7 @@ from tollkeeper.capture.stainless import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`host` matches itself and everything below it. `takes_include_usage`: it accepts `stream_options.include_usage`."""
+    """`host` matches itself and all below it. `takes_include_usage`: it accepts `stream_options.include_usage`."""
 
     host: str
     provider: str
@@ -93,7 +93,7 @@ def is_local(host: str) -> bool:
 
 
 def find_endpoint(client: Any, base_url: Any, default: str = "openai") -> Endpoint:
-    """Which service a client talks to: by host, by a local server's usual port, by the client's class; else `default`."""
+    """Which service a client talks to: by host, a local server's usual port, or the client's class; else `default`."""
     host, port = base_url.host, base_url.port or (443 if base_url.scheme == "https" else 80)
     location = f"{host}{base_url.path.rstrip('/')}"
     service = find_service(host)
