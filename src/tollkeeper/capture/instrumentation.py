@@ -13,7 +13,6 @@ from typing import Any
 
 from opentelemetry import metrics, trace
 
-from tollkeeper import config
 from tollkeeper.capture import attribution, setup
 from tollkeeper.capture.courier import Courier
 from tollkeeper.capture.emit import CallbackSink, Emitter, LogSink, Sink
@@ -22,6 +21,7 @@ from tollkeeper.capture.otel_metrics import MetricsSink
 from tollkeeper.capture.patch import Patches, is_installed
 from tollkeeper.capture.providers import PROVIDERS
 from tollkeeper.config import ConfigurationError, Settings
+from tollkeeper.config import load as load_settings
 from tollkeeper.model import Call
 from tollkeeper.pricing import Catalog, Overlay
 
@@ -109,7 +109,7 @@ def instrument(
     `ConfigurationError`, naming every wrong option at once. Provider SDKs are not imported unless they are installed.
     """
     given = {name: value for name, value in locals().items() if name != "config_file"}
-    settings = config.load(given, config_file)
+    settings = load_settings(given, config_file)
     with _lock:
         global _current
         if _current is None:
