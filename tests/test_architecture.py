@@ -26,8 +26,8 @@ LAYERS = (
 
 QUIET = {"model", "pricing", "telemetry"}
 IO_MODULES = {
-    "os", "sys", "time", "random", "secrets", "socket", "sqlite3", "threading", "asyncio", "subprocess", "urllib", "http",
-    "pathlib", "tempfile", "shutil", "uuid", "httpx", "httpx2", "redis", "opentelemetry", "prometheus_client",
+    "os", "sys", "time", "random", "secrets", "socket", "sqlite3", "threading", "asyncio", "subprocess", "urllib",
+    "http", "pathlib", "tempfile", "shutil", "uuid", "httpx", "httpx2", "redis", "opentelemetry", "prometheus_client",
 }  # fmt: skip
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60

@@ -27,6 +27,8 @@ from tollkeeper.pricing import Catalog, Overlay
 
 log = logging.getLogger("tollkeeper")
 
+FORK_WAITS_SECONDS = 10.0
+
 _lock = threading.Lock()
 _current: Instrumentation | None = None
 _courier: Courier | None = None
@@ -144,8 +146,19 @@ def _build(settings: Settings) -> Instrumentation:
     patches = Patches(emitter)
     for name in names:
         _patch(name, settings, patches)
-    threading.Thread(target=catalog.load, name="tollkeeper-prices", daemon=True).start()
+    _load_in_background(catalog)
     return Instrumentation(settings, emitter, patches, endpoint)
+
+
+def _load_in_background(catalog: Catalog) -> None:
+    """Import the price list now, so that the first call need not. A fork waits until that is done.
+
+    A child that was forked in the middle of an import could never import that module: its lock would be held for ever
+    by a thread that has stayed in the parent.
+    """
+    loading = threading.Thread(target=catalog.load, name="tollkeeper-prices", daemon=True)
+    loading.start()
+    os.register_at_fork(before=lambda: loading.join(FORK_WAITS_SECONDS))
 
 
 def _the_courier() -> Courier:

@@ -194,10 +194,10 @@ class ChatFold:
         self._reasons: dict[int, str] = {}
 
     def __call__(self, chunk: Any) -> bool | None:
-        if type(chunk) is dict:
-            choices, usage = chunk.get("choices"), chunk.get("usage")
-        else:
-            choices, usage = chunk.choices, chunk.usage
+        # This runs for every chunk: fields are read from the models' own dicts, which takes half the time.
+        is_json = type(chunk) is dict
+        said = chunk if is_json else chunk.__dict__
+        choices, usage = said.get("choices"), said.get("usage")
         if self._first is None:
             self._first = chunk
         if usage is not None:
@@ -206,27 +206,21 @@ class ChatFold:
             chunk.__pydantic_fields_set__.discard("usage")
         if choices:
             for choice in choices:
-                self._read_choice(choice)
+                told = choice if is_json else choice.__dict__
+                delta = told.get("delta")
+                piece = told.get("text") if delta is None else (delta if is_json else delta.__dict__).get("content")
+                if piece:
+                    self.texts.append(piece)
+                elif delta is not None:
+                    self._read_rest(delta)
+                if (reason := told.get("finish_reason")) is not None:
+                    self._reasons[told.get("index") or 0] = str(reason)
         elif usage is not None and self._injected:
-            self._tier = field(chunk, "service_tier")
+            self._tier = said.get("service_tier")
             return True
         elif usage is None:
             self._read_groq(chunk)
         return None
-
-    def _read_choice(self, choice: Any) -> None:
-        if type(choice) is dict:
-            delta, reason = choice.get("delta"), choice.get("finish_reason")
-            content = delta.get("content") if delta else choice.get("text")
-        else:
-            delta, reason = getattr(choice, "delta", None), choice.finish_reason
-            content = delta.content if delta is not None else getattr(choice, "text", None)
-        if content:
-            self.texts.append(content)
-        elif delta is not None:
-            self._read_rest(delta)
-        if reason is not None:
-            self._reasons[field(choice, "index") or 0] = str(reason)
 
     def _read_rest(self, delta: Any) -> None:
         """What else a model is paid for: reasoning, refusals, the arguments of tool calls."""
