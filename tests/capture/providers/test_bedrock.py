@@ -1,4 +1,4 @@
-"""boto3 and Bedrock: every recorded answer, every way to read a body, every way in which a stream can end."""
+"""boto3 and Bedrock: every way to read a body, every way in which a stream can end, and what the recordings lack."""
 
 from __future__ import annotations
 
@@ -7,86 +7,29 @@ import gc
 import io
 import json
 from binascii import crc32
-from collections import Counter
 from collections.abc import Callable
 from struct import pack
 from typing import Any
 
 import pytest
 
+from capture.providers.bedrock_sdk import INVOKE, Client
+from capture.recordings import exchange, index
+from tollkeeper import Call
+
 boto3 = pytest.importorskip("boto3")
 
 from botocore.client import BaseClient  # noqa: E402
-from botocore.config import Config  # noqa: E402
 from botocore.eventstream import EventStream  # noqa: E402
 from botocore.exceptions import ClientError, EventStreamError, ReadTimeoutError  # noqa: E402
 from botocore.response import StreamingBody  # noqa: E402
 from botocore.stub import Stubber  # noqa: E402
 from urllib3.response import HTTPResponse  # noqa: E402
 
-from capture.recordings import disagreements, exchange, index, params  # noqa: E402
-from tollkeeper import Call  # noqa: E402
-
-LEFT_OUT = {
-    "bedrock.count_tokens": "counts tokens; no call",
-    "bedrock.openai.chat": "through the openai SDK",
-    "bedrock.openai.responses": "through the openai SDK",
-}
-
-CONVERSE = "bedrock.converse-sync-us.anthropic.claude-sonnet-4-5-20250929-v1-0-901693"
-CONVERSE_STREAM = "bedrock.converse-stream-us.anthropic.claude-3-7-sonnet-20250219-v1-0-226678"
-INVOKE = "bedrock.invoke-sync-eu.anthropic.claude-haiku-4-5-20251001-v1-3d06c3"
-INVOKE_STREAM = "bedrock.invoke-stream-us.anthropic.claude-3-5-sonnet-20240620-v1-0-10d756"
-
-
-def is_ours(row: dict[str, Any]) -> bool:
-    return row["provider"] == "bedrock" and row["surface"] not in LEFT_OUT
-
 
 @pytest.fixture
 def watched(instrumented: Callable[..., Any]) -> Any:
     return instrumented(providers=["bedrock"])
-
-
-class Client:
-    """A client of Bedrock, and the headers that pick a recording."""
-
-    def __init__(self, url: str) -> None:
-        self.headers: dict[str, str] = {}
-        self.runtime = boto3.client(
-            "bedrock-runtime",
-            endpoint_url=url,
-            region_name="us-east-1",
-            aws_access_key_id="id",
-            aws_secret_access_key="secret",
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=1),
-        )
-        self.runtime.meta.events.register("before-sign.bedrock-runtime.*", self._add_headers)
-
-    def _add_headers(self, request: Any, **_: Any) -> None:
-        for name, value in self.headers.items():
-            request.headers[name] = value
-
-    def pick(self, recording: str, fault: str = "none") -> Any:
-        self.headers = {"X-Recording": recording, "X-Replay-Fault": fault}
-        return self.runtime
-
-    def converse(self, recording: str = CONVERSE, fault: str = "none", **options: Any) -> Any:
-        messages = [{"role": "user", "content": [{"text": "hello there"}]}]
-        return self.pick(recording, fault).converse(**{"modelId": "some.model", "messages": messages, **options})
-
-    def converse_stream(self, fault: str = "none") -> Any:
-        messages = [{"role": "user", "content": [{"text": "hello there"}]}]
-        return self.pick(CONVERSE_STREAM, fault).converse_stream(modelId="some.model", messages=messages)
-
-    def invoke(self, recording: str = INVOKE, fault: str = "none", model: str = "some.model") -> Any:
-        body = json.dumps({"messages": [{"role": "user", "content": "hello there"}], "max_tokens": 7})
-        return self.pick(recording, fault).invoke_model(modelId=model, body=body)
-
-    def invoke_stream(self, fault: str = "none") -> Any:
-        body = json.dumps({"messages": [{"role": "user", "content": "hello there"}], "max_tokens": 7})
-        client = self.pick(INVOKE_STREAM, fault)
-        return client.invoke_model_with_response_stream(modelId="some.model", body=body)
 
 
 @pytest.fixture
@@ -98,53 +41,6 @@ def one(watched: Any, calls: list[Call]) -> Call:
     assert watched.flush()
     (call,) = calls
     return call
-
-
-def ask(client: Client, row: dict[str, Any]) -> None:
-    """Send the recorded request. The answer is read as an app would read it."""
-    recorded = exchange(row)["request"]["body"]
-    runtime = client.pick(row["id"])
-    model = row["request_model"]
-    if row["surface"] == "bedrock.invoke":
-        invoke = runtime.invoke_model_with_response_stream if row["stream"] else runtime.invoke_model
-        body = invoke(modelId=model, body=json.dumps(recorded))["body"]
-        list(body) if row["stream"] else json.loads(body.read())
-        return
-    messages = [{"role": "user", "content": [{"text": "hello"}]}]
-    if row["stream"]:
-        list(runtime.converse_stream(modelId=model, messages=messages)["stream"])
-    else:
-        runtime.converse(modelId=model, messages=messages)
-
-
-@pytest.mark.parametrize("row", params(is_ours))
-def test_recorded_answer(row: dict[str, Any], client: Client, watched: Any, calls: list[Call]) -> None:
-    truth = row["truth"]
-    if row["status"] >= 400:
-        with pytest.raises(ClientError):
-            ask(client, row)
-    else:
-        ask(client, row)
-    call = one(watched, calls)
-    assert disagreements(call, truth) == {}
-    assert (call.provider, call.stream) == ("aws.bedrock", row["stream"])
-    assert call.request_model == row["request_model"]
-    if truth["finish_reasons"]:
-        assert list(call.finish_reasons) == truth["finish_reasons"]
-    if row["status"] == 200:
-        assert call.usage_source == "provider" and call.status_code == 200 and not call.abandoned
-    if row["status"] == 200 and row["stream"]:
-        assert call.time_to_first_chunk is not None
-
-
-def test_every_recording_is_covered_or_has_a_reason(shared: Any) -> None:
-    rows = [row for row in index() if row["provider"] == "bedrock"]
-    covered = Counter(row["surface"] for row in rows if is_ours(row))
-    print(f"covered: {sum(covered.values())} of {len(rows)}: {dict(covered)}")
-    for row in rows:
-        if not is_ours(row):
-            print(f"left out: {row['id']}: {LEFT_OUT[row['surface']]}")
-    assert sum(covered.values()) >= 32
 
 
 def read_whole(body: Any) -> bytes:

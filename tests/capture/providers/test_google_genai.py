@@ -1,39 +1,25 @@
-"""The Gen AI SDK: every recorded answer of the Gemini API and of Vertex AI, and every way in which a stream can end."""
+"""The Gen AI SDK: every way in which a stream can end, and the shapes that the recordings do not have."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-genai = pytest.importorskip("google.genai")
+from capture.providers.google_sdk import ask, header, make_client
+from capture.recordings import disagreements, exchange, index
+from tollkeeper import Call
 
-from google.genai import errors, models, types  # noqa: E402
+websockets = pytest.importorskip("websockets")
 
-from capture.recordings import disagreements, exchange, index, params  # noqa: E402
-from tollkeeper import Call  # noqa: E402
-
-NO_CALL = {
-    "gemini.cachedContents": "makes a cache; no call",
-    "gemini.countTokens": "counts tokens; no call",
-    "gemini.models": "lists models; no call",
-    "vertex.countTokens": "counts tokens; no call",
-}
-OTHER_SDKS = {"gemini.openai.chat": "through the openai SDK"}
-WEBSOCKET = {"gemini.live": "a websocket, which the replay server does not speak"}
-LEFT_OUT = {**NO_CALL, **OTHER_SDKS, **WEBSOCKET}
+from google.genai import errors, live, models, types  # noqa: E402
 
 STREAM = "gemini.generateContent-stream-gemini-2.5-pro-7840c6"
 """Ten chunks: usage on each, growing to 119 + 653 tokens."""
-
-
-def is_ours(row: dict[str, Any]) -> bool:
-    return row["provider"] in ("gemini", "vertex") and row["surface"] not in LEFT_OUT
 
 
 @pytest.fixture
@@ -45,97 +31,6 @@ def watched(instrumented: Callable[..., Any]) -> Any:
 def client(replay_url: str, watched: Any) -> Iterator[Any]:
     with make_client(replay_url) as client:
         yield client
-
-
-def make_client(url: str, vertex: bool = False) -> Any:
-    options = types.HttpOptions(base_url=url, retry_options=types.HttpRetryOptions(attempts=1))
-    if not vertex:
-        return genai.Client(api_key="key", http_options=options)
-    return genai.Client(enterprise=True, http_options=options)
-
-
-def header(row_id: str, **more: str) -> dict[str, Any]:
-    return {"http_options": {"headers": {"X-Recording": row_id, **more}}}
-
-
-def ask(client: Any, row: dict[str, Any]) -> Any:
-    """Send what asks for a recorded answer: the answer is chosen by header, so a short prompt will do."""
-    api, model, config = row["surface"].partition(".")[2], row["request_model"], header(row["id"])
-    if api == "interactions":
-        made = client.interactions.create(
-            model=model, input="hello", stream=row["stream"], extra_headers={"X-Recording": row["id"]}
-        )
-        return list(made) if row["stream"] else made
-    if api == "embedContent" or api == "predict":
-        return client.models.embed_content(model=model, contents="hello", config=config)
-    if row["stream"]:
-        return list(client.models.generate_content_stream(model=model, contents="hello", config=config))
-    return client.models.generate_content(model=model, contents="hello", config=config)
-
-
-async def ask_async(client: Any, row: dict[str, Any]) -> Any:
-    api, model, config = row["surface"].partition(".")[2], row["request_model"], header(row["id"])
-    if api == "interactions":
-        made = await client.aio.interactions.create(
-            model=model, input="hello", stream=row["stream"], extra_headers={"X-Recording": row["id"]}
-        )
-        return [event async for event in made] if row["stream"] else made
-    if api == "embedContent" or api == "predict":
-        return await client.aio.models.embed_content(model=model, contents="hello", config=config)
-    if row["stream"]:
-        chunks = await client.aio.models.generate_content_stream(model=model, contents="hello", config=config)
-        return [chunk async for chunk in chunks]
-    return await client.aio.models.generate_content(model=model, contents="hello", config=config)
-
-
-def check(row: dict[str, Any], calls: list[Call]) -> None:
-    (call,) = calls
-    assert disagreements(call, row["truth"]) == {}
-    assert call.provider == ("gcp.vertex_ai" if row["provider"] == "vertex" else "gcp.gemini")
-    embeds = row["surface"].endswith(("embedContent", "predict"))
-    assert call.operation == ("embeddings" if embeds else "generate_content")
-    assert call.stream == row["stream"]
-    if row["truth"]["finish_reasons"]:
-        assert list(call.finish_reasons) == row["truth"]["finish_reasons"]
-    if row["status"] == 200 and row["truth"]["input_tokens_all"] is not None:
-        assert call.usage_source == "provider"
-    if row["stream"] and row["status"] == 200:
-        assert call.time_to_first_chunk is not None and not call.abandoned
-
-
-@pytest.mark.parametrize("row", params(is_ours))
-def test_recorded_answer(row: dict[str, Any], replay_url: str, watched: Any, calls: list[Call]) -> None:
-    with make_client(replay_url, row["provider"] == "vertex") as client:
-        if row["status"] >= 400:
-            with pytest.raises(errors.APIError):
-                ask(client, row)
-        else:
-            ask(client, row)
-    watched.flush()
-    check(row, calls)
-
-
-@pytest.mark.parametrize("row", params(is_ours))
-async def test_recorded_answer_async(row: dict[str, Any], replay_url: str, watched: Any, calls: list[Call]) -> None:
-    client = make_client(replay_url, row["provider"] == "vertex")
-    if row["status"] >= 400:
-        with pytest.raises(errors.APIError):
-            await ask_async(client, row)
-    else:
-        await ask_async(client, row)
-    await client.aio.aclose()
-    watched.flush()
-    check(row, calls)
-
-
-def test_every_recording_is_covered_or_has_a_reason(shared: Any) -> None:
-    rows = [row for row in index() if row["provider"] in ("gemini", "vertex")]
-    covered = Counter(row["surface"] for row in rows if is_ours(row))
-    print(f"covered: {sum(covered.values())} of {len(rows)}: {dict(covered)}")
-    for row in rows:
-        if not is_ours(row):
-            print(f"left out: {row['id']}: {LEFT_OUT[row['surface']]}")
-    assert sum(covered.values()) >= 50
 
 
 def stream(client: Any, **headers: str) -> Iterator[Any]:
@@ -444,6 +339,43 @@ def test_interaction_that_fails(client: Any, watched: Any, calls: list[Call]) ->
         client.interactions.create(model="m", input="hello", extra_headers=headers)
     call = one(watched, calls)
     assert (call.status_code, call.error_type) == (400, "INVALID_ARGUMENT")
+
+
+LIVE = "gemini.live-ws-models-gemini-2.5-flash-native-audio-preview-61e0f5"
+
+
+def connect_without_tls(uri: str, ssl: Any = None, **options: Any) -> Any:
+    return websockets.connect(uri.replace("wss:", "ws:"), **options)
+
+
+async def test_live_session(watched: Any, calls: list[Call], shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recorded session, played by a websocket server; its turn twice, and once without an end."""
+    monkeypatch.setattr(live, "ws_connect", connect_without_tls)
+    (row,) = [row for row in index() if row["id"] == LIVE]
+    frames = [one["data"] for one in exchange(row)["response"]["frames"] if one["direction"] == "received"]
+
+    async def play(socket: Any) -> None:
+        await socket.recv()
+        for frame in [*frames, *frames[1:], frames[1], {"usageMetadata": {"promptTokenCount": 1}}]:
+            await socket.send(json.dumps(frame))
+        await socket.wait_closed()
+
+    async with websockets.serve(play, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = make_client(f"http://127.0.0.1:{port}")
+        async with client.aio.live.connect(model=row["truth"]["response_model"], config={}) as session:
+            assert type(session).__name__ == "AsyncSession"
+            for _ in range(2):
+                assert [message async for message in session.receive()][-1].server_content.turn_complete
+            await session._receive(), await session._receive()
+    watched.flush()
+    truth = row["truth"]
+    assert disagreements(calls[0], {**truth, "response_model": None}) == {}
+    assert [call.usage.input_tokens for call in calls] == [truth["input_tokens_all"]] * 2 + [1]
+    assert {(call.operation, call.request_model, call.status_code) for call in calls} == {
+        ("realtime", truth["response_model"], 101)
+    }
+    assert calls[0].usage.output_audio_tokens == 26
 
 
 def test_uninstrument_gives_the_very_functions_back(instrumented: Callable[..., Any]) -> None:
