@@ -18,11 +18,11 @@ SECONDS = 60
 
 ASK = """
 import os, openai
-client = openai.OpenAI(base_url=os.environ["BASE_URL"], api_key="any")
 def ask():
-    client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "Hello"}])
+    with openai.OpenAI(base_url=os.environ["BASE_URL"], api_key="any") as client:
+        client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "Hello"}])
 """
-"""The beginning of a program that asks the simulator."""
+"""The beginning of a program that asks the simulator, each time on a connection that no other process has."""
 
 
 def environment(base_url: str, path: Path | None = None, **more: str) -> dict[str, str]:
