@@ -67,6 +67,7 @@ def told():
         of_prometheus(handle, "gen_ai_client_operation_duration_seconds_count"),
         of_prometheus(handle, "tollkeeper_faults_total"),
         of_otel(reader, "tollkeeper.calls"),
+        of_otel(reader, "tollkeeper.faults"),
         len(calls),
     ]
 
@@ -93,18 +94,18 @@ def base_url() -> Iterator[str]:
 @forks
 def test_a_forked_child_counts_from_zero(base_url: str) -> None:
     at_first, child, parent = json.loads(run(FORK, environment(base_url)).splitlines()[0])
-    assert at_first == [0, 0, 0, 0, 2]
-    assert child == [1, 1, 0, 1, 3]
-    assert parent == [3, 3, 1, 3, 3]
+    assert at_first == [0, 0, 0, 0, 0, 2]
+    assert child == [1, 1, 0, 1, 0, 3]
+    assert parent == [3, 3, 1, 3, 1, 3]
 
 
 @forks
 def test_forked_processes_sum_up_under_a_common_folder(base_url: str, tmp_path: Path) -> None:
     out = run(FORK, environment(base_url, PROMETHEUS_MULTIPROC_DIR=str(tmp_path)))
     at_first, child, parent = json.loads(out.splitlines()[0])
-    assert at_first == [2, 2, 1, 0, 2]
-    assert child == [3, 3, 1, 1, 3]
-    assert parent == [4, 4, 1, 3, 3]
+    assert at_first == [2, 2, 1, 0, 0, 2]
+    assert child == [3, 3, 1, 1, 0, 3]
+    assert parent == [4, 4, 1, 3, 1, 3]
 
 
 @forks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import Counter
 
@@ -31,8 +32,11 @@ def counts() -> dict[str, int]:
         return dict(_counts)
 
 
-def forget_after_fork() -> None:
-    """A child counts its own faults only."""
+def _forget_after_fork() -> None:
+    """A child counts its own faults only, with a lock that nobody holds."""
     global _lock
     _lock = threading.Lock()
     _counts.clear()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
