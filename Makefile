@@ -1,0 +1,88 @@
+# Everything sets itself up: a machine needs Python 3.11 or newer, make, and a package index.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+# The SDKs' previous majors, in a virtual environment of their own beside everything else.
+PREVIOUS := $(VENV)/previous
+BIN := $(VENV)/bin
+
+# The first of these that is new enough and can make virtual environments. `make PYTHON=…` takes another.
+CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14 python
+FITS := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for each in $(CANDIDATES); do $$each -c "$(FITS)" 2>/dev/null && echo $$each && break; done)
+
+PIP_OPTIONS := --quiet --disable-pip-version-check --no-input
+PINNED := $(PIP_OPTIONS) --constraint constraints.txt --build-constraint constraints.txt
+PINNED_PREVIOUS := $(PIP_OPTIONS) --constraint constraints-previous.txt --build-constraint constraints-previous.txt
+
+COMPATIBILITY := $(wildcard tests/compatibility \
+	tests/capture/providers/test_openai*.py tests/capture/providers/test_anthropic*.py)
+
+.PHONY: help demo test test-newest test-previous lint bench build lock clean
+
+help:  ## Show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo  ## A simulated provider, an app that uses it, and what Tollkeeper sees (ends by itself)
+	@$(BIN)/tollkeeper demo $(ARGS)
+
+test: test-newest test-previous  ## All tests, and then those of openai and anthropic with the SDKs' previous majors
+
+test-newest: $(VENV)/.dev  ## All tests, with the newest SDKs (ARGS="-k streams" chooses)
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-previous: $(PREVIOUS)/.ready  ## The tests of openai and anthropic, with the previous majors
+	@$(PREVIOUS)/bin/python -m pytest $(COMPATIBILITY) $(ARGS)
+
+lint: $(VENV)/.dev  ## ruff and mypy
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+bench: $(VENV)/.dev  ## What a call costs with Tollkeeper and without
+	@set -e; for each in benchmarks/bench_*.py; do echo "== $$each"; $(BIN)/python "$$each"; done
+
+build: $(VENV)/.dev  ## Wheel and sdist, in dist/
+	@$(BIN)/python -m build
+
+lock:  ## Write both constraints files anew, from the newest that pyproject.toml allows
+	@$(PYTHON) -m venv --clear $(VENV)/lock
+	@$(VENV)/lock/bin/pip install $(PIP_OPTIONS) --upgrade pip
+	@$(VENV)/lock/bin/pip install $(PIP_OPTIONS) --editable . --group dev hatchling
+	@$(VENV)/lock/bin/pip freeze --all --exclude-editable --exclude setuptools | grep -v ' @ ' > constraints.txt
+	@$(PYTHON) -m venv --clear $(VENV)/lock
+	@$(VENV)/lock/bin/pip install $(PIP_OPTIONS) --upgrade pip
+	@$(VENV)/lock/bin/pip install $(PIP_OPTIONS) --editable . --group previous hatchling
+	@$(VENV)/lock/bin/pip freeze --all --exclude-editable --exclude setuptools | grep -v ' @ ' > constraints-previous.txt
+	@rm -rf $(VENV)/lock
+
+clean:  ## Remove the virtual environments, what was built, and all caches
+	@rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.base: constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer, with its venv module, is needed." >&2; exit 1; }
+	@echo "Setting up $(VENV) …"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install $(PIP_OPTIONS) --constraint constraints.txt --upgrade pip
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.base pyproject.toml
+	@echo "Installing Tollkeeper for the demo …"
+	@$(BIN)/python -m pip install $(PINNED) --editable '.[demo,prometheus]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base pyproject.toml
+	@echo "Installing Tollkeeper with all that its tests need …"
+	@$(BIN)/python -m pip install $(PINNED) --editable . --group dev
+	@touch $@
+
+$(PREVIOUS)/.ready: $(VENV)/.base pyproject.toml constraints-previous.txt
+	@echo "Installing the SDKs' previous majors …"
+	@$(PYTHON) -m venv --clear $(PREVIOUS)
+	@$(PREVIOUS)/bin/python -m pip install $(PIP_OPTIONS) --constraint constraints-previous.txt --upgrade pip
+	@$(PREVIOUS)/bin/python -m pip install $(PINNED_PREVIOUS) --editable . --group previous
+	@touch $@

@@ -1,0 +1,1 @@
+"""The command `tollkeeper`: a module per verb, imported when that verb is asked for."""

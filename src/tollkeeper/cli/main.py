@@ -1,0 +1,49 @@
+"""`tollkeeper VERB …`: finds the verb's module, and leaves the rest of the line to it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from tollkeeper.version import __version__
+
+VERBS = {
+    "demo": "a simulated provider, an app that uses it, and what Tollkeeper sees of it",
+}
+"""Each is a module `tollkeeper.cli.<verb>` with `main(arguments) -> exit code`."""
+
+
+def parser() -> argparse.ArgumentParser:
+    lines = "\n".join(f"  {verb:<10} {meaning}" for verb, meaning in VERBS.items())
+    made = argparse.ArgumentParser(
+        prog="tollkeeper",
+        description=f"verbs:\n{lines}",
+        epilog="`tollkeeper VERB --help` tells a verb's options.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--version", action="version", version=f"tollkeeper {__version__}")
+    made.add_argument("verb", choices=VERBS, metavar="VERB")
+    made.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
+    try:
+        verb = importlib.import_module(f"tollkeeper.cli.{given.verb}")
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith("tollkeeper"):
+            raise
+        print(
+            f"tollkeeper {given.verb} needs {missing.name}, which is not installed:"
+            f" pip install 'tollkeeper[{given.verb}]'",
+            file=sys.stderr,
+        )
+        return 1
+    return int(verb.main(given.arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
