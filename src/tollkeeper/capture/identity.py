@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import threading
 import time
-from collections import OrderedDict
 
 _random = random.Random(os.urandom(16))
 os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(16)))
@@ -42,19 +40,17 @@ def _dashed(text: str) -> str:
 
 
 class Seen:
-    """The last responses that were counted. Bounded: the oldest is forgotten first."""
+    """The last responses that were counted. Bounded: the oldest is forgotten first. Needs no lock, so a fork is safe."""
 
     def __init__(self, capacity: int = 10_000) -> None:
         self._capacity = capacity
-        self._ids: OrderedDict[str, None] = OrderedDict()
-        self._lock = threading.Lock()
+        self._ids: dict[str, object] = {}
 
     def first(self, call_id: str) -> bool:
         """Whether this id is new; from now on it is not."""
-        with self._lock:
-            if call_id in self._ids:
-                return False
-            self._ids[call_id] = None
-            if len(self._ids) > self._capacity:
-                self._ids.popitem(last=False)
-            return True
+        mine = object()
+        if self._ids.setdefault(call_id, mine) is not mine:
+            return False
+        if len(self._ids) > self._capacity:
+            self._ids.pop(next(iter(self._ids)), None)
+        return True

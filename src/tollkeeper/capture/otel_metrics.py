@@ -98,7 +98,9 @@ def _observed(meter: Meter, metric_tags: tuple[str, ...], capacity: int) -> Tota
         meter.create_observable_counter(
             metric.FAULTS.name, [_faults], unit=metric.FAULTS.unit, description=metric.FAULTS.description
         )
-    return by_tags.setdefault(metric_tags, Totals(metric_tags, capacity))
+    if metric_tags not in by_tags:
+        by_tags[metric_tags] = Totals(metric_tags, capacity)
+    return by_tags[metric_tags]
 
 
 def _observe(meter: Meter, counter: Metric, by_tags: ByTags) -> None:
