@@ -1,0 +1,48 @@
+"""The benchmark runs and says what it should. How fast anything is depends on the machine, and is not tested."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+OVERHEAD = Path(__file__).resolve().parents[1] / "benchmarks" / "overhead.py"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(OVERHEAD), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict]:
+    output = tmp_path_factory.mktemp("benchmarks") / "results.json"
+    done = run("--here", "--peers=none", "--quick", "--rounds=1", "--memory-calls=200", f"--output={output}")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "nobody is left out, and everybody records spans"
+    return done.stdout, json.loads(output.read_text())
+
+
+def test_the_table_has_a_row_for_everybody(results: tuple[str, dict]) -> None:
+    printed, _ = results
+    rows = [line.split("|")[1].strip() for line in printed.splitlines() if line.startswith("|")]
+    for name in ("uninstrumented", "the same again", "floor", "tollkeeper"):
+        assert rows.count(name) == 2, printed
+
+
+def test_the_figures_are_written_as_json(results: tuple[str, dict]) -> None:
+    _, written = results
+    ours = written["contestants"]["tollkeeper"]
+    assert set(ours["cases"]) == {"plain", "chunk", "async", "anthropic"}
+    assert ours["starts"][0]["start_ms"] > 0
+    assert ours["memory"]["calls"] == 200
+    assert written["blocks"]["uninstrumented"]["plain"][0] > 0
+
+
+def test_an_unknown_peer_is_named() -> None:
+    done = run("--peers=openllmetry,nobody")
+    assert done.returncode == 2
+    assert "nobody" in done.stderr
