@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
+from time import perf_counter
 
 from tollkeeper.capture import faults
 
@@ -20,62 +21,56 @@ Work = Callable[[], object]
 class Courier:
     """Runs work in order. At most `capacity` pieces wait; what comes after that is refused and counted."""
 
-    PATIENCE_SECONDS = 0.005
-    """The longest that a caller waits for its work. While the courier is behind, callers do not wait at all."""
+    PATIENCE_SECONDS = 0.02
+    """The longest that a caller waits for its work. After one that took longer, callers do not wait at all."""
 
     def __init__(self, name: str, capacity: int = 10_000) -> None:
         self._name = name
         self._capacity = capacity
-        self._start_over()
-        os.register_at_fork(after_in_child=self._start_over)
+        self._start()
+        os.register_at_fork(after_in_child=self._start)
         atexit.register(self.flush, 5.0)
 
-    def _start_over(self) -> None:
+    def _start(self) -> None:
+        """Start the thread now, and again in a forked child: a finaliser must not have to."""
         self._queue: queue.SimpleQueue[tuple[Work, str, threading.Event | None]] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._behind = False
-        self.refused = 0
+        self._slow = False
+        self._late: threading.Event | None = None
+        self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+        self._thread.start()
 
-    def run(self, work: Work, step: str) -> None:
-        """Have `work` run soon, and wait for it a little: a quick one has run when this returns."""
+    def run(self, work: Work, step: str, may_refuse: bool = False) -> None:
+        """Have `work` run soon, and wait for it a little: a quick one has run when this returns.
+
+        With `may_refuse` it is dropped, and counted as a fault, while `capacity` pieces of work are waiting.
+        """
         if sys.is_finalizing():
             self._do(work, step)
             return
-        if self._queue.qsize() >= self._capacity:
-            self.refused += 1
+        if may_refuse and self._queue.qsize() >= self._capacity:
+            faults.report(step, OverflowError(f"more than {self._capacity} wait for it; this one is left out"))
             return
-        if self._behind and not self._queue.empty():
-            self._queue.put((work, step, None))
-            return
-        done = threading.Event()
+        behind = self._slow or (self._late is not None and not self._late.is_set())
+        done = None if behind else threading.Event()
         self._queue.put((work, step, done))
-        self._ensure_thread()
-        if threading.current_thread() is not self._thread:
-            self._behind = not done.wait(self.PATIENCE_SECONDS)
+        if done is not None and threading.current_thread() is not self._thread:
+            self._late = None if done.wait(self.PATIENCE_SECONDS) else done
 
     def flush(self, seconds: float = 5.0) -> bool:
         """Wait until what was given so far has run. False: it did not within `seconds`."""
-        if self._thread is None or threading.current_thread() is self._thread:
+        if threading.current_thread() is self._thread or not self._thread.is_alive():
             return True
         done = threading.Event()
         self._queue.put((lambda: None, "flush", done))
         return done.wait(seconds)
 
-    def _ensure_thread(self) -> None:
-        if self._thread is None and self._lock.acquire(blocking=False):
-            try:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                    self._thread.start()
-            finally:
-                self._lock.release()
-
     def _work(self) -> None:
         pending = self._queue
         while True:
             work, step, done = pending.get()
+            started = perf_counter()
             self._do(work, step)
+            self._slow = perf_counter() - started > self.PATIENCE_SECONDS
             if done is not None:
                 done.set()
 

@@ -163,7 +163,7 @@ class CallbackSink:
         self._courier = courier
 
     def record(self, call: Call, context: Context | None) -> None:
-        self._courier.run(lambda: self._on_call(call), "run on_call")
+        self._courier.run(lambda: self._on_call(call), "run on_call", may_refuse=True)
 
 
 class LogSink:

@@ -53,10 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except tollkeeper.ConfigurationError as error:
         print(f"tollkeeper demo: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def _run(console: Console, options: argparse.Namespace) -> int:
-    with Simulator(seed=options.seed, error_rate=0.02, error_status=(429, 500, 503), retry_after=0.3) as simulator:
+    with Simulator(
+        seed=options.seed, error_rate=0.02, error_status=(429, 500, 503), retry_after=0.3, keep=20
+    ) as simulator:
         books = keep_books(simulator)
         tally = Tally(books)
         with tollkeeper.instrument(

@@ -23,8 +23,8 @@ from tollkeeper.simulator.traffic import DAY, HOUR, MINUTE
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 LINE_EVERY_SECONDS = 3.0
 RECENT = 5
-LINES_AROUND_TABLE = 17
-"""What the live view shows besides the rows of its table."""
+LINES_AROUND_TABLE = 21
+"""What the live view shows besides the rows of its table, on a narrow terminal."""
 FEWEST_ROWS = 3
 
 
@@ -67,21 +67,21 @@ class Screen:
             self._live.update(self._view(in_flight), refresh=True)
         elif monotonic() - self._last_line >= LINE_EVERY_SECONDS:
             self._last_line = monotonic()
-            self._console.print(f"{self._clock()}  {self._counts(in_flight)}", highlight=False, soft_wrap=True)
+            line = Text(" · ").join(self._counts(in_flight))
+            self._console.print(Text(f"{self._clock()}  ").append_text(line), soft_wrap=True)
 
     def _clock(self) -> str:
         weekday = WEEKDAYS[int(self._at // DAY) % 7]
         return f"{weekday} {int(self._at % DAY // HOUR):02}:{int(self._at % HOUR // MINUTE):02}"
 
-    def _counts(self, in_flight: int) -> Text:
+    def _counts(self, in_flight: int) -> list[Text]:
         with self._tally.lock:
             total = self._tally.all
-            line = Text(f"{total.calls:,} calls")
-            line.append(f" · {total.streams:,} streams · {in_flight} in flight · {total.input:,} tokens in")
-            line.append(f" ({total.cached:,} cached) · {total.output:,} out · ")
-            line.append(dollars(total.usd, 4), "bold green")
-            line.append(f" · {total.errors} errors", "red" if total.errors else "")
-        return line
+            calls = Text(f"{total.calls:,} calls · {total.streams:,} streams · {in_flight} in flight · ")
+            calls.append(f"{total.errors} errors", "red" if total.errors else "")
+            tokens = Text(f"{total.input:,} tokens in ({total.cached:,} cached) · {total.output:,} out · ")
+            tokens.append(dollars(total.usd, 4), "bold green")
+        return [calls, tokens]
 
     def _view(self, in_flight: int) -> RenderableType:
         top = Table.grid(expand=True, padding=(0, 1))
@@ -90,7 +90,7 @@ class Screen:
         top.add_row(Text(self._clock(), "bold"), ProgressBar(1.0, self._share) if self._seconds else "")
         lines: list[RenderableType] = [
             top,
-            self._counts(in_flight),
+            *self._counts(in_flight),
             Text.assemble("Metrics: ", (self._metrics_url, "cyan underline")),
         ]
         if self._note:
@@ -98,7 +98,8 @@ class Screen:
         with self._tally.lock:
             rows = max(FEWEST_ROWS, self._console.height - LINES_AROUND_TABLE)
             table = models_table(self._tally, self._console.width, rows)
-            recent = [recent_line(call) for call in list(self._tally.recent)[-RECENT:]]
+            is_wide = self._console.width >= WIDE
+            recent = [recent_line(call, is_wide) for call in list(self._tally.recent)[-RECENT:]]
         panel = Panel(Group(*lines), title="[bold]tollkeeper demo[/]", title_align="left", border_style="cyan")
         return Group(panel, table, Text("Last calls", "dim"), *recent)
 
@@ -140,11 +141,14 @@ def seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.2f} s"
 
 
-def recent_line(call: Call) -> Text:
+def recent_line(call: Call, is_wide: bool) -> Text:
     """One call as a line."""
     usage = call.usage
     line = Text(no_wrap=True, overflow="ellipsis")
-    line.append(f"  {call.tags.get('user', ''):<14} {call.tags.get('feature', ''):<8} {call.request_model or '':<20} ")
+    line.append(f"  {call.tags.get('user', ''):<14} ")
+    if is_wide:
+        line.append(f"{call.tags.get('feature', ''):<8} ")
+    line.append(f"{call.request_model or '':<18} ")
     line.append("stream  " if call.stream else "        ", "dim")
     if usage.known:
         line.append(f"{usage.input_tokens or 0:>7,} → {usage.output_tokens or 0:<6,}")

@@ -20,6 +20,7 @@ from tollkeeper.cli.demo.tally import Tally, quantile
 from tollkeeper.model import Call
 
 SCRAPE_SECONDS = 10.0
+CUT_SHORT_SHOWN = 6
 
 
 class Check(NamedTuple):
@@ -95,6 +96,7 @@ def show(console: Console, tally: Tally, crew: Crew, checks: list[Check], live_p
     console.print(_checks_table(checks))
     if all(each.holds for each in checks):
         console.print(Text("Every token and every call is accounted for.", "bold green"))
+        console.print(Text("On and on: make demo ARGS=--forever. With a real call: make demo ARGS=--live.", "dim"))
     else:
         console.print(Text("Something does not add up: please report it.", "bold red"))
 
@@ -112,7 +114,7 @@ def _features_table(tally: Tally) -> Table:
 def _show_what_happened(console: Console, tally: Tally, crew: Crew) -> None:
     total, books = tally.all, tally.books
     errors = ", ".join(f"{name} ×{count}" for name, count in tally.errors.most_common()) or "none"
-    estimated = sum(call.usage_source == "estimated" for call in tally.cut_short)
+    estimated, partial = tally.sources["estimated"], tally.sources["partial"]
     console.print(
         f"{crew.sync_calls:,} sync and {crew.async_calls:,} async calls, {total.streams:,} of them streams."
         f" The simulator got {books.requests:,} requests and refused {books.refused:,}: SDKs ask again by themselves.",
@@ -120,12 +122,12 @@ def _show_what_happened(console: Console, tally: Tally, crew: Crew) -> None:
     )
     console.print(f"Errors that reached the app: {errors}.", highlight=False)
     console.print(
-        f"Streams that ended early: {len(tally.cut_short)}, {tally.abandoned} of them abandoned by their readers."
+        f"Streams that ended early: {estimated + partial}, {tally.abandoned} of them abandoned by their readers."
         " Providers bill them all the same, without a word, so their usage is estimated, and marked"
-        f" ({estimated} estimated, {len(tally.cut_short) - estimated} with the provider's input):",
+        f" ({estimated} estimated, {partial} with the provider's input):",
         highlight=False,
     )
-    for call in tally.cut_short:
+    for call in list(tally.cut_short)[-CUT_SHORT_SHOWN:]:
         console.print(_cut_line(call))
     console.print(f"Calls without a price: {total.unpriced}. They are counted apart, and never as $0.", highlight=False)
 

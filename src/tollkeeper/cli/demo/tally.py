@@ -62,7 +62,7 @@ def quantile(values: deque[float], share: float) -> float | None:
 class Tally:
     """Everything that the demo shows. Written on Tollkeeper's thread, and read on ours, each under the lock."""
 
-    def __init__(self, books: Books, recent: int = 200) -> None:
+    def __init__(self, books: Books, recent: int = 20) -> None:
         self.lock = threading.Lock()
         self.books = books
         self.all = Row()
