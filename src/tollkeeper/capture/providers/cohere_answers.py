@@ -92,16 +92,13 @@ class StreamFold:
         return None
 
     def _read_delta(self, message: Any) -> None:
-        content, function = field(message, "content"), field(field(message, "tool_calls"), "function")
-        for source, name in (
-            (content, "text"),
-            (content, "thinking"),
-            (message, "tool_plan"),
-            (function, "name"),
-            (function, "arguments"),
-        ):
-            if piece := text(source, name):
-                self._texts.append(piece)
+        content = field(message, "content")
+        if content is not None:
+            pieces = text(content, "text"), text(content, "thinking")
+        else:
+            function = field(field(message, "tool_calls"), "function")
+            pieces = text(message, "tool_plan") or text(function, "name"), text(function, "arguments")
+        self._texts += [piece for piece in pieces if piece]
 
     def end(self, call: Call) -> bool:
         call.response_id = self._identity or call.response_id

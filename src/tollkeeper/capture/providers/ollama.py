@@ -55,22 +55,27 @@ class StreamFold:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._last: Any = None
-        self._done = False
         self._texts: list[str] = []
 
     def __call__(self, chunk: Any) -> bool | None:
         self._last = chunk
-        if field(chunk, "done") is True:
-            self._done = True
         message = field(chunk, "message")
-        for source, name in ((chunk, "response"), (chunk, "thinking"), (message, "content"), (message, "thinking")):
-            piece = field(source, name)
-            if type(piece) is str:
-                self._texts.append(piece)
-        for tool_call in field(message, "tool_calls") or ():
-            function = field(tool_call, "function")
-            self._texts += (str(field(function, "name")), str(field(function, "arguments")))
+        if message is None:
+            self._read_texts(chunk, "response")
+        else:
+            self._read_texts(message, "content")
+            for tool_call in field(message, "tool_calls") or ():
+                function = field(tool_call, "function")
+                self._texts += (str(field(function, "name")), str(field(function, "arguments")))
         return None
+
+    def _read_texts(self, source: Any, name: str) -> None:
+        content = field(source, name)
+        if content and type(content) is str:
+            self._texts.append(content)
+        thinking = field(source, "thinking")
+        if thinking and type(thinking) is str:
+            self._texts.append(thinking)
 
     def end(self, call: Call) -> bool:
         if self._last is not None:
@@ -79,7 +84,7 @@ class StreamFold:
             read_response(call, self._last)
         if call.usage == NOTHING and (self._last is not None or call.error_type is None):
             estimate(call, self._request.body, self._texts, NOTHING)
-        return self._done
+        return field(self._last, "done") is True
 
 
 SURFACES = {
