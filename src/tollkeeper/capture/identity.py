@@ -40,7 +40,7 @@ def _dashed(text: str) -> str:
 
 
 class Seen:
-    """The last responses that were counted. Bounded: the oldest is forgotten first. Needs no lock, so a fork is safe."""
+    """The last responses that were counted. Bounded: the oldest is forgotten first. Without a lock: a fork is safe."""
 
     def __init__(self, capacity: int = 10_000) -> None:
         self._capacity = capacity

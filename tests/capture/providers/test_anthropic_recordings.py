@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import anthropic
+import pytest
 from anthropic._decoders.jsonl import JSONLDecoder
 from anthropic.types.messages import MessageBatchIndividualResponse
-import pytest
 
 from capture.recordings import call_with, disagreements, exchange, params
 from tollkeeper import Call

@@ -187,9 +187,9 @@ class ChatFold:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._injected = request.original is not None
-        self._first: Any = None
+        self._model = self._id = ""
+        self._last: Any = None
         self._usage: Any = None
-        self._tier: Any = None
         self.texts: list[str] = []
         self._reasons: dict[int, str] = {}
 
@@ -198,8 +198,10 @@ class ChatFold:
         is_json = type(chunk) is dict
         said = chunk if is_json else chunk.__dict__
         choices, usage = said.get("choices"), said.get("usage")
-        if self._first is None:
-            self._first = chunk
+        self._last = said
+        if not self._model:
+            # Azure's first chunk has filter results only, and neither name nor id.
+            self._model, self._id = said.get("model") or "", self._id or said.get("id") or ""
         if usage is not None:
             self._usage = usage
         elif self._injected:
@@ -216,7 +218,6 @@ class ChatFold:
                 if (reason := told.get("finish_reason")) is not None:
                     self._reasons[told.get("index") or 0] = str(reason)
         elif usage is not None and self._injected:
-            self._tier = said.get("service_tier")
             return True
         elif usage is None:
             self._read_groq(chunk)
@@ -242,13 +243,11 @@ class ChatFold:
         self._usage = field(event, "usage") or self._usage
 
     def end(self, call: Call) -> bool:
-        if self._first is not None:
-            _read_head(call, mapping(self._first))
-        if self._tier is not None:
-            call.service_tier = str(self._tier)
+        if self._last is not None:
+            _read_head(call, {**self._last, "model": self._model, "id": self._id})
         call.finish_reasons = tuple(self._reasons[index] for index in sorted(self._reasons))
         read_usage(call, self._usage)
-        if call.usage == NOTHING and (self._first is not None or call.error_type is None):
+        if call.usage == NOTHING and (self._last is not None or call.error_type is None):
             estimate(call, self._request.body, self.texts, NOTHING)
         return bool(self._reasons) or self._usage is not None
 

@@ -43,6 +43,7 @@ def _tokens(said: Mapping[str, Any]) -> Usage:
         )
     if written is None:
         written = as_count(said.get("cache_creation_input_tokens"))
+    of_cache = _details(inside, "cached_tokens_details")
     stated = as_count(said.get("total_tokens"))
     if stated is not None and prompt is not None and stated > prompt + (completion or 0):
         prompt, completion = _reconcile(stated, prompt, completion, audio, reasoning)
@@ -56,6 +57,8 @@ def _tokens(said: Mapping[str, Any]) -> Usage:
         input_audio_tokens=audio or None,
         input_image_tokens=as_count(inside.get("image_tokens")) or None,
         input_video_tokens=as_count(inside.get("video_tokens")) or None,
+        cache_read_audio_tokens=as_count(of_cache.get("audio_tokens")) or None,
+        cache_read_image_tokens=as_count(of_cache.get("image_tokens")) or None,
         output_audio_tokens=as_count(outside.get("audio_tokens")) or None,
         output_image_tokens=as_count(outside.get("image_tokens")) or None,
         web_searches=_web_searches(said),
