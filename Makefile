@@ -18,7 +18,7 @@ PIP_OPTIONS := --quiet --disable-pip-version-check --no-input
 PINNED := $(PIP_OPTIONS) --constraint constraints.txt --build-constraint constraints.txt
 PINNED_PREVIOUS := $(PIP_OPTIONS) --constraint constraints-previous.txt --build-constraint constraints-previous.txt
 
-COMPATIBILITY := $(wildcard tests/compatibility \
+COMPATIBILITY := $(wildcard tests/compatibility tests/cli \
 	tests/capture/providers/test_openai*.py tests/capture/providers/test_anthropic*.py)
 
 .PHONY: help demo test test-newest test-previous lint bench build lock clean
