@@ -2,6 +2,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -43,7 +44,7 @@ lint: $(VENV)/.dev  ## ruff and mypy
 	@$(BIN)/mypy
 
 bench: $(VENV)/.dev  ## What a call costs with Tollkeeper and without
-	@set -e; for each in benchmarks/bench_*.py; do echo "== $$each"; $(BIN)/python "$$each"; done
+	@$(BIN)/python benchmarks/overhead.py $(ARGS)
 
 build: $(VENV)/.dev  ## Wheel and sdist, in dist/
 	@$(BIN)/python -m build
