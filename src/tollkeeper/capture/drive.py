@@ -41,6 +41,18 @@ class Rescue:
         faults.report("observe a call", fault)
         return True
 
+    def fall_back(self) -> bool:
+        """After a fault of ours: raise what the provider's SDK has raised, as it was; else say whether it has answered."""
+        error, self.error = self.error, None
+        if error is not None:
+            context = error.__context__
+            try:
+                raise error
+            finally:
+                error.__context__ = context
+                del error, context
+        return self.answered
+
 
 def drive(flow: Flow, send: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     rescue = Rescue()
@@ -59,14 +71,12 @@ def drive(flow: Flow, send: Callable[..., Any], args: tuple[Any, ...], kwargs: d
         return done.value
     except Exception as fault:  # noqa: BLE001  the boundary: the caller gets the provider's word, not our fault
         if not rescue.swallow(fault):
+            rescue.error = None
             raise
-        if rescue.error is not None:
-            raise rescue.error from None
-        if rescue.answered:
-            return rescue.answer
-    finally:
+    except BaseException:
         rescue.error = None
-    return send(*args, **kwargs)
+        raise
+    return rescue.answer if rescue.fall_back() else send(*args, **kwargs)
 
 
 async def adrive(flow: Flow, send: Callable[..., Awaitable[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -86,11 +96,9 @@ async def adrive(flow: Flow, send: Callable[..., Awaitable[Any]], args: tuple[An
         return done.value
     except Exception as fault:  # noqa: BLE001  the boundary: the caller gets the provider's word, not our fault
         if not rescue.swallow(fault):
+            rescue.error = None
             raise
-        if rescue.error is not None:
-            raise rescue.error from None
-        if rescue.answered:
-            return rescue.answer
-    finally:
+    except BaseException:
         rescue.error = None
-    return await send(*args, **kwargs)
+        raise
+    return rescue.answer if rescue.fall_back() else await send(*args, **kwargs)

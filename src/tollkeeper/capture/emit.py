@@ -104,7 +104,8 @@ class Emitter:
     def _count_once(self, call: Call) -> None:
         """A response that has been counted before, in whatever way it came, has used nothing now."""
         if is_of_response(call.id) and not self.seen.first(call.id):
-            call.usage, call.usage_source, call.provider_cost = NOTHING, "unknown", None
+            call.usage, call.usage_source = NOTHING, "unknown"
+            call.billed_usage = call.provider_cost = None
 
     def record(self, call: Call) -> None:
         """Write a call that has no span of its own: a batch result, a turn of a realtime session."""

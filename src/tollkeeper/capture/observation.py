@@ -81,7 +81,10 @@ class Observation:
                 self._read_stream(self.fold, error)
         except Exception as fault:  # noqa: BLE001  the boundary between foreign objects and the record of them
             faults.report("end a call", fault)
-        self.emitter.finish(self, error)
+        try:
+            self.emitter.finish(self, error)
+        except Exception as fault:  # noqa: BLE001  the boundary: the caller may be in the middle of reading his stream
+            faults.report("record a call", fault)
 
     def _read_stream(self, fold: Fold, error: BaseException | None) -> None:
         call = self.call

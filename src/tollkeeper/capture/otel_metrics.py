@@ -93,8 +93,9 @@ def _observed(meter: Meter, metric_tags: tuple[str, ...], capacity: int) -> Tota
     by_tags = _totals.get(meter)
     if by_tags is None:
         by_tags = _totals[meter] = {}
-        for counter in (metric.COST, metric.TOKENS, metric.CALLS, metric.UNPRICED_CALLS, metric.UNMEASURED_CALLS):
-            _observe(meter, counter, by_tags)
+        for counter in metric.METRICS:
+            if counter.kind == "counter" and counter is not metric.FAULTS:
+                _observe(meter, counter, by_tags)
         meter.create_observable_counter(
             metric.FAULTS.name, [_faults], unit=metric.FAULTS.unit, description=metric.FAULTS.description
         )
@@ -160,7 +161,7 @@ class MetricsSink:
                 base[SERVER_PORT] = call.server_port
         self._record_times(call, base, context)
         self._record_tokens(call, base)
-        self._totals.add(counter_labels(call, self._totals.metric_tags), amounts(call))
+        self._totals.add(counter_labels(call, self._totals.metric_tags), amounts(call, self._newest))
 
     def _record_times(self, call: Call, base: dict[str, Any], context: Context | None) -> None:
         if call.duration is not None:

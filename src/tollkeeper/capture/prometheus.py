@@ -137,7 +137,7 @@ class PrometheusSink:
                 exemplar = None  # one a call is enough: the duration leads to the trace
             values = self._bounded(counter_labels(call, self._metric_tags))
             row = self._counters.setdefault(values, {})
-            for which, own, amount in amounts(call):
+            for which, own, amount in amounts(call, self._newest):
                 series = row.get((which, own))
                 if series is None:
                     labels = name_labels(which, values, own, self._metric_tags)

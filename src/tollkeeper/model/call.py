@@ -65,6 +65,8 @@ class Call:
     time_per_chunk: float | None = None
     chunks: int = 0
     usage: Usage = NOTHING
+    billed_usage: Usage | None = None
+    """What is charged, where the provider says that this is less than what was used (Cohere)."""
     passes: tuple[Pass, ...] = ()
     usage_source: UsageSource = "unknown"
     provider_cost: Decimal | None = None

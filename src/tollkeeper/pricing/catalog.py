@@ -83,7 +83,7 @@ class Catalog:
             return self._without(call, rates)
         if rates.free and not call.passes:
             return Cost(ZERO, rates.source, (), rates.version), "free"
-        usage = call.usage
+        usage = call.billed_usage or call.usage
         if usage.input_tokens is None and rates.by_token and not counted_otherwise(usage, rates):
             if usage.output_tokens is None:
                 return NO_COST
@@ -94,7 +94,7 @@ class Catalog:
         return Cost(total(items), rates.source, tuple(items), rates.version), "priced"
 
     def _items(self, call: Call, rates: Rates) -> list[LineItem] | Unpriced:
-        items = line_items(call.usage, rates)
+        items = line_items(call.billed_usage or call.usage, rates)
         if call.passes and not isinstance(items, Unpriced):
             for extra in call.passes:
                 own = rates if extra.model is None else self._rates(call, extra.model, None)

@@ -27,6 +27,7 @@ COST_EXACT = "tollkeeper.cost.usd"
 COST_ORIGIN = "tollkeeper.cost.source"
 COST_ITEMS = "tollkeeper.cost.items"
 PROVIDER_COST = "tollkeeper.cost.provider_usd"
+BILLED = "tollkeeper.usage.billed"
 PASSES = "tollkeeper.usage.passes"
 TRACE_ID = "tollkeeper.trace_id"
 SPAN_ID = "tollkeeper.span_id"
@@ -50,6 +51,7 @@ def encode(call: Call) -> Attributes:
         (PRICE_STATUS, call.price_status),
         (PROVIDER_COST, None if call.provider_cost is None else str(call.provider_cost)),
         (PRICE_CONTEXT, json.dumps(dict(call.price_context)) if call.price_context else None),
+        (BILLED, json.dumps(_pack(call.billed_usage)) if call.billed_usage is not None else None),
         (PASSES, _write_passes(call.passes) if call.passes else None),
         (TRACE_ID, call.trace_id),
         (SPAN_ID, call.span_id),
@@ -107,6 +109,7 @@ def decode(attributes: Mapping[str, Any]) -> Call:
         time_per_chunk=take(TIME_PER_CHUNK, None),
         chunks=take(CHUNKS, 0),
         usage=_read_usage(left),
+        billed_usage=_unpack(json.loads(billed)) if (billed := take(BILLED, None)) is not None else None,
         passes=_read_passes(take(PASSES, "[]")),
         usage_source=take(name.USAGE_SOURCE, "provider"),
         provider_cost=_decimal(take(PROVIDER_COST, None)),

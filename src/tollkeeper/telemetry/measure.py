@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tollkeeper.model import Call
+from tollkeeper.model import Call, Usage
 from tollkeeper.model.usage import NOTHING
 from tollkeeper.model.usage import TOKEN_METERS as TOKEN_METER_ORDER
 from tollkeeper.telemetry import metrics as metric
@@ -16,7 +16,7 @@ from tollkeeper.telemetry.attributes import (
     SERVER_PORT,
     TOKEN_TYPE,
 )
-from tollkeeper.telemetry.metrics import METER_LABEL, OTHER, USAGE_SOURCE_LABEL, Metric
+from tollkeeper.telemetry.metrics import METER_LABEL, MODALITY_LABEL, OTHER, USAGE_SOURCE_LABEL, Metric
 
 Labels = tuple[tuple[str, str], ...]
 """Attribute names and values, always the same names in the same order for one metric. An absent value is empty."""
@@ -36,7 +36,16 @@ COST_SCALE = 1_000_000_000
 Amount = tuple[Metric, str, int]
 """A counter, the value of the one label that only this counter has, and what to add to it."""
 
-OWN_LABEL = {metric.CALLS: ERROR_TYPE, metric.TOKENS: METER_LABEL, metric.UNMEASURED_CALLS: USAGE_SOURCE_LABEL}
+OWN_LABEL = {
+    metric.CALLS: ERROR_TYPE,
+    metric.TOKENS: METER_LABEL,
+    metric.UNMEASURED_CALLS: USAGE_SOURCE_LABEL,
+    metric.INFERENCE_USAGE_INPUT: MODALITY_LABEL,
+    metric.INFERENCE_USAGE_OUTPUT: MODALITY_LABEL,
+    metric.INFERENCE_USAGE_CACHE_READ: MODALITY_LABEL,
+    metric.INFERENCE_USAGE_CACHE_WRITE: MODALITY_LABEL,
+    metric.INFERENCE_USAGE_REASONING: MODALITY_LABEL,
+}
 """The label that only this counter has."""
 
 COUNTER_LABELS = (OPERATION, PROVIDER, REQUEST_MODEL, RESPONSE_MODEL)
@@ -50,8 +59,11 @@ def counter_labels(call: Call, metric_tags: tuple[str, ...]) -> tuple[str, ...]:
     return (*head, *[tags.get(name, "") for name in metric_tags]) if tags else head + ("",) * len(metric_tags)
 
 
-def amounts(call: Call) -> list[Amount]:
-    """What a finished call adds to the counters. Money is in billionths of a dollar."""
+def amounts(call: Call, newest: bool) -> list[Amount]:
+    """What a finished call adds to the counters, those of the `newest` conventions included if they are wanted.
+
+    Money is in billionths of a dollar.
+    """
     added: list[Amount] = [(metric.CALLS, call.error_type or "", 1)]
     if call.cost is not None:
         added.append((metric.COST, "", call.cost.nano_usd))
@@ -63,6 +75,38 @@ def amounts(call: Call) -> list[Amount]:
                 added.append((metric.TOKENS, meter, quantity))  # type: ignore[arg-type]
     if call.usage_source != "provider" and call.error_type is None:
         added.append((metric.UNMEASURED_CALLS, call.usage_source, 1))
+    if newest and call.operation in INFERENCE:
+        added += _by_modality(call.usage)
+    return added
+
+
+def _by_modality(usage: Usage) -> list[Amount]:
+    """The newest conventions' token counters. `unknown` where the provider does not split them."""
+    added: list[Amount] = []
+    for which, whole, parts in (
+        (
+            metric.INFERENCE_USAGE_INPUT,
+            usage.input_tokens,
+            {"audio": usage.input_audio_tokens, "image": usage.input_image_tokens, "video": usage.input_video_tokens},
+        ),
+        (
+            metric.INFERENCE_USAGE_OUTPUT,
+            usage.output_tokens,
+            {"audio": usage.output_audio_tokens, "image": usage.output_image_tokens},
+        ),
+        (
+            metric.INFERENCE_USAGE_CACHE_READ,
+            usage.cache_read_tokens,
+            {"audio": usage.cache_read_audio_tokens, "image": usage.cache_read_image_tokens},
+        ),
+        (metric.INFERENCE_USAGE_CACHE_WRITE, usage.cache_write_tokens, {}),
+        (metric.INFERENCE_USAGE_REASONING, usage.reasoning_tokens, {}),
+    ):
+        told = {modality: count for modality, count in parts.items() if count}
+        left = (whole or 0) - sum(told.values())
+        added += [(which, modality, count) for modality, count in told.items()]
+        if left > 0 or not told:
+            added.append((which, "text" if told else "unknown", max(left, 0)))
     return added
 
 

@@ -73,6 +73,21 @@ INFERENCE_INPUT = Metric(
 INFERENCE_OUTPUT = Metric(
     "gen_ai.client.inference.operation.output_tokens", "histogram", "{token}", "Output tokens of a call.", TOKEN_COUNTS
 )
+INFERENCE_USAGE_INPUT = Metric(
+    "gen_ai.client.inference.usage.input_tokens", "counter", "{token}", "Input tokens, by modality."
+)
+INFERENCE_USAGE_OUTPUT = Metric(
+    "gen_ai.client.inference.usage.output_tokens", "counter", "{token}", "Output tokens, by modality."
+)
+INFERENCE_USAGE_CACHE_READ = Metric(
+    "gen_ai.client.inference.usage.cache_read.input_tokens", "counter", "{token}", "Input tokens read from a cache."
+)
+INFERENCE_USAGE_CACHE_WRITE = Metric(
+    "gen_ai.client.inference.usage.cache_write.input_tokens", "counter", "{token}", "Input tokens written to a cache."
+)
+INFERENCE_USAGE_REASONING = Metric(
+    "gen_ai.client.inference.usage.reasoning.output_tokens", "counter", "{token}", "Output tokens spent on reasoning."
+)
 COST = Metric("tollkeeper.cost", "counter", "usd", "What the priced calls cost, in US dollars.")
 TOKENS = Metric("tollkeeper.tokens", "counter", "{token}", "Tokens by disjoint billable meter: they sum to the total.")
 CALLS = Metric("tollkeeper.calls", "counter", "{call}", "Finished calls, failed ones included.")
@@ -95,10 +110,12 @@ FAULTS = Metric(
 METRICS = (
     TOKEN_USAGE, OPERATION_DURATION, TIME_TO_FIRST_CHUNK, TIME_PER_OUTPUT_CHUNK,
     INFERENCE_DURATION, INFERENCE_TIME_TO_FIRST_CHUNK, INFERENCE_TIME_PER_OUTPUT_CHUNK,
-    INFERENCE_INPUT, INFERENCE_OUTPUT,
+    INFERENCE_INPUT, INFERENCE_OUTPUT, INFERENCE_USAGE_INPUT, INFERENCE_USAGE_OUTPUT,
+    INFERENCE_USAGE_CACHE_READ, INFERENCE_USAGE_CACHE_WRITE, INFERENCE_USAGE_REASONING,
     COST, TOKENS, CALLS, UNPRICED_CALLS, UNMEASURED_CALLS, FAULTS,
 )  # fmt: skip
 
+MODALITY_LABEL = "gen_ai.token.modality"
 METER_LABEL = "tollkeeper.meter"
 USAGE_SOURCE_LABEL = "tollkeeper.usage.source"
 STEP_LABEL = "tollkeeper.step"

@@ -1,8 +1,8 @@
 """What Cohere is asked and answers, in versions 1 and 2 of its API.
 
 It reports twice: `tokens` is what the model saw and wrote, `billed_units` what is charged, which is less, as Cohere's
-own preamble is free. Usage is `tokens`, so a cost computed from it is an upper bound; only where there are no `tokens`
-(embeddings, old answers) is it `billed_units`. `cached_tokens` are a part of the input tokens; `image_tokens` are not.
+own preamble is free. Usage is `tokens`, or `billed_units` where there are none (embeddings, old answers); what is
+priced is `billed_units`. `cached_tokens` are a part of the input tokens; `image_tokens` are not.
 """
 
 from __future__ import annotations
@@ -50,19 +50,26 @@ def read_response(call: Call, answer: Any) -> None:
 def read_usage(call: Call, said: Any) -> None:
     """`usage` of version 2, `meta` of version 1. Search units and the like have no token count: they stay unknown."""
     cached = count(said, "cached_tokens")
-    for source in (field(said, "tokens"), field(said, "billed_units")):
-        sent = total(count(source, "input_tokens"), count(source, "image_tokens"))
-        received = count(source, "output_tokens")
-        if sent is not None or received is not None:
-            call.usage = Usage(
-                input_tokens=sent,
-                output_tokens=received,
-                cache_read_tokens=cached,
-                reasoning_tokens=count(source, "reasoning_tokens"),
-                input_image_tokens=count(source, "image_tokens") or None,
-            )
-            call.usage_source = "provider"
-            return
+    used, billed = (_tokens(field(said, name), cached) for name in ("tokens", "billed_units"))
+    if used is None and billed is None:
+        return
+    call.usage, call.usage_source = used or billed or NOTHING, "provider"
+    if used is not None and billed is not None and billed != used:
+        call.billed_usage = billed._replace(cache_read_tokens=None, reasoning_tokens=None)
+
+
+def _tokens(source: Any, cached: int | None) -> Usage | None:
+    sent = total(count(source, "input_tokens"), count(source, "image_tokens"))
+    received = count(source, "output_tokens")
+    if sent is None and received is None:
+        return None
+    return Usage(
+        input_tokens=sent,
+        output_tokens=received,
+        cache_read_tokens=cached,
+        reasoning_tokens=count(source, "reasoning_tokens"),
+        input_image_tokens=count(source, "image_tokens") or None,
+    )
 
 
 class StreamFold:
