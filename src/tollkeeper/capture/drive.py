@@ -42,7 +42,7 @@ class Rescue:
         return True
 
     def fall_back(self) -> bool:
-        """After a fault of ours: raise what the provider's SDK has raised, as it was; else say whether it has answered."""
+        """After a fault of ours: raise what the SDK has raised, as it was; else say whether it has answered."""
         error, self.error = self.error, None
         if error is not None:
             context = error.__context__
