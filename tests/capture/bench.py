@@ -75,10 +75,11 @@ class Records:
             "providers": [package],
             "on_call": self.calls.append,
             "tracer_provider": self.tracer_provider,
-            "meter_provider": MeterProvider([self.metrics]),
             "logger_provider": self.logger_provider,
             **options,
         }
+        if "meter_provider" not in options:
+            options["meter_provider"] = MeterProvider([self.metrics])
         with tollkeeper.instrument(**options) as self.handle:
             yield self.handle
 
