@@ -14,12 +14,16 @@ def observe(emitter: Emitter, adapter: Adapter, request: Request) -> Flow:
     observation = emitter.start(request, adapter)
     token = emitter.enter(observation)
     try:
+        original = request.original
         try:
             answer = yield Send(request.args, request.kwargs)
         except Exception as error:
-            if request.original is None or not adapter.refused(request, error):
+            if original is None or not adapter.refused(request, error):
                 raise
-            answer = yield Send(*request.original)
+        else:
+            original = None
+        if original is not None:
+            answer = yield Send(*original)
     except BaseException as error:
         observation.end(error)
         raise
