@@ -37,7 +37,6 @@ class Observation:
         "ended",
         "first_chunk_at",
         "fold",
-        "last_chunk_at",
         "request",
         "span",
         "started",
@@ -53,7 +52,6 @@ class Observation:
         self.fold: Fold | None = None
         self.ended = False
         self.first_chunk_at: float | None = None
-        self.last_chunk_at = 0.0
         self.chunks = 0
         self.started = perf_counter()
 
@@ -91,9 +89,10 @@ class Observation:
         call.chunks = self.chunks
         if self.first_chunk_at is not None:
             call.time_to_first_chunk = self.first_chunk_at - self.started
-            if self.chunks > 1:
-                call.time_per_chunk = (self.last_chunk_at - self.first_chunk_at) / (self.chunks - 1)
         if error is not None and (read_stream_error := getattr(self.adapter, "read_stream_error", None)):
             read_stream_error(fold, error)
         complete = fold.end(call)
         call.abandoned = not complete and error is None
+        if complete and error is None and self.chunks > 1 and self.first_chunk_at is not None:
+            # A clock read for each chunk would cost as much as the rest of the tap; the end follows the last chunk.
+            call.time_per_chunk = (self.started + call.duration - self.first_chunk_at) / (self.chunks - 1)

@@ -140,7 +140,8 @@ class StainlessAdapter:
             observation.call.status_code = 200
             iterator = answer._iterator
             fold = surface.fold(request) if surface.fold is not None else raw.Nothing()
-            answer._iterator = Tap(iterator, observation, fold)
+            tap = Tap(iterator, observation, fold)
+            answer._iterator = tap if hasattr(iterator, "__anext__") else tap.generator()
             response = getattr(answer, "response", None) or getattr(answer, "http_response", None)
             if response is not None:
                 watch(response, Watch(observation, iterator=iterator))

@@ -6,7 +6,7 @@ its helpers. A stream can end in six ways: exhausted, failed, closed, left by it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from time import perf_counter
 from typing import Any
 
@@ -17,14 +17,37 @@ from tollkeeper.capture.observation import Fold, Observation
 class Tap:
     """An iterator around an SDK's iterator, sync or async."""
 
-    __slots__ = ("_fold", "_inner", "_next", "_observation")
+    __slots__ = ("_inner", "_next", "_observation", "_read")
 
     def __init__(self, iterator: Any, observation: Observation, fold: Fold) -> None:
         observation.fold = fold
-        self._fold = fold
+        self._read = fold.__call__
         self._observation = observation
         self._inner = iterator
         self._next: Callable[[], Any] = iterator.__anext__ if hasattr(iterator, "__anext__") else iterator.__next__
+
+    def generator(self) -> Generator[Any, None, None]:
+        """What `__next__` does, as a generator: that takes half the time for each chunk."""
+        observation, take, read = self._observation, self._next, self._read
+        while True:
+            try:
+                chunk = take()
+            except StopIteration:
+                observation.end()
+                return
+            except BaseException as error:
+                observation.end(error)
+                raise
+            if not observation.chunks:
+                observation.first_chunk_at = perf_counter()
+            observation.chunks += 1
+            try:
+                hidden = read(chunk)
+            except Exception as fault:  # noqa: BLE001  the boundary: an odd chunk must reach the caller all the same
+                faults.report("read a chunk", fault)
+                hidden = False
+            if not hidden:
+                yield chunk
 
     def __iter__(self) -> Tap:
         return self
@@ -61,12 +84,11 @@ class Tap:
     def _passed(self, chunk: Any) -> bool | None:
         """Note a chunk; says whether to hide it."""
         observation = self._observation
-        observation.last_chunk_at = now = perf_counter()
         if not observation.chunks:
-            observation.first_chunk_at = now
+            observation.first_chunk_at = perf_counter()
         observation.chunks += 1
         try:
-            return self._fold(chunk)
+            return self._read(chunk)
         except Exception as fault:  # noqa: BLE001  the boundary: an odd chunk must reach the caller all the same
             faults.report("read a chunk", fault)
             return False
