@@ -56,6 +56,10 @@ class Courier:
         if done is not None and threading.current_thread() is not self._thread:
             self._late = None if done.wait(self.PATIENCE_SECONDS) else done
 
+    def soon(self, work: Work, step: str) -> None:
+        """Have `work` run soon, without waiting for it at all."""
+        self._queue.put((work, step, None))
+
     def flush(self, seconds: float = 5.0) -> bool:
         """Wait until what was given so far has run. False: it did not within `seconds`."""
         if threading.current_thread() is self._thread or not self._thread.is_alive():

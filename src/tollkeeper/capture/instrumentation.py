@@ -189,7 +189,11 @@ def _read_prices(path: str | None) -> Overlay | None:
 def _sinks(settings: Settings, otel: setup.OTelProviders, endpoint: setup.MetricsEndpoint | None) -> list[Sink]:
     sinks: list[Sink] = []
     if otel.meter is not None:
-        sinks.append(MetricsSink(otel.meter, settings.metric_tags, settings.metric_label_sets, settings.newest_metrics))
+        sinks.append(
+            MetricsSink(
+                otel.meter, settings.metric_tags, settings.metric_label_sets, settings.newest_metrics, _the_courier()
+            )
+        )
     if endpoint is not None:
         sinks.append(endpoint.sink)
     if settings.log_calls:

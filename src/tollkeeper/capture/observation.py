@@ -71,12 +71,12 @@ class Observation:
         if self.ended:
             return
         self.ended = True
-        self.call.duration = perf_counter() - self.started
+        self.call.duration = duration = perf_counter() - self.started
         try:
             if error is not None:
                 self.adapter.read_error(self.call, error)
             if self.fold is not None:
-                self._read_stream(self.fold, error)
+                self._read_stream(self.fold, error, duration)
         except Exception as fault:  # noqa: BLE001  the boundary between foreign objects and the record of them
             faults.report("end a call", fault)
         try:
@@ -84,7 +84,7 @@ class Observation:
         except Exception as fault:  # noqa: BLE001  the boundary: the caller may be in the middle of reading his stream
             faults.report("record a call", fault)
 
-    def _read_stream(self, fold: Fold, error: BaseException | None) -> None:
+    def _read_stream(self, fold: Fold, error: BaseException | None, duration: float) -> None:
         call = self.call
         call.chunks = self.chunks
         if self.first_chunk_at is not None:
@@ -95,4 +95,4 @@ class Observation:
         call.abandoned = not complete and error is None
         if complete and error is None and self.chunks > 1 and self.first_chunk_at is not None:
             # A clock read for each chunk would cost as much as the rest of the tap; the end follows the last chunk.
-            call.time_per_chunk = (self.started + call.duration - self.first_chunk_at) / (self.chunks - 1)
+            call.time_per_chunk = (self.started + duration - self.first_chunk_at) / (self.chunks - 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from tollkeeper.capture import faults
+from tollkeeper.capture.courier import Courier
 from tollkeeper.model import Call
 from tollkeeper.telemetry import metrics as metric
 from tollkeeper.telemetry.attributes import (
@@ -48,6 +50,7 @@ class Totals:
 
     def __init__(self, metric_tags: tuple[str, ...], capacity: int) -> None:
         self.metric_tags = metric_tags
+        self.before_reading: Callable[[], None] = lambda: None
         self._capacity = capacity
         self._lock = threading.Lock()
         self._rows: dict[tuple[str, ...], Series] = {}
@@ -109,6 +112,7 @@ def _observe(meter: Meter, counter: Metric, by_tags: ByTags) -> None:
 
     def callback(options: CallbackOptions) -> Iterable[Observation]:
         for totals in list(by_tags.values()):
+            totals.before_reading()
             for labels, amount in totals.read(counter):
                 value = amount / scale if scale != 1 else amount
                 yield Observation(value, {name: text for name, text in labels if text})
@@ -121,15 +125,46 @@ def _faults(options: CallbackOptions) -> Iterable[Observation]:
         yield Observation(count, {metric.STEP_LABEL: step})
 
 
+BACKLOG = 1000
+"""The most calls that may wait for the courier; whoever brings one more records them all himself."""
+
+_draining = threading.Lock()
+"""Held while records are made, and while the process forks: no child inherits a taken lock of the metrics SDK."""
+
+_sinks: weakref.WeakSet[MetricsSink] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    global _draining
+    _draining = threading.Lock()
+    for sink in _sinks:
+        sink.forget()
+
+
+os.register_at_fork(
+    before=lambda: _draining.acquire(), after_in_parent=lambda: _draining.release(), after_in_child=_forked
+)
+
+
 class MetricsSink:
-    """Records finished calls with one meter. `newest` switches to the newest metric families of the conventions."""
+    """Records finished calls with one meter. `newest` switches to the newest metric families of the conventions.
+
+    A record costs the SDK more than all else that a call costs us, so the courier makes it, off the call path, a moment
+    later. Whoever reads the metrics gets them complete: the counters are asked first, and have the rest recorded then.
+    """
 
     name = "metrics"
 
-    def __init__(self, meter: Meter, metric_tags: tuple[str, ...], label_sets: int, newest: bool) -> None:
+    def __init__(
+        self, meter: Meter, metric_tags: tuple[str, ...], label_sets: int, newest: bool, courier: Courier
+    ) -> None:
         self._totals = _observed(meter, metric_tags, label_sets)
+        self._totals.before_reading = self.drain
         self._newest = newest
         self._input = self._output = None
+        self._courier = courier
+        self.forget()
+        _sinks.add(self)
 
         def histogram(which: Metric) -> Callable[..., Any]:
             return meter.create_histogram(
@@ -149,7 +184,31 @@ class MetricsSink:
             self._per_chunk = histogram(metric.TIME_PER_OUTPUT_CHUNK)
             self._tokens = histogram(metric.TOKEN_USAGE)
 
+    def forget(self) -> None:
+        """What was waiting before a fork is the parent's."""
+        self._pending: deque[tuple[Call, Context | None]] = deque()
+        self._scheduled = False
+
     def record(self, call: Call, context: Context | None) -> None:
+        self._pending.append((call, context))
+        if not self._scheduled:
+            self._scheduled = True
+            self._courier.soon(self.drain, "record metrics")
+        elif len(self._pending) > BACKLOG:
+            self.drain()
+
+    def drain(self) -> None:
+        """Record what is waiting."""
+        with _draining:
+            self._scheduled = False
+            while self._pending:
+                call, context = self._pending.popleft()
+                try:
+                    self._record(call, context)
+                except Exception as fault:  # noqa: BLE001  the boundary to the metrics SDK and its readers
+                    faults.report("record a call (metrics)", fault)
+
+    def _record(self, call: Call, context: Context | None) -> None:
         base: dict[str, Any] = {OPERATION: call.operation, PROVIDER: call.provider}
         if call.request_model is not None:
             base[REQUEST_MODEL] = call.request_model
