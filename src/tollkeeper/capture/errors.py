@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tollkeeper.capture.payload import field, parse_json
+from tollkeeper.capture.payload import encodable, field, parse_json
 from tollkeeper.model import Call
 
 
@@ -40,7 +40,7 @@ def error_word(payload: Any) -> str | None:
     for name in ("type", "status", "code"):
         word = source.get(name)
         if isinstance(word, str) and word and word != "error":
-            return word
+            return encodable(word)
         if type(word) is int:
             return str(word)
     return None

@@ -12,6 +12,10 @@ BYTES_PER_TOKEN = 4
 """About what the tokenizers of today's models need for English text; used for estimates only, which are marked."""
 
 
+LARGEST_COUNT = 10**9
+"""A provider that counts more tokens than this in one call is mistaken. Exporters fail for good on sums of 64 bits."""
+
+
 def field(source: Any, name: str) -> Any:
     """`source[name]` of a mapping, `source.name` of an object; `None` where there is none."""
     if type(source) is dict:
@@ -33,10 +37,16 @@ def mapping(source: Any) -> Mapping[str, Any]:
 def text(source: Any, name: str) -> str | None:
     """A field that must be a string, an enum of strings included."""
     value = field(source, name)
-    if type(value) is str:
-        return value
-    value = getattr(value, "value", value)
-    return str(value) if isinstance(value, str) else None
+    if type(value) is not str:
+        value = getattr(value, "value", value)
+        if not isinstance(value, str):
+            return None
+    return value if value.isascii() and type(value) is str else encodable(value)
+
+
+def encodable(value: str) -> str:
+    """The text without lone surrogates: JSON can hold them, and no exporter can encode them."""
+    return value.encode("utf-8", "replace").decode()
 
 
 def count(source: Any, name: str) -> int | None:
@@ -45,10 +55,8 @@ def count(source: Any, name: str) -> int | None:
 
 
 def as_count(value: Any) -> int | None:
-    if type(value) is int:
-        return value if value >= 0 else None
-    if type(value) is float and value >= 0 and value.is_integer():
-        return int(value)
+    if type(value) is int or type(value) is float and value.is_integer():
+        return int(value) if 0 <= value <= LARGEST_COUNT else None
     return None
 
 
@@ -58,9 +66,10 @@ def total(*counts: int | None) -> int | None:
     return sum(known) if known else None
 
 
-def estimate_tokens(*pieces: str) -> int:
-    """How many tokens these texts are, roughly: their UTF-8 bytes by `BYTES_PER_TOKEN`, rounded up."""
-    size = sum(len(piece) if piece.isascii() else len(piece.encode("utf-8", "replace")) for piece in pieces)
+def estimate_tokens(*pieces: Any) -> int:
+    """How many tokens these texts are, roughly: their UTF-8 bytes by `BYTES_PER_TOKEN`, rounded up. Others are none."""
+    texts = (piece for piece in pieces if type(piece) is str)
+    size = sum(len(piece) if piece.isascii() else len(piece.encode("utf-8", "replace")) for piece in texts)
     return -(-size // BYTES_PER_TOKEN)
 
 

@@ -19,7 +19,7 @@ from tollkeeper.capture.parameters import (
     word,
     words,
 )
-from tollkeeper.capture.payload import count, field, mapping, text
+from tollkeeper.capture.payload import as_count, count, encodable, field, mapping, text
 from tollkeeper.capture.providers import openai_realtime
 from tollkeeper.capture.providers.openai_usage import read_usage
 from tollkeeper.capture.providers.services import find_endpoint, is_refusal, takes_include_usage
@@ -216,7 +216,7 @@ class ChatFold:
                 elif delta is not None:
                     self._read_rest(delta)
                 if (reason := told.get("finish_reason")) is not None:
-                    self._reasons[told.get("index") or 0] = str(reason)
+                    self._reasons[as_count(told.get("index")) or 0] = encodable(str(reason))
         elif usage is not None and self._injected:
             return True
         elif usage is None:

@@ -7,15 +7,21 @@ their `total_tokens` gives them away, and decides. A few name the price of the c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from tollkeeper.capture.payload import EMPTY, as_count, mapping
 from tollkeeper.model import Call, Usage
 from tollkeeper.model.usage import NOTHING
 
-XAI_TICKS_PER_USD = Decimal(10) ** 10
+XAI_TICKS_PER_USD = 10**10
 """https://docs.x.ai: `cost_in_usd_ticks` counts ten-billionths of a dollar."""
+
+LARGEST_AMOUNT = 1_000_000
+"""Of dollars, or of seconds, in one call. What is more is a mistake."""
+
+_EXACT = Context(prec=60)
+"""Ours, because the host program may have set its own decimal context to anything."""
 
 
 def read_usage(call: Call, usage: Any) -> None:
@@ -104,7 +110,7 @@ def _web_searches(said: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _decimal(value: Any) -> Decimal | None:
+def _decimal(value: Any, units: int = 1) -> Decimal | None:
     """A number as the text of it says: `0.1` is a tenth, not the binary fraction nearest to it."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
@@ -112,7 +118,7 @@ def _decimal(value: Any) -> Decimal | None:
         number = Decimal(str(value))
     except InvalidOperation:
         return None
-    return number if number.is_finite() and number >= 0 else None
+    return _EXACT.divide(number, units) if number.is_finite() and 0 <= number <= LARGEST_AMOUNT * units else None
 
 
 def provider_cost(said: Mapping[str, Any]) -> Decimal | None:
@@ -121,6 +127,6 @@ def provider_cost(said: Mapping[str, Any]) -> Decimal | None:
     if cost is not None:
         return _decimal(cost if isinstance(cost, int | float | str) else mapping(cost).get("total_cost"))
     ticks = said.get("cost_in_usd_ticks")
-    if ticks is not None and (number := _decimal(ticks)) is not None:
-        return number / XAI_TICKS_PER_USD
+    if ticks is not None and (amount := _decimal(ticks, XAI_TICKS_PER_USD)) is not None:
+        return amount
     return _decimal(said.get("estimated_cost"))
