@@ -54,7 +54,7 @@ build: $(VENV)/.dev  ## Wheel and sdist, in dist/
 lock:  ## Write both constraints files anew, from the newest that pyproject.toml allows
 	@$(PYTHON) -m venv --clear $(VENV)/lock
 	@$(VENV)/lock/bin/pip install $(PIP_OPTIONS) --upgrade pip
-	@$(VENV)/lock/bin/pip install $(PIP_OPTIONS) --editable . --group dev hatchling
+	@$(VENV)/lock/bin/pip install $(PIP_OPTIONS) --editable . --group dev
 	@$(VENV)/lock/bin/pip freeze --all --exclude-editable --exclude setuptools | grep -v ' @ ' > constraints.txt
 	@$(PYTHON) -m venv --clear $(VENV)/lock
 	@$(VENV)/lock/bin/pip install $(PIP_OPTIONS) --upgrade pip
