@@ -11,7 +11,13 @@ RESAMPLES = 1000
 Blocks = dict[str, dict[str, list[float]]]
 """Worker -> case -> the microseconds of one call, one number a round."""
 
-COLUMNS = {"plain": "plain call", "chunk": "each chunk", "async": "async, 64 at once", "anthropic": "anthropic"}
+COLUMNS = {
+    "plain": "plain call",
+    "chunk": "each chunk",
+    "async": "async, 64 at once",
+    "anthropic": "anthropic",
+    "all_threads": "plain, all threads",
+}
 
 
 def interval(values: Sequence[float], seed: int = 1) -> tuple[float, float]:
@@ -74,7 +80,7 @@ def _speed(case: str, found: dict[str, Any], floor: dict[str, Any] | None) -> tu
         return f"({found['own']:.{digits}f})", "–"
     low, high = found["interval"]
     text = f"{found['added']:+.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-    if floor is None or floor["added"] <= 0:
+    if floor is None or floor["interval"][0] <= 0:  # a multiple of what may be nothing says nothing
         return text, "–"
     return text, f"{found['added'] / floor['added']:.1f}"
 

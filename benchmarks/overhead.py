@@ -22,7 +22,8 @@ from environments import CACHE, ROOT, Unavailable, interpreter
 from processes import Contestant, Died, Worker, start
 
 PEERS = ("openllmetry", "openlit", "openinference", "official")
-CASES = ("plain", "stream_10", "stream_100", "async", "anthropic")
+CASES = {"plain": 1, "stream_10": 1, "stream_100": 1, "async": 64, "anthropic": 1, "all_threads": 100}
+"""And how many calls each makes in one go."""
 RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
 
 BARE, AGAIN, OURS = "uninstrumented", "the same again", "tollkeeper"
@@ -35,7 +36,7 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--peers", default="all", metavar="NAMES", help=f"all, none, or some of {','.join(PEERS)} (default: all)")
     add("--quick", action="store_true", help="within a minute, with wider intervals")
-    add("--seconds", type=float, help="how long the rounds go on (default: 120; quick: 12)")
+    add("--seconds", type=float, help="how long the rounds go on (default: 80; quick: 12)")
     add("--rounds", type=int, help="so many rounds, however long they take")
     add("--starts", type=int, help="how often each start is measured (default: 3; quick: 1)")
     add("--memory-calls", type=int, help="calls of the memory test (default: 20000; quick: 1000; 0: none)")
@@ -46,7 +47,7 @@ def arguments() -> argparse.Namespace:
     add("--output", type=Path, default=RESULTS, metavar="FILE", help="where the figures go, as JSON")
     add("--verbose", action="store_true", help="show what the processes say")
     options = parser.parse_args()
-    for name, quick, default in (("seconds", 12.0, 120.0), ("starts", 1, 3), ("memory_calls", 1000, 20_000)):
+    for name, quick, default in (("seconds", 12.0, 80.0), ("starts", 1, 3), ("memory_calls", 1000, 20_000)):
         if getattr(options, name) is None:
             setattr(options, name, quick if options.quick else default)
     unknown = {name for name in options.peers.split(",") if name} - {*PEERS, "all", "none"}
@@ -86,17 +87,22 @@ def begin(options: argparse.Namespace, workers: dict[str, Worker]) -> None:
             print(f"Left out: {each.environment} ({why})", file=sys.stderr, flush=True)
 
 
+def run(worker: Worker, case: str, times: int, wall: bool) -> float:
+    """Microseconds of one call."""
+    clock = "wall" if wall else "process" if case == "all_threads" else "thread"
+    return worker.ask(do="run", case=case, times=times, clock=clock)["microseconds"]  # type: ignore[no-any-return]
+
+
 def warm_up(workers: dict[str, Worker], wall: bool) -> dict[str, int]:
     """Run every case everywhere, until nothing is new; returns how many times each case runs in a block."""
     times = {}
-    for case in CASES:
+    for case, at_once in CASES.items():
         for worker in workers.values():
-            worker.ask(do="run", case=case, times=3, wall=wall)
-        microseconds = workers[BARE].ask(do="run", case=case, times=5, wall=wall)["microseconds"]
-        at_once, least = (64, 2) if case == "async" else (1, 5)
-        times[case] = max(least, int(BLOCK_SECONDS * 1e6 / microseconds / at_once))
+            run(worker, case, 3 if at_once == 1 else 1, wall)
+        once = run(workers[BARE], case, 3, wall) * at_once
+        times[case] = max({1: 5, 64: 2}.get(at_once, 1), int(BLOCK_SECONDS * 1e6 / once))
         for worker in workers.values():
-            worker.ask(do="run", case=case, times=times[case], wall=wall)
+            run(worker, case, times[case], wall)
     for name, worker in workers.items():
         if not worker.ask(do="settle")["spans"] and worker.contestant.start != "nothing":
             print(f"Note: {name} has recorded no spans", file=sys.stderr)
@@ -107,10 +113,9 @@ def measure(workers: dict[str, Worker], times: dict[str, int], options: argparse
     blocks: figures.Blocks = {name: {case: [] for case in CASES} for name in workers}
     shuffled, until, rounds = random.Random(1), time.monotonic() + options.seconds, 0
     while rounds < (options.rounds or LEAST_ROUNDS) or (not options.rounds and time.monotonic() < until):
-        for case in shuffled.sample(CASES, len(CASES)):
+        for case in shuffled.sample(list(CASES), len(CASES)):
             for name in shuffled.sample(list(workers), len(workers)):
-                answer = workers[name].ask(do="run", case=case, times=times[case], wall=options.wall)
-                blocks[name][case].append(answer["microseconds"])
+                blocks[name][case].append(run(workers[name], case, times[case], options.wall))
         rounds += 1
     return blocks
 

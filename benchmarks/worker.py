@@ -27,6 +27,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 CONCURRENT = 64
+BETWEEN_FLUSHES = 100
 QUIET_AFTER = 0.2
 """A process that has used no CPU for so many seconds has started."""
 
@@ -93,7 +94,7 @@ def clients(sdk: Any) -> tuple[Any, Any]:
     return http.Client(transport=provider), http.AsyncClient(transport=provider)
 
 
-def cases() -> dict[str, tuple[Callable[[], Any], int]]:
+def cases(telemetry: Telemetry) -> dict[str, tuple[Callable[[], Any], int]]:
     """The name of a case -> what to run, and how many calls that is."""
     http, async_http = clients(openai)
     chat = openai.OpenAI(api_key="none", http_client=http, max_retries=0).chat.completions
@@ -113,27 +114,33 @@ def cases() -> dict[str, tuple[Callable[[], Any], int]]:
     async def many() -> None:
         await asyncio.gather(*(achat.create(**plain) for _ in range(CONCURRENT)))
 
+    def all_threads() -> None:
+        for _ in range(BETWEEN_FLUSHES):
+            chat.create(**plain)
+        telemetry.flush()
+
     return {
         "plain": (lambda: chat.create(**plain), 1),
         "stream_10": (stream(10), 1),
         "stream_100": (stream(100), 1),
         "async": (lambda: loop.run_until_complete(many()), CONCURRENT),
+        "all_threads": (all_threads, BETWEEN_FLUSHES),
         "anthropic": (lambda: claude.create(**message), 1),
     }
 
 
-def run(function: Callable[[], Any], calls: int, times: int, wall: bool) -> dict[str, float]:
+def run(function: Callable[[], Any], calls: int, times: int, clock: str) -> dict[str, float]:
     """Microseconds of one call: the median over so many times.
 
     Of the calling thread's CPU time: nothing here waits for anybody, so that is how long a call takes on a machine that
-    does nothing else, and it can be measured on one that does.
+    does nothing else, and it can be measured on one that does. `process` counts what other threads do as well.
     """
-    clock = time.perf_counter_ns if wall else time.thread_time_ns
+    now = {"thread": time.thread_time_ns, "process": time.process_time_ns, "wall": time.perf_counter_ns}[clock]
     taken = []
     for _ in range(times):
-        before = clock()
+        before = now()
         function()
-        taken.append(clock() - before)
+        taken.append(now() - before)
     return {"microseconds": sorted(taken)[len(taken) // 2] / calls / 1e3}
 
 
@@ -174,12 +181,12 @@ def main() -> None:
     os.dup2(2, 1)  # what libraries print must not get between the answers
     telemetry = Telemetry()
     print(json.dumps(start(sys.argv[1], telemetry)), file=answers)
-    known = cases()
+    known = cases(telemetry)
     for line in sys.stdin:
         command = json.loads(line)
         match command["do"]:
             case "run":
-                answer: dict[str, Any] = run(*known[command["case"]], command["times"], command["wall"])
+                answer: dict[str, Any] = run(*known[command["case"]], command["times"], command["clock"])
             case "grow":
                 mix = [known[name][0] for name in ("plain", "anthropic", "plain", "stream_10")]
                 answer = grow(mix, command["calls"], telemetry)

@@ -36,7 +36,7 @@ def test_the_table_has_a_row_for_everybody(results: tuple[str, dict]) -> None:
 def test_the_figures_are_written_as_json(results: tuple[str, dict]) -> None:
     _, written = results
     ours = written["contestants"]["tollkeeper"]
-    assert set(ours["cases"]) == {"plain", "chunk", "async", "anthropic"}
+    assert set(ours["cases"]) == {"plain", "chunk", "async", "anthropic", "all_threads"}
     assert ours["starts"][0]["start_ms"] > 0
     assert ours["memory"]["calls"] == 200
     assert written["blocks"]["uninstrumented"]["plain"][0] > 0
