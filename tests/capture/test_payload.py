@@ -45,6 +45,8 @@ def test_an_estimate_takes_texts_only() -> None:
         ({"cost": "0.25"}, Decimal("0.25")),
         ({"cost": 1e300}, None),
         ({"cost": -1}, None),
+        ({"cost_in_usd_ticks": 7506000}, Decimal("0.0007506")),
+        ({"cost_in_usd_ticks": 10**30}, None),
     ],
 )
 def test_a_cost_named_by_the_provider(said: dict[str, Any], cost: Decimal | None) -> None:

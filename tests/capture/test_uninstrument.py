@@ -1,0 +1,185 @@
+"""`instrument` and `uninstrument`, in any order: the SDKs get their own functions back, and calls are counted once."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import Any
+
+import pytest
+
+import tollkeeper
+from capture.bench import Bench, Records, Way, simulate, ways
+from capture.processes import environment, run
+from capture.scenarios import STAINLESS, SURFACES, read, settle
+from tollkeeper.capture.providers import PROVIDERS
+from tollkeeper.simulator import Simulator
+
+CHAT = Way(SURFACES[0], is_async=False)
+
+
+def owner_of(module: str, path: str) -> tuple[Any, str]:
+    owner: Any = importlib.import_module(module)
+    *steps, name = path.split(".")
+    for step in steps:
+        owner = getattr(owner, step)
+    return owner, name
+
+
+def functions(provider: str) -> dict[str, Any]:
+    """Every function of an SDK that we wrap, as it is now."""
+    adapter = importlib.import_module(f"tollkeeper.capture.providers.{provider}").ADAPTER
+    found = {}
+    for target in adapter.targets:
+        try:
+            owner, name = owner_of(target.module, target.path)
+            found[f"{target.module}.{target.path}"] = owner.__dict__[name]
+        except (ImportError, AttributeError, KeyError):
+            assert target.optional, f"{target.module}.{target.path} is not there"
+    return found
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_very_functions_come_back(provider: str) -> None:
+    """Every wrapped function is wrapped once, and afterwards is the one that was there before."""
+    before = functions(provider)
+    assert before
+    handle = tollkeeper.instrument(providers=[provider])
+    during = functions(provider)
+    handle.uninstrument()
+    assert functions(provider) == before
+    assert all(during[name] is not before[name] for name in before)
+    assert all(functions(provider)[name] is before[name] for name in before)
+    assert all(during[name].__name__ == before[name].__name__ for name in before)
+
+
+def test_nothing_is_left_on_the_meta_path() -> None:
+    """The hook for later imports goes too."""
+    import sys  # noqa: PLC0415  only here
+
+    before = list(sys.meta_path)
+    tollkeeper.instrument()
+    tollkeeper.uninstrument()
+    assert sys.meta_path == before
+
+
+def test_twice_is_once(records: Records) -> None:
+    """A second `instrument` changes nothing and gives the same handle; a second `uninstrument` is harmless."""
+    with simulate(CHAT.surface) as simulator, records.watching("openai") as handle:
+        wrapped = functions("openai")
+        assert tollkeeper.instrument(providers=["openai"]) is handle
+        assert functions("openai") == wrapped
+        Bench(CHAT, simulator.url).surface.plain(Bench(CHAT, simulator.url).client, False)
+        records.one()
+        handle.uninstrument()
+        handle.uninstrument()
+        tollkeeper.uninstrument()
+
+
+@pytest.mark.parametrize("way", ways())
+async def test_again_and_again(way: Way, records: Records) -> None:
+    """Instrument, uninstrument, instrument: calls in between are not counted, those after it once."""
+    with simulate(way.surface) as simulator:
+        bench = Bench(way, simulator.url)
+        with records.watching(way.surface.package):
+            await bench.plain()
+        await bench.plain()
+        await bench.read(await bench.stream())
+        records.one()
+        again = Records()
+        with again.watching(way.surface.package):
+            await bench.plain()
+            again.one()
+        records.one()
+
+
+@pytest.mark.parametrize("way", ways(*STAINLESS))
+async def test_accessors_made_while_instrumented_are_passive_afterwards(way: Way, records: Records) -> None:
+    """The SDK caches `with_raw_response`, our wrappers inside: they only pass on, once we are gone."""
+    with simulate(way.surface) as simulator:
+        bench = Bench(way, simulator.url)
+        resource = way.surface.raw(bench.client)  # type: ignore[attr-defined]
+        with records.watching(way.surface.package):
+            accessor, create, request = resource.with_raw_response, resource.create, bench.client.request
+            await settle(accessor.create(**way.surface.ask()))  # type: ignore[attr-defined]
+            records.one()
+        assert request.__func__ is not type(bench.client).request
+        assert (await settle(accessor.create(**way.surface.ask()))).http_response.status_code == 200  # type: ignore[attr-defined]
+        await settle(create(**way.surface.ask()))  # type: ignore[attr-defined]
+        await read(await settle(create(**way.surface.ask(), stream=True)), way.is_async)  # type: ignore[attr-defined]
+        assert len(simulator.requests) == 4
+        records.one()
+
+
+@pytest.mark.parametrize("way", ways())
+async def test_a_stream_in_flight_is_still_recorded(way: Way, records: Records) -> None:
+    """Uninstrumenting does not lose what has begun."""
+    with simulate(way.surface) as simulator:
+        bench = Bench(way, simulator.url)
+        with records.watching(way.surface.package):
+            iterator = bench.iterate(await bench.stream())
+            await bench.next(iterator)
+            assert records.calls == []
+        await read(iterator, way.is_async)
+        call = records.one()
+    assert (call.error_type, call.abandoned) == (None, False)
+
+
+async def test_a_wrapper_of_somebody_else_on_top_of_ours(records: Records, caplog: pytest.LogCaptureFixture) -> None:
+    """It stays where it is, which is told; ours, below it, is passive. Once it goes, so does the last of us."""
+    import openai  # noqa: PLC0415  only here
+
+    owner = openai._base_client.SyncAPIClient
+    original = owner.request
+    seen = []
+
+    with simulate(CHAT.surface) as simulator:
+        with records.watching("openai"):
+            ours = owner.request
+
+            def theirs(self: Any, *args: Any, **kwargs: Any) -> Any:
+                seen.append(1)
+                return ours(self, *args, **kwargs)
+
+            owner.request = theirs
+            await Bench(CHAT, simulator.url).plain()
+            records.one()
+        try:
+            assert owner.request is theirs
+            assert "wrapped again" in caplog.text
+            await Bench(CHAT, simulator.url).plain()
+            assert len(seen) == 2
+            records.one()
+        finally:
+            owner.request = original
+
+
+PROGRAM = """
+import json, os, sys
+{before}
+import tollkeeper
+calls = []
+handle = tollkeeper.instrument(on_call=calls.append)
+imported = "openai" in sys.modules
+import openai
+client = openai.OpenAI(base_url=os.environ["BASE_URL"], api_key="any")
+client.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "Hello"}}])
+handle.flush()
+handle.uninstrument()
+client.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "Hello"}}])
+name = openai._base_client.SyncAPIClient.request.__module__
+print(json.dumps([imported, len(calls), name, [type(f).__module__ for f in sys.meta_path]]))
+"""
+
+
+@pytest.mark.parametrize("before", ["import openai", "", "import openai.types"], ids=["before", "after", "partly"])
+def test_the_order_of_imports(before: str) -> None:
+    """An SDK is watched whether the app imports it before or after `instrument()`, which does not import it itself."""
+    with Simulator(seed=1) as simulator:
+        printed = run(PROGRAM.format(before=before), environment(f"{simulator.url}/v1"))
+        assert len(simulator.requests) == 2
+    imported, calls, module, finders = json.loads(printed.strip().splitlines()[-1])
+    assert imported is bool(before)
+    assert calls == 1
+    assert module == "openai._base_client"
+    assert "tollkeeper.capture.import_hook" not in finders
