@@ -1,4 +1,4 @@
-"""What every test may ask for: the recorded traffic and its server, the simulator, and an instrumentation that collects calls."""
+"""What every test may ask for: the recorded traffic and its server, and an instrumentation that collects calls."""
 
 from __future__ import annotations
 

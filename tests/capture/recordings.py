@@ -48,7 +48,7 @@ def call_with(method: Callable[..., Any], body: dict[str, Any], **more: Any) -> 
 
 
 def disagreements(call: Call, truth: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Where a call differs from what its recorded answer says: `{field: (ours, truth)}`. Truths of `None` say nothing."""
+    """Where a call differs from what its recorded answer says: `{field: (ours, truth)}`. `None` says nothing."""
     found = {
         name: (getattr(call.usage, name), truth[theirs])
         for name, theirs in TOKEN_FIELDS.items()

@@ -57,7 +57,6 @@ class Adapter(Protocol):
     """What one SDK knows about its own calls."""
 
     name: str
-    package: str
     targets: tuple[Target, ...]
 
     def configure(self, settings: Settings) -> None:

@@ -20,6 +20,7 @@ from tollkeeper.capture.otel_events import EventSink
 from tollkeeper.capture.otel_metrics import MetricsSink
 from tollkeeper.capture.patch import Patches, is_installed
 from tollkeeper.capture.providers import PROVIDERS
+from tollkeeper.capture.providers.services import name_hosts
 from tollkeeper.config import ConfigurationError, Settings
 from tollkeeper.config import load as load_settings
 from tollkeeper.model import Call
@@ -141,11 +142,12 @@ def _build(settings: Settings) -> Instrumentation:
         setup.content(settings),
     )
     attribution.propagate_in_baggage(settings.propagate_tags)
+    name_hosts(settings.hosts)
     setup.warn_of_others()
     names = settings.providers or tuple(PROVIDERS)
     patches = Patches(emitter)
     for name in names:
-        _patch(name, settings, patches)
+        _watch(name, settings, patches)
     _load_in_background(catalog)
     return Instrumentation(settings, emitter, patches, endpoint)
 
@@ -168,13 +170,18 @@ def _the_courier() -> Courier:
     return _courier
 
 
-def _patch(name: str, settings: Settings, patches: Patches) -> None:
-    adapter = importlib.import_module(f"tollkeeper.capture.providers.{name}").ADAPTER
-    if is_installed(adapter.package):
+def _watch(name: str, settings: Settings, patches: Patches) -> None:
+    """Have an SDK watched from the moment that the app imports it; until then nothing of ours about it is loaded."""
+    package = PROVIDERS[name]
+    if name in settings.providers and not is_installed(package):
+        log.warning("provider %r was asked for, but its SDK %r is not installed", name, package)
+
+    def add() -> None:
+        adapter = importlib.import_module(f"tollkeeper.capture.providers.{name}").ADAPTER
         adapter.configure(settings)
         patches.add(adapter)
-    elif name in settings.providers:
-        log.warning("provider %r was asked for, but its SDK %r is not installed", name, adapter.package)
+
+    patches.when_imported(package, add)
 
 
 def _read_prices(path: str | None) -> Overlay | None:

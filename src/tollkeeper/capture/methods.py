@@ -53,7 +53,7 @@ class MethodAdapter:
         tap_stream: TapStream,
         read_error: ReadError = read_error,
     ) -> None:
-        self.name = self.package = name
+        self.name = name
         self.targets = targets
         self.default_tags: Tags = {}
         self._provider = provider

@@ -61,6 +61,10 @@ class Patches:
         for target in adapter.targets:
             self._hook.when_imported(target.module, functools.partial(self._patch, target, adapter))
 
+    def when_imported(self, module: str, action: Callable[[], None]) -> None:
+        """Run `action` when the app has imported `module`; now, if it has."""
+        self._hook.when_imported(module, action)
+
     def undo(self) -> None:
         self._hook.remove()
         while self._done:

@@ -50,7 +50,7 @@ class StainlessAdapter:
         add_to_request: Callable[[Endpoint, Surface, Mapping[str, Any]], dict[str, Any] | None] | None = None,
         is_refusal: Callable[[Endpoint, BaseException], bool] | None = None,
     ) -> None:
-        self.name = self.package = package
+        self.name = package
         self.targets: tuple[Target, ...] = (
             Target(f"{package}._base_client", "SyncAPIClient.request"),
             Target(f"{package}._base_client", "AsyncAPIClient.request", is_async=True),
@@ -66,6 +66,7 @@ class StainlessAdapter:
     def configure(self, settings: Settings) -> None:
         self.default_tags = settings.tags
         self._injects = settings.inject_usage
+        self._endpoints.clear()
 
     def endpoint(self, client: Any) -> Endpoint:
         """The endpoint of a client, found once for each base URL that it has."""

@@ -1,3 +1,12 @@
-"""The SDKs that are watched, one file each. The order is the order in which they are patched."""
+"""The SDKs that are watched, one file each, by the package whose import brings that file in."""
 
-PROVIDERS = ("openai", "anthropic", "google_genai", "groq", "ollama", "mistralai", "cohere", "bedrock")
+PROVIDERS = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "google_genai": "google.genai",
+    "groq": "groq",
+    "ollama": "ollama",
+    "mistralai": "mistralai",
+    "cohere": "cohere",
+    "bedrock": "botocore",
+}

@@ -207,7 +207,6 @@ def _address(url: str) -> tuple[str | None, int]:
 
 class BedrockAdapter:
     name = "bedrock"
-    package = "botocore"
     targets = (Target("botocore.client", "BaseClient._make_api_call"),)
 
     def __init__(self) -> None:

@@ -226,7 +226,6 @@ OPTIONAL = ("_embed_content", "_generate_images", "_edit_image")
 
 class GoogleGenAIAdapter:
     name = "google_genai"
-    package = "google.genai"
     targets = (
         *(
             Target("google.genai.models", f"{owner}.{method}", owner == "AsyncModels", optional=method in OPTIONAL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,7 +72,7 @@ _refused: set[str] = set()
 _named: dict[str, str] = {}
 
 
-def name_hosts(hosts: dict[str, str]) -> None:
+def name_hosts(hosts: Mapping[str, str]) -> None:
     """The user's own names for hosts: `{"llm.internal": "vllm"}`."""
     _named.clear()
     _named.update(hosts)
