@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from opentelemetry import baggage, context
 
@@ -22,7 +22,17 @@ BAGGAGE_PREFIX = "tollkeeper."
 Tags = Mapping[str, str]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_current: ContextVar[Tags] = ContextVar("tollkeeper_tags", default={})  # noqa: B039  never written to
+
+class _Scope(NamedTuple):
+    """The tags in force in one context: those of a block, and of the blocks around it."""
+
+    named: Tags
+    owner: tags | None = None
+    outer: _Scope | None = None
+    carried: Token[context.Context] | None = None
+
+
+_current: ContextVar[_Scope] = ContextVar("tollkeeper_tags", default=_Scope({}))  # noqa: B039  never written to
 _baggage_on = False
 
 
@@ -34,7 +44,7 @@ def propagate_in_baggage(on: bool) -> None:
 
 def current_tags() -> Tags:
     """The tags in force here: those of enclosing `tags()` blocks, over those that came in as baggage."""
-    own = _current.get()
+    own = _current.get().named
     if not _baggage_on:
         return own
     received = {
@@ -55,18 +65,18 @@ class tags:  # noqa: N801  a context manager and decorator reads like a function
 
     def __init__(self, **attributes: object) -> None:
         self._attributes = attributes
-        self._entered: list[tuple[Token[Tags], Token[context.Context] | None]] = []
 
     def __enter__(self) -> tags:
+        outer = _current.get()
         merged = {
-            **_current.get(),
+            **outer.named,
             **{name: str(value) for name, value in self._attributes.items() if value is not None},
         }
         for name, value in self._attributes.items():
             if value is None:
                 merged.pop(name, None)
-        token = _current.set(merged)
-        self._entered.append((token, self._enter_baggage() if _baggage_on else None))
+        # All that has to be remembered is in the context, for threads and tasks may share one `tags`.
+        _current.set(_Scope(merged, self, outer, self._enter_baggage() if _baggage_on else None))
         return self
 
     def _enter_baggage(self) -> Token[context.Context]:
@@ -81,10 +91,12 @@ class tags:  # noqa: N801  a context manager and decorator reads like a function
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        token, carried = self._entered.pop()
-        _current.reset(token)
-        if carried is not None:
-            context.detach(carried)
+        scope = _current.get()
+        if scope.owner is not self or scope.outer is None:
+            return  # left in another context than it was entered in, as by a generator that is closed elsewhere
+        _current.set(scope.outer)
+        if scope.carried is not None:
+            context.detach(scope.carried)
 
     async def __aenter__(self) -> tags:
         return self.__enter__()
@@ -105,27 +117,43 @@ class tags:  # noqa: N801  a context manager and decorator reads like a function
             with again():
                 return await function(*args, **kwargs)
 
-        def of_generator(*args: Any, **kwargs: Any) -> Generator[Any, None, Any]:
+        def of_generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             with again():
-                iterator = function(*args, **kwargs)
+                generator = function(*args, **kwargs)
+            step, given = generator.send, None
             while True:
-                with again():
-                    try:
-                        item = next(iterator)
-                    except StopIteration as done:
-                        return done.value
-                yield item
+                try:
+                    with again():
+                        item = step(given)
+                except StopIteration as done:
+                    return done.value
+                try:
+                    step, given = generator.send, (yield item)
+                except GeneratorExit:
+                    with again():
+                        generator.close()
+                    raise
+                except BaseException as error:  # noqa: BLE001  whatever the caller throws in is the generator's
+                    step, given = generator.throw, error
 
         async def of_async_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
             with again():
-                iterator = function(*args, **kwargs)
+                generator = function(*args, **kwargs)
+            step, given = generator.asend, None
             while True:
-                with again():
-                    try:
-                        item = await anext(iterator)
-                    except StopAsyncIteration:
-                        return
-                yield item
+                try:
+                    with again():
+                        item = await step(given)
+                except StopAsyncIteration:
+                    return
+                try:
+                    step, given = generator.asend, (yield item)
+                except GeneratorExit:
+                    with again():
+                        await generator.aclose()
+                    raise
+                except BaseException as error:  # noqa: BLE001  whatever the caller throws in is the generator's
+                    step, given = generator.athrow, error
 
         def of_function(*args: Any, **kwargs: Any) -> Any:
             with again():
