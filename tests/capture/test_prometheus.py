@@ -27,7 +27,7 @@ import tollkeeper
 from capture.processes import ASK, environment, free_port, get, run, total
 from tollkeeper import Call, ConfigurationError, Cost, Usage
 from tollkeeper.capture import faults
-from tollkeeper.capture.prometheus import PrometheusSink, label_name
+from tollkeeper.capture.sinks.prometheus import PrometheusSink, label_name
 from tollkeeper.simulator import Simulator
 
 QUESTION: Any = [{"role": "user", "content": "Hello"}]

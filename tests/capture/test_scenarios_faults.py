@@ -23,14 +23,14 @@ CHAT, ANTHROPIC = SURFACES[0], SURFACES[2]
 STEPS = (
     "capture.attribution.current_tags",
     "capture.courier.Courier.run",
-    "capture.emit.CallbackSink.record",
+    "capture.sinks.callback.CallbackSink.record",
     "capture.emit.Emitter._count_once",
     "capture.emit.Emitter._price",
     "capture.emit.Emitter._record",
     "capture.emit.Emitter.enter",
     "capture.emit.Emitter.finish",
     "capture.emit.Emitter.start",
-    "capture.emit.LogSink.record",
+    "capture.sinks.log.LogSink.record",
     "capture.emit.request_attributes",
     "capture.emit.response_attributes",
     "capture.emit.set_span_in_context",
@@ -38,9 +38,9 @@ STEPS = (
     "capture.faults.log.log",
     "capture.observation.Observation._read_stream",
     "capture.observation.Observation.answered",
-    "capture.otel_events.encode",
-    "capture.otel_events.EventSink.record",
-    "capture.otel_metrics.MetricsSink.record",
+    "capture.sinks.otel_events.encode",
+    "capture.sinks.otel_events.EventSink.record",
+    "capture.sinks.otel_metrics.MetricsSink.record",
     "capture.payload.count",
     "capture.payload.field",
     "capture.payload.text",
@@ -211,7 +211,7 @@ async def test_one_sink_that_fails(way: Way, quiet: None, monkeypatch: pytest.Mo
     """The other records of a call are made all the same."""
     records = Records()
     with records.watching(way.surface.package), simulate(way.surface) as simulator:
-        monkeypatch.setattr("tollkeeper.capture.otel_metrics.MetricsSink.record", fail)
+        monkeypatch.setattr("tollkeeper.capture.sinks.otel_metrics.MetricsSink.record", fail)
         await plain(Bench(way, simulator.url))
         records.flush()
         assert len(records.calls) == len(records.ours()) == len(records.events.get_finished_logs()) == 1

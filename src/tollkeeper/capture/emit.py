@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -16,7 +15,8 @@ from tollkeeper.capture.contract import Adapter, Request
 from tollkeeper.capture.courier import Courier
 from tollkeeper.capture.identity import Seen, is_of_response
 from tollkeeper.capture.observation import Observation
-from tollkeeper.capture.otel_events import EventSink
+from tollkeeper.capture.sinks.contract import Sink
+from tollkeeper.capture.sinks.otel_events import EventSink
 from tollkeeper.model import Call
 from tollkeeper.model.usage import NOTHING
 from tollkeeper.pricing import Catalog
@@ -31,16 +31,6 @@ OBSERVATION_KEY = otel_context.create_key("tollkeeper-observation")
 NO_CONTEXT = Context()
 
 Content = dict[str, Any]
-
-log = logging.getLogger("tollkeeper.calls")
-
-
-class Sink(Protocol):
-    """Where finished calls go. It may fail: that is reported, and costs the other sinks nothing."""
-
-    name: str
-
-    def record(self, call: Call, context: Context | None) -> None: ...
 
 
 class Emitter:
@@ -152,33 +142,3 @@ class Emitter:
                 # Without the message: providers quote keys and prompts in it.
                 span.set_status(Status(StatusCode.ERROR))
         span.end()
-
-
-class CallbackSink:
-    """Gives each finished call to the user's `on_call`, on the courier's thread."""
-
-    name = "on_call"
-
-    def __init__(self, on_call: Callable[[Call], object], courier: Courier) -> None:
-        self._on_call = on_call
-        self._courier = courier
-
-    def record(self, call: Call, context: Context | None) -> None:
-        self._courier.run(lambda: self._on_call(call), "run on_call", may_refuse=True)
-
-
-class LogSink:
-    """One line a call at INFO: `analyze_edge_case | 1250 tokens | $0.018750 | 1523 ms`. Never keys, never content."""
-
-    name = "log"
-
-    def record(self, call: Call, context: Context | None) -> None:
-        usage = call.usage
-        tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
-        log.info(
-            "%s | %s | %s | %.0f ms",
-            call.tags.get("feature") or f"{call.operation} {call.request_model or ''}".rstrip(),
-            "tokens unknown" if usage.input_tokens is None and usage.output_tokens is None else f"{tokens} tokens",
-            f"${call.cost.usd:.6f}" if call.cost is not None else call.error_type or "cost unknown",
-            (call.duration or 0) * 1000,
-        )

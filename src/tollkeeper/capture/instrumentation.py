@@ -15,12 +15,15 @@ from opentelemetry import metrics, trace
 
 from tollkeeper.capture import attribution, setup
 from tollkeeper.capture.courier import Courier
-from tollkeeper.capture.emit import CallbackSink, Emitter, LogSink, Sink
-from tollkeeper.capture.otel_events import EventSink
-from tollkeeper.capture.otel_metrics import MetricsSink
+from tollkeeper.capture.emit import Emitter
 from tollkeeper.capture.patch import Patches, is_installed
 from tollkeeper.capture.providers import PROVIDERS
 from tollkeeper.capture.providers.services import name_hosts
+from tollkeeper.capture.sinks.callback import CallbackSink
+from tollkeeper.capture.sinks.contract import Sink
+from tollkeeper.capture.sinks.log import LogSink
+from tollkeeper.capture.sinks.otel_events import EventSink
+from tollkeeper.capture.sinks.otel_metrics import MetricsSink
 from tollkeeper.config import ConfigurationError, Settings
 from tollkeeper.config import load as load_settings
 from tollkeeper.model import Call
@@ -68,6 +71,7 @@ class Instrumentation:
             self._patches.undo()
             if _current is self:
                 _current = None
+                attribution.propagate_in_baggage(False)
         self.flush()
         if self._endpoint is not None:
             self._endpoint.close()

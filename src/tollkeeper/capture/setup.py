@@ -14,8 +14,8 @@ from tollkeeper.config import ConfigurationError, Settings, disabled_instrumenta
 from tollkeeper.version import __version__
 
 if TYPE_CHECKING:
-    from tollkeeper.capture.metrics_server import MetricsServer
-    from tollkeeper.capture.prometheus import PrometheusSink
+    from tollkeeper.capture.sinks.prometheus import PrometheusSink
+    from tollkeeper.capture.sinks.prometheus_server import MetricsServer
 
 log = logging.getLogger("tollkeeper")
 
@@ -80,8 +80,8 @@ def metrics_endpoint(settings: Settings) -> MetricsEndpoint | None:
     if settings.prometheus_port is None and not settings.prometheus:
         return None
     try:
-        from tollkeeper.capture.metrics_server import MetricsServer  # noqa: PLC0415  needs prometheus_client
-        from tollkeeper.capture.prometheus import PrometheusSink  # noqa: PLC0415  the same
+        from tollkeeper.capture.sinks.prometheus import PrometheusSink  # noqa: PLC0415  the same
+        from tollkeeper.capture.sinks.prometheus_server import MetricsServer  # noqa: PLC0415  needs prometheus_client
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"prometheus or prometheus_port was given, but {missing.name} is not installed;"

@@ -17,7 +17,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import make_wsgi_app
 
-from tollkeeper.capture.prometheus import PrometheusSink, in_many_processes
+from tollkeeper.capture.sinks.prometheus import PrometheusSink, in_many_processes
 from tollkeeper.config import ConfigurationError
 
 log = logging.getLogger("tollkeeper")

@@ -1,0 +1,1 @@
+"""Where finished calls go, one file each."""
