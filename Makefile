@@ -63,7 +63,7 @@ lock:  ## Write both constraints files anew, from the newest that pyproject.toml
 	@rm -rf $(VENV)/lock
 
 clean:  ## Remove the virtual environments, what was built, and all caches
-	@rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.base: constraints.txt

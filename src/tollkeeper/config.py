@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 ContentMode = Literal["no_content", "span_only", "event_only", "span_and_event"]
@@ -206,10 +207,18 @@ Found = tuple[str, Any]
 """Where an option was found, in words, and its raw value."""
 
 
-def load(given: Mapping[str, Any], config: str | os.PathLike[str] | None = None) -> Settings:
+Check = Callable[[Any], object]
+"""Raises `ValueError`, saying what was expected, for a value of the right type that is wrong all the same."""
+
+
+def load(
+    given: Mapping[str, Any],
+    config: str | os.PathLike[str] | None = None,
+    checks: Mapping[str, Check] = MappingProxyType({}),
+) -> Settings:
     """The settings: `given` over the environment, over the file `config` (or `TOLLKEEPER_CONFIG`), over the defaults.
 
-    Raises `ConfigurationError` for unknown options and wrong values, all of them at once.
+    `checks` are further ones, by option. Raises `ConfigurationError` for unknown options and wrong values, all at once.
     """
     problems: list[str] = []
     path = config or os.environ.get(ENVIRONMENT_CONFIG)
@@ -218,7 +227,7 @@ def load(given: Mapping[str, Any], config: str | os.PathLike[str] | None = None)
     for where, names in (("instrument()", given), (f"{path} [{TABLE}]", table)):
         problems += [f"{where}: {name!r} is no option; {_instead(name, known)}" for name in names if name not in known]
     found = {option.name: _find(option, given, table, path) for option in OPTIONS}
-    values = {option.name: _value(option, found[option.name], problems) for option in OPTIONS}
+    values = {option.name: _value(option, found[option.name], checks.get(option.name), problems) for option in OPTIONS}
     if found["otlp"] is None or values["otlp"]:
         values["exporters"] = exporters = _exporters(found["otlp"] is not None, problems)
         values["otlp"] = values["otlp"] or bool(exporters)
@@ -242,12 +251,15 @@ def _find(option: Option, given: Mapping[str, Any], table: Mapping[str, Any], pa
     return None
 
 
-def _value(option: Option, found: Found | None, problems: list[str]) -> Any:
+def _value(option: Option, found: Found | None, check: Check | None, problems: list[str]) -> Any:
     if found is None:
         return option.default
     where, value = found
     try:
-        return option.read(value)
+        read = option.read(value)
+        if check is not None:
+            check(read)
+        return read
     except ValueError as expected:
         problems.append(f"{where} is {value!r}; expected {expected}")
         return option.default

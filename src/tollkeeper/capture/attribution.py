@@ -178,7 +178,7 @@ def call_tags(defaults: Tags, body: Mapping[str, Any] | None, headers: Mapping[s
             if lower.startswith(HEADER_PREFIX) and isinstance(value, str):
                 found[lower.removeprefix(HEADER_PREFIX)] = value
     if not found:
-        return {**defaults, **own} if defaults and own else own or defaults
+        return {**defaults, **own}
     return {**defaults, **own, **found}
 
 

@@ -6,6 +6,7 @@ A finaliser may run inside any lock of the process, even one of the metrics SDK,
 from __future__ import annotations
 
 import atexit
+import multiprocessing.util
 import os
 import queue
 import sys
@@ -22,13 +23,17 @@ class Courier:
     """Runs work in order. At most `capacity` pieces wait; what comes after that is refused and counted."""
 
     PATIENCE_SECONDS = 0.02
-    """The longest that a caller waits for its work. After one that took longer, callers do not wait at all."""
+    """The longest that a caller waits for its work."""
+    QUICK_SECONDS = 0.005
+    """After work that took longer than this, callers do not wait at all, until some is quick again."""
 
     def __init__(self, name: str, capacity: int = 10_000) -> None:
         self._name = name
         self._capacity = capacity
         self._start()
         os.register_at_fork(after_in_child=self._start)
+        # Children of `multiprocessing` run no `atexit` handlers.
+        multiprocessing.util.register_after_fork(self, Courier._flush_when_this_child_ends)
         atexit.register(self.flush, 5.0)
 
     def _start(self) -> None:
@@ -38,6 +43,9 @@ class Courier:
         self._late: threading.Event | None = None
         self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
         self._thread.start()
+
+    def _flush_when_this_child_ends(self) -> None:
+        multiprocessing.util.Finalize(self, self.flush, exitpriority=10)
 
     def run(self, work: Work, step: str, may_refuse: bool = False) -> None:
         """Have `work` run soon, and wait for it a little: a quick one has run when this returns.
@@ -74,7 +82,7 @@ class Courier:
             work, step, done = pending.get()
             started = perf_counter()
             self._do(work, step)
-            self._slow = perf_counter() - started > self.PATIENCE_SECONDS
+            self._slow = perf_counter() - started > self.QUICK_SECONDS
             if done is not None:
                 done.set()
 

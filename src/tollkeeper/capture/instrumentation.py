@@ -24,7 +24,7 @@ from tollkeeper.capture.sinks.contract import Sink
 from tollkeeper.capture.sinks.log import LogSink
 from tollkeeper.capture.sinks.otel_events import EventSink
 from tollkeeper.capture.sinks.otel_metrics import MetricsSink
-from tollkeeper.config import ConfigurationError, Settings
+from tollkeeper.config import Check, ConfigurationError, Settings
 from tollkeeper.config import load as load_settings
 from tollkeeper.model import Call
 from tollkeeper.pricing import Catalog, Overlay
@@ -36,6 +36,7 @@ FORK_WAITS_SECONDS = 10.0
 _lock = threading.Lock()
 _current: Instrumentation | None = None
 _courier: Courier | None = None
+_loading: threading.Thread | None = None
 
 
 class Instrumentation:
@@ -46,6 +47,8 @@ class Instrumentation:
     ) -> None:
         self.settings = settings
         self.metrics_url = endpoint.url if endpoint is not None else None
+        self.holders = 0
+        """How often `instrument()` has given this out: the last `with` block to be left uninstruments."""
         self._endpoint = endpoint
         self._emitter = emitter
         self._patches = patches
@@ -73,6 +76,9 @@ class Instrumentation:
                 _current = None
                 attribution.propagate_in_baggage(False)
         self.flush()
+        for sink in self._emitter.sinks:
+            if isinstance(sink, MetricsSink):
+                sink.drain()
         if self._endpoint is not None:
             self._endpoint.close()
 
@@ -82,7 +88,9 @@ class Instrumentation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.uninstrument()
+        self.holders -= 1
+        if self.holders <= 0:
+            self.uninstrument()
 
 
 def instrument(
@@ -116,11 +124,14 @@ def instrument(
     `ConfigurationError`, naming every wrong option at once. Provider SDKs are not imported unless they are installed.
     """
     given = {name: value for name, value in locals().items() if name != "config_file"}
-    settings = load_settings(given, config_file)
+    settings = load_settings(given, config_file, CHECKS)
     with _lock:
         global _current
         if _current is None:
             _current = _build(settings)
+        elif settings != _current.settings:
+            log.warning("instrument() is in force already, with other options; those of this call have no effect")
+        _current.holders += 1
         return _current
 
 
@@ -131,10 +142,7 @@ def uninstrument() -> None:
 
 
 def _build(settings: Settings) -> Instrumentation:
-    unknown = [name for name in settings.providers if name not in PROVIDERS]
-    if unknown:
-        raise ConfigurationError(f"providers: {', '.join(map(repr, unknown))}; expected some of {', '.join(PROVIDERS)}")
-    catalog = Catalog(_read_prices(settings.prices))
+    catalog = Catalog(_read_prices(settings.prices) if settings.prices is not None else None)
     otel = setup.providers(settings)
     endpoint = setup.metrics_endpoint(settings)
     emitter = Emitter(
@@ -162,9 +170,17 @@ def _load_in_background(catalog: Catalog) -> None:
     A child that was forked in the middle of an import could never import that module: its lock would be held for ever
     by a thread that has stayed in the parent.
     """
-    loading = threading.Thread(target=catalog.load, name="tollkeeper-prices", daemon=True)
-    loading.start()
-    os.register_at_fork(before=lambda: loading.join(FORK_WAITS_SECONDS))
+    global _loading
+    _loading = threading.Thread(target=catalog.load, name="tollkeeper-prices", daemon=True)
+    _loading.start()
+
+
+def _wait_for_loading() -> None:
+    if _loading is not None:
+        _loading.join(FORK_WAITS_SECONDS)
+
+
+os.register_at_fork(before=_wait_for_loading)
 
 
 def _the_courier() -> Courier:
@@ -188,13 +204,22 @@ def _watch(name: str, settings: Settings, patches: Patches) -> None:
     patches.when_imported(package, add)
 
 
-def _read_prices(path: str | None) -> Overlay | None:
-    if path is None:
-        return None
+def _known_providers(names: tuple[str, ...]) -> None:
+    unknown = [name for name in names if name not in PROVIDERS]
+    if unknown:
+        raise ValueError(f"some of {', '.join(PROVIDERS)}, and not {', '.join(map(repr, unknown))}")
+
+
+def _read_prices(path: str) -> Overlay:
     try:
         return Overlay.parse(Path(path).read_text(encoding="utf-8"), path)
     except OSError as error:
-        raise ConfigurationError(f"prices: {path} cannot be read: {error.strerror or error}") from None
+        raise ValueError(f"a file that can be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"a file in UTF-8: {error}") from None
+
+
+CHECKS: Mapping[str, Check] = {"providers": _known_providers, "prices": _read_prices}
 
 
 def _sinks(settings: Settings, otel: setup.OTelProviders, endpoint: setup.MetricsEndpoint | None) -> list[Sink]:

@@ -27,11 +27,15 @@ class Patch:
 
     def __init__(self, owner: Any, name: str, original: Any, wrapper: Any) -> None:
         self._owner, self._name, self._original, self._wrapper = owner, name, original, wrapper
+        self._inherited = name not in owner.__dict__
 
     def undo(self) -> None:
         """Put the very function back that was there, unless somebody has wrapped ours in the meantime."""
         if self._owner.__dict__.get(self._name) is self._wrapper:
-            setattr(self._owner, self._name, self._original)
+            if self._inherited:
+                delattr(self._owner, self._name)
+            else:
+                setattr(self._owner, self._name, self._original)
         else:
             log.warning(
                 "%s.%s was wrapped again by somebody else; our wrapper stays under it, and is passive",
@@ -85,8 +89,8 @@ class Patches:
                 )
             return
         wrapper = (target.wrap or wrap)(original, target, adapter, self._emitter)
-        setattr(owner, name, wrapper)
         self._done.append(Patch(owner, name, original, wrapper))
+        setattr(owner, name, wrapper)
 
 
 def begin(

@@ -1,7 +1,7 @@
 """Raw and streaming responses: the caller reads the body, however and whenever he likes, and we read along.
 
-Every way to read an httpx response goes through its `iter_bytes`, so that is where the bytes are seen, and decoded once
-more by us: nothing is parsed, or consumed, for the caller.
+Every way to read an httpx response but `iter_raw`, which leaves a body compressed, goes through its `iter_bytes`:
+there the bytes are seen, and decoded once more by us. Nothing is parsed, or consumed, for the caller.
 """
 
 from __future__ import annotations

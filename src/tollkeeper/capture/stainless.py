@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from tollkeeper.capture import raw
 from tollkeeper.capture.attribution import Tags, call_tags
@@ -57,6 +58,7 @@ class StainlessAdapter:
         )
         self.default_tags: Tags = {}
         self._injects = True
+        self._raw_classes: dict[type, bool] = {}
         self._find_surface = find_surface
         self._find_endpoint = find_endpoint
         self._add_to_request = add_to_request
@@ -78,7 +80,8 @@ class StainlessAdapter:
 
     def read_request(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         options = kwargs["options"] if "options" in kwargs else args[2]
-        surface = self._find_surface(options.method, options.url)
+        path = _path(options.url)
+        surface = self._find_surface(options.method, path)
         if surface is None:
             return None
         endpoint = self.endpoint(args[0])
@@ -95,7 +98,7 @@ class StainlessAdapter:
             operation=surface.operation,
             started_at=time.time_ns(),
             request_model=model if type(model) is str else None,
-            endpoint=endpoint.location + options.url,
+            endpoint=endpoint.location + path,
             server_address=endpoint.address,
             server_port=endpoint.port,
             stream=bool(kwargs.get("stream")),
@@ -135,6 +138,14 @@ class StainlessAdapter:
         if failed_with is not None and (event := _last_event(error)) is not None:
             failed_with(event)
 
+    def _is_raw(self, answer: Any) -> bool:
+        """Whether this is an SDK's raw response; known by its class, as models are slow to say what they lack."""
+        kind = type(answer)
+        known = self._raw_classes.get(kind)
+        if known is None:
+            known = self._raw_classes[kind] = getattr(answer, "http_response", None) is not None
+        return known
+
     def receive(self, observation: Observation, answer: Any) -> Any:
         request, surface = observation.request, observation.request.surface
         if request.call.stream and hasattr(answer, "_iterator"):
@@ -146,7 +157,8 @@ class StainlessAdapter:
             response = getattr(answer, "response", None) or getattr(answer, "http_response", None)
             if response is not None:
                 watch(response, Watch(observation, iterator=iterator))
-        elif (response := getattr(answer, "http_response", None)) is not None:
+        elif self._is_raw(answer):
+            response = answer.http_response
             observation.call.status_code = response.status_code
             raw.receive(observation, response)
         else:
@@ -154,6 +166,13 @@ class StainlessAdapter:
             raw.read_whole(request, answer)
             observation.end()
         return answer
+
+
+def _path(url: str) -> str:
+    """The path below a client's base URL. Batch results have a whole URL; a caller's own request may lack the slash."""
+    if "://" in url:
+        return urlsplit(url).path
+    return url if url.startswith("/") else f"/{url}"
 
 
 def _last_event(error: BaseException) -> Any:

@@ -36,7 +36,11 @@ class Watch:
 
     def closed(self) -> None:
         """The response is being closed. By its own reader, at the end of it: then the tap knows better how it ended."""
-        if not self.is_being_read():
+        if self.iterator_ref is not None and self.iterator_ref() is None:
+            # The reader is gone, so this is its finaliser: it may run inside any lock of the process.
+            if not self.observation.ended:
+                self.observation.emitter.courier.run(self.observation.end, "end a forgotten stream")
+        elif not self.is_being_read():
             self.observation.end()
 
     def is_being_read(self) -> bool:

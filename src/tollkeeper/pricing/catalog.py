@@ -91,6 +91,8 @@ class Catalog:
         items = self._items(call, rates)
         if isinstance(items, Unpriced):
             return self._without(call, items)
+        if not items and not usage.known:
+            return NO_COST
         return Cost(total(items), rates.source, tuple(items), rates.version), "priced"
 
     def _items(self, call: Call, rates: Rates) -> list[LineItem] | Unpriced:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tollkeeper.model import Call, Usage
-from tollkeeper.model.usage import NOTHING
+from tollkeeper.model.usage import NOTHING, Meter, Quantity
 from tollkeeper.model.usage import TOKEN_METERS as TOKEN_METER_ORDER
 from tollkeeper.telemetry import metrics as metric
 from tollkeeper.telemetry.attributes import (
@@ -70,7 +72,7 @@ def amounts(call: Call, newest: bool) -> list[Amount]:
     elif call.price_status == "unpriced":
         added.append((metric.UNPRICED_CALLS, "", 1))
     if call.usage is not NOTHING:
-        for meter, quantity in call.usage.billable().items():
+        for meter, quantity in _meters(call):
             if meter in TOKEN_METERS:
                 added.append((metric.TOKENS, meter, quantity))  # type: ignore[arg-type]
     if call.usage_source != "provider" and call.error_type is None:
@@ -78,6 +80,13 @@ def amounts(call: Call, newest: bool) -> list[Amount]:
     if newest and call.operation in INFERENCE:
         added += _by_modality(call.usage)
     return added
+
+
+def _meters(call: Call) -> Iterable[tuple[Meter, Quantity]]:
+    """The meters of a call's own usage. Where the cost has split it already, it is not split again."""
+    if call.cost is not None and call.cost.items and not call.passes and call.billed_usage is None:
+        return [(item.meter, item.quantity) for item in call.cost.items]
+    return call.usage.billable().items()
 
 
 def _by_modality(usage: Usage) -> list[Amount]:

@@ -20,8 +20,10 @@ def endpoint(url: str) -> Any:
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.host)
 def test_every_row_is_found_by_its_host(service: Any) -> None:
     """Itself and hosts below it, the first row that fits."""
-    assert find_service(service.host) == service
-    assert find_service(f"eu.{service.host}").provider == service.provider  # type: ignore[union-attr]
+    host = service.host.replace("*", "us-east-1")
+    assert find_service(host) == service
+    if host == service.host:
+        assert find_service(f"eu.{host}").provider == service.provider  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,8 @@ def test_every_row_is_found_by_its_host(service: Any) -> None:
         ("https://api.x.ai/v1", "x_ai"),
         ("http://localhost:11434/v1", "ollama"),
         ("http://127.0.0.1:1234/v1", "lm_studio"),
+        ("https://us-central1-aiplatform.googleapis.com/v1", "gcp.vertex_ai"),
+        ("https://my-gateway-1.eu-west-1.elb.amazonaws.com/v1", "openai"),
         ("https://evil-api.openai.com.example.net/v1", "openai"),
         ("https://evilopenrouter.ai/v1", "openai"),
         ("https://gateway.example.com/v1", "openai"),

@@ -49,6 +49,7 @@ EMBEDDINGS_PARAMETERS = {
     "dimensions": ("gen_ai.embeddings.dimension.count", whole),
     "encoding_format": ("gen_ai.request.encoding_formats", words),
 }
+CHARACTERS = "tollkeeper.request.input_characters"
 SPEECH_PARAMETERS = {"speed": ("tollkeeper.request.speech_speed", number)}
 
 
@@ -69,12 +70,18 @@ def read_embeddings_request(call: Call, body: Mapping[str, Any]) -> None:
 
 
 def read_speech_request(call: Call, body: Mapping[str, Any]) -> None:
-    """Speech is billed by the characters that go in; the answer is sound and says nothing."""
     read_parameters(call, body, SPEECH_PARAMETERS)
     spoken = body.get("input")
     if isinstance(spoken, str):
-        call.usage = Usage(input_characters=len(spoken))
-        call.usage_source = "provider"
+        call.parameters[CHARACTERS] = len(spoken)
+
+
+def read_speech(call: Call, answer: Any) -> None:
+    """Speech is billed by the characters that went in, or by tokens; the answer is sound, and says nothing."""
+    read_plain_response(call, answer)
+    characters = call.parameters.get(CHARACTERS)
+    if call.usage is NOTHING and characters:
+        call.usage, call.usage_source = Usage(input_characters=characters), "estimated"
 
 
 def read_nothing(call: Call, body: Mapping[str, Any]) -> None:
@@ -305,7 +312,7 @@ class LastUsageFold:
         return None
 
     def end(self, call: Call) -> bool:
-        if self._last is not None:
+        if self._last is not None or self._seen:
             self._request.surface.read_response(call, self._last)
         return self._last is not None
 
@@ -324,7 +331,7 @@ SURFACES = {
     "/images/generations": IMAGES,
     "/images/edits": IMAGES,
     "/images/variations": IMAGES,
-    "/audio/speech": Surface("speech", read_speech_request, read_plain_response, LastUsageFold),
+    "/audio/speech": Surface("speech", read_speech_request, read_speech, LastUsageFold),
     "/audio/transcriptions": Surface("transcription", read_nothing, read_transcription, LastUsageFold),
     "/audio/translations": Surface("transcription", read_nothing, read_transcription),
     "/moderations": Surface("moderation", read_nothing, read_plain_response),
@@ -337,7 +344,7 @@ BATCH_RESULTS = results_surface(read_batch_line, fold_lines=False)
 
 def find_surface(method: str, url: str) -> Surface | None:
     if method == "post":
-        return SURFACES.get(url)
+        return FETCHED_RESPONSE if url.startswith("/responses/") and url.endswith("/cancel") else SURFACES.get(url)
     if method == "get":
         if url.startswith("/responses/") and url.count("/") == 2:
             return FETCHED_RESPONSE

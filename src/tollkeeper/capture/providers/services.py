@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from tollkeeper.capture.stainless import Endpoint
@@ -11,7 +12,7 @@ from tollkeeper.capture.stainless import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`host` matches itself and all below it. `takes_include_usage`: it accepts `stream_options.include_usage`."""
+    """`host` matches itself and all below it; `*` in it is a region. `takes_include_usage`: streams may be asked so."""
 
     host: str
     provider: str
@@ -21,6 +22,7 @@ class Service:
 SERVICES = (
     Service("api.openai.com", "openai"),
     Service("openai.azure.com", "azure.ai.openai"),
+    Service("openai.azure.us", "azure.ai.openai"),
     Service("cognitiveservices.azure.com", "azure.ai.openai"),
     Service("services.ai.azure.com", "azure.ai.openai"),
     Service("models.inference.ai.azure.com", "azure.ai.inference"),
@@ -56,7 +58,11 @@ SERVICES = (
     Service("snowflakecomputing.com", "snowflake"),
     Service("generativelanguage.googleapis.com", "gcp.gemini"),
     Service("aiplatform.googleapis.com", "gcp.vertex_ai"),
-    Service("amazonaws.com", "aws.bedrock"),
+    Service("*-aiplatform.googleapis.com", "gcp.vertex_ai"),
+    Service("aiplatform.*.rep.googleapis.com", "gcp.vertex_ai"),
+    Service("bedrock-runtime.*.amazonaws.com", "aws.bedrock"),
+    Service("bedrock-mantle.*.amazonaws.com", "aws.bedrock"),
+    Service("bedrock-mantle.*.api.aws", "aws.bedrock"),
     Service("api.anthropic.com", "anthropic"),
     Service("ollama.com", "ollama"),
 )
@@ -84,7 +90,7 @@ def find_service(host: str) -> Service | None:
         if host == name or host.endswith("." + name):
             return Service(name, provider)
     for service in SERVICES:
-        if host == service.host or host.endswith("." + service.host):
+        if fnmatchcase(host, service.host) or host.endswith("." + service.host):
             return service
     return None
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from tollkeeper.capture import faults
 from tollkeeper.capture.courier import Courier
@@ -125,8 +126,16 @@ def _faults(options: CallbackOptions) -> Iterable[Observation]:
         yield Observation(count, {metric.STEP_LABEL: step})
 
 
-BACKLOG = 1000
+BATCH = 128
+"""So many calls wait before the courier is woken, unless somebody reads the metrics first."""
+BACKLOG = 1024
 """The most calls that may wait for the courier; whoever brings one more records them all himself."""
+
+EXEMPLAR_NANOSECONDS = 100_000_000
+"""The least time between two exemplars. One, the link from a metric to a trace, costs as much as the record itself."""
+
+NO_SPAN = set_span_in_context(INVALID_SPAN, Context())
+"""The context of a record without an exemplar. An empty one would mean whatever span is current where it is made."""
 
 _draining = threading.Lock()
 """Held while records are made, and while the process forks: no child inherits a taken lock of the metrics SDK."""
@@ -149,8 +158,8 @@ os.register_at_fork(
 class MetricsSink:
     """Records finished calls with one meter. `newest` switches to the newest metric families of the conventions.
 
-    A record costs the SDK more than all else that a call costs us, so the courier makes it, off the call path, a moment
-    later. Whoever reads the metrics gets them complete: the counters are asked first, and have the rest recorded then.
+    A record costs the SDK more than all else that a call costs us, so they are made in batches, off the call path, by
+    the courier. Whoever reads the metrics gets them complete: the counters are asked first, and have the rest recorded.
     """
 
     name = "metrics"
@@ -188,14 +197,16 @@ class MetricsSink:
         """What was waiting before a fork is the parent's."""
         self._pending: deque[tuple[Call, Context | None]] = deque()
         self._scheduled = False
+        self._exemplar_at = 0
 
     def record(self, call: Call, context: Context | None) -> None:
         self._pending.append((call, context))
-        if not self._scheduled:
+        waiting = len(self._pending)
+        if waiting > BACKLOG:
+            self.drain()
+        elif waiting >= BATCH and not self._scheduled:
             self._scheduled = True
             self._courier.soon(self.drain, "record metrics")
-        elif len(self._pending) > BACKLOG:
-            self.drain()
 
     def drain(self) -> None:
         """Record what is waiting."""
@@ -226,22 +237,25 @@ class MetricsSink:
         if call.duration is not None:
             record = self._duration if call.operation in INFERENCE else self._operation_duration
             with_error = base if call.error_type is None else {**base, ERROR_TYPE: call.error_type}
-            # An exemplar, the link from a metric to a trace, costs as much as the record itself: one a call is enough.
-            record(call.duration, with_error, context)
+            if call.started_at - self._exemplar_at > EXEMPLAR_NANOSECONDS:
+                self._exemplar_at = call.started_at
+                record(call.duration, with_error, context)
+            else:
+                record(call.duration, with_error, NO_SPAN)
         if call.time_to_first_chunk is not None:
-            self._first_chunk(call.time_to_first_chunk, base)
+            self._first_chunk(call.time_to_first_chunk, base, NO_SPAN)
         if call.time_per_chunk is not None:
-            self._per_chunk(call.time_per_chunk, base)
+            self._per_chunk(call.time_per_chunk, base, NO_SPAN)
 
     def _record_tokens(self, call: Call, base: dict[str, Any]) -> None:
         usage = call.usage
         if self._input is not None and self._output is not None:
             if usage.input_tokens is not None:
-                self._input(usage.input_tokens, base)
+                self._input(usage.input_tokens, base, NO_SPAN)
             if usage.output_tokens is not None:
-                self._output(usage.output_tokens, base)
+                self._output(usage.output_tokens, base, NO_SPAN)
             return
         if usage.input_tokens is not None:
-            self._tokens(usage.input_tokens, {**base, TOKEN_TYPE: "input"})
+            self._tokens(usage.input_tokens, {**base, TOKEN_TYPE: "input"}, NO_SPAN)
         if usage.output_tokens is not None:
-            self._tokens(usage.output_tokens, {**base, TOKEN_TYPE: "output"})
+            self._tokens(usage.output_tokens, {**base, TOKEN_TYPE: "output"}, NO_SPAN)
