@@ -61,11 +61,8 @@ def test_speech_is_priced_by_characters_and_only_if_it_came(served: Any, instrum
     with pytest.raises(openai.RateLimitError):
         client.audio.speech.create(**spoken)
     handle.flush()
-    assert (calls[0].usage.input_characters, calls[0].usage_source, calls[0].price_status) == (
-        6000,
-        "estimated",
-        "priced",
-    )
+    came, failed = calls
+    assert (came.usage.input_characters, came.usage_source, came.price_status) == (6000, "estimated", "priced")
     assert (failed.cost, failed.price_status, failed.error_type) == (None, None, "requests")
 
 
