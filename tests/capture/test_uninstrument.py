@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import tollkeeper
 from capture.bench import Bench, Records, Way, simulate, ways
 from capture.processes import environment, run
 from capture.scenarios import STAINLESS, SURFACES, read, settle
+from conftest import need_shared
 from tollkeeper.capture.providers import PROVIDERS
 from tollkeeper.simulator import Simulator
 
@@ -55,8 +58,6 @@ def test_the_very_functions_come_back(provider: str) -> None:
 
 def test_nothing_is_left_on_the_meta_path() -> None:
     """The hook for later imports goes too."""
-    import sys  # noqa: PLC0415  only here
-
     before = list(sys.meta_path)
     tollkeeper.instrument()
     tollkeeper.uninstrument()
@@ -183,3 +184,28 @@ def test_the_order_of_imports(before: str) -> None:
     assert calls == 1
     assert module == "openai._base_client"
     assert "tollkeeper.capture.import_hook" not in finders
+
+
+SDK_PROGRAM = """
+import os, sys
+import tollkeeper
+from capture.bench import Bench, Records, Way, simulate
+from capture.scenarios import SURFACES
+surface = next(surface for surface in SURFACES if surface.name == sys.argv[1])
+records = Records()
+with simulate(surface) as simulator, records.watching(surface.package):
+    assert surface.module not in sys.modules
+    bench = Bench(Way(surface, False), simulator.url)
+    surface.plain(bench.client, False)
+    list(surface.stream(bench.client, False))
+    print(len(records.all(2)))
+"""
+
+
+@pytest.mark.parametrize("surface", SURFACES, ids=str)
+def test_an_sdk_that_is_imported_late(surface: Any) -> None:
+    """Every SDK is watched when it is imported after `instrument()`, those that are namespace packages too."""
+    tests = Path(__file__).resolve().parents[1]
+    env = environment("", tests, **{"TOLLKEEPER_SHARED": str(need_shared())} if surface.recordings else {})
+    printed = run([sys.executable, "-c", SDK_PROGRAM, surface.name], env)
+    assert printed.strip().splitlines()[-1] == "2"

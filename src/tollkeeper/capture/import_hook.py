@@ -52,6 +52,8 @@ class ImportHook(importlib.abc.MetaPathFinder):
             self._finding.name = None
         if spec is not None and spec.loader is not None:
             spec.loader = _Loader(spec.loader, lambda: self._run(fullname))
+        elif spec is not None:
+            self._run(fullname)  # a namespace package: it has no code that would have to run before
         return spec
 
     def _run(self, module: str) -> None:
