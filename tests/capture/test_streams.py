@@ -165,7 +165,7 @@ def ours() -> Counter[str]:
     gc.collect()
     types = (type(one) for one in gc.get_objects())
     return Counter(
-        kind.__qualname__ for kind in types if kind.__module__.startswith("tollkeeper.") and kind is not Call
+        kind.__qualname__ for kind in types if str(kind.__module__).startswith("tollkeeper.") and kind is not Call
     )
 
 
