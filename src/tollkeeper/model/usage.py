@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 Meter = Literal[
     "input",
@@ -28,21 +28,7 @@ Meter = Literal[
 ]
 """What a provider can bill. The token meters are disjoint: each token of a call is in exactly one."""
 
-TOKEN_METERS: tuple[Meter, ...] = (
-    "input",
-    "input_audio",
-    "input_image",
-    "input_video",
-    "cache_read",
-    "cache_read_audio",
-    "cache_read_image",
-    "cache_write_5m",
-    "cache_write_1h",
-    "output",
-    "output_audio",
-    "output_image",
-    "reasoning",
-)
+TOKEN_METERS: tuple[Meter, ...] = get_args(Meter)[:13]
 INPUT_METERS = TOKEN_METERS[:9]
 OUTPUT_METERS = TOKEN_METERS[9:]
 
