@@ -18,7 +18,7 @@ from capture.bench import Bench, Records, Way, outcome, simulate, ways
 from capture.scenarios import SURFACES, dump
 from tollkeeper.capture import faults
 
-CHAT, ANTHROPIC = SURFACES[0], SURFACES[2]
+CHAT, _, ANTHROPIC, _, GOOGLE, OLLAMA, MISTRAL, COHERE, BEDROCK = SURFACES
 
 STEPS = (
     "capture.attribution.current_tags",
@@ -78,6 +78,36 @@ HIDING = frozenset(
 )
 """Without these nobody can hide the chunk that is there because we asked for the usage: here we do not ask."""
 
+EVERYWHERE = (
+    "capture.emit.Emitter.enter",
+    "capture.emit.Emitter.finish",
+    "capture.emit.Emitter.start",
+    "capture.methods.call_tags",
+    "capture.methods.MethodAdapter.read_error",
+    "capture.methods.MethodAdapter.read_request",
+    "capture.methods.MethodAdapter.receive",
+    "capture.observation.Observation._read_stream",
+    "capture.observation.Observation.answered",
+)
+OWN = {
+    GOOGLE: ("GoogleGenAIAdapter.read_error", "GoogleGenAIAdapter.read_request", "GoogleGenAIAdapter.receive",
+             "ChunksFold.__call__", "ChunksFold.__init__", "ChunksFold.end", "GeneratorTap",
+             "address_of", "read_usage"),
+    OLLAMA: ("StreamFold.__call__", "StreamFold.__init__", "StreamFold.end", "GeneratorTap", "count"),
+    MISTRAL: ("ChatFold.__call__", "ChatFold.__init__", "ChatFold.end", "Tap", "watch"),
+    COHERE: ("StreamFold.__call__", "StreamFold.__init__", "StreamFold.end", "GeneratorTap", "watch"),
+    BEDROCK: ("BedrockAdapter.read_error", "BedrockAdapter.read_request", "BedrockAdapter.receive", "EventTap",
+              "Closing", "ConverseFold.end", "MessagesFold.__call__", "read_converse"),
+}  # fmt: skip
+"""Steps of the SDKs whose methods are wrapped one by one: those that all have, and those in each one's own file."""
+
+
+def other_steps() -> Iterator[Any]:
+    for surface, own in OWN.items():
+        for step in (*EVERYWHERE, *(f"capture.providers.{surface.package}.{name}" for name in own)):
+            for param in ways(surface):
+                yield pytest.param(*param.values, step, id=f"{param.id}-{step}")
+
 
 class Fault(Exception):
     """A bug of ours."""
@@ -129,7 +159,8 @@ ACTIONS = ((plain, ""), (stream, ""), (close_early, ""), (raw, ""), (plain, "sta
 
 async def run_all(way: Way) -> list[Any]:
     with simulate(way.surface) as simulator:
-        return [await outcome(action, Bench(way, simulator.url, knobs)) for action, knobs in ACTIONS]
+        actions = ((action, knobs) for action, knobs in ACTIONS if way.surface.has_raw or action is not raw)
+        return [await outcome(action, Bench(way, simulator.url, knobs)) for action, knobs in actions]
 
 
 bare: dict[Way, list[Any]] = {}
@@ -150,13 +181,11 @@ def quiet() -> Iterator[None]:
     tollkeeper.uninstrument()
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("way", ways(CHAT, ANTHROPIC))
-async def test_a_step_that_fails(way: Way, step: str, quiet: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the caller does, it comes out as with the bare SDK; once the step works again, so do the records."""
+async def check(way: Way, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = await what_the_bare_sdk_gives(way)
     records = Records()
     with records.watching(way.surface.package, log_calls=True, inject_usage=step not in HIDING):
+        way.surface.client("http://127.0.0.1:1", way.is_async)  # imports the SDK, and with it our file for it
         with monkeypatch.context() as patch:
             patch.setattr(*place(step), fail)
             assert await run_all(way) == expected
@@ -166,6 +195,21 @@ async def test_a_step_that_fails(way: Way, step: str, quiet: None, monkeypatch: 
             await plain(Bench(way, simulator.url))
         records.flush()
         assert [call.status_code for call in records.calls] == [200]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("way", ways(CHAT, ANTHROPIC))
+async def test_a_step_that_fails(way: Way, step: str, quiet: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the caller does, it comes out as with the bare SDK; once the step works again, so do the records."""
+    await check(way, step, monkeypatch)
+
+
+@pytest.mark.parametrize(("way", "step"), other_steps())
+async def test_a_step_of_another_sdk_that_fails(
+    way: Way, step: str, quiet: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is for the SDKs that have no one door."""
+    await check(way, step, monkeypatch)
 
 
 class FailingProcessor(SpanProcessor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import io
 import json
 import re
@@ -12,7 +13,7 @@ from typing import Any
 import openai
 import pytest
 
-from capture.bench import Action, Bench, Records, Way, simulate, ways
+from capture.bench import Action, Bench, Records, Way, outcome, simulate, ways
 from capture.scenarios import HELLO, STAINLESS, SURFACES, TOOLS, City, dump, read, settle
 from tollkeeper.capture.providers import services
 from tollkeeper.simulator.server import Arrival
@@ -266,3 +267,28 @@ async def test_a_refusal_that_the_caller_has_earned(records: Records) -> None:
         assert len(simulator.requests) == 1
         assert json.loads(simulator.requests[0].body)["stream_options"] == {"include_usage": True}
     assert records.one().status_code == 400
+
+
+@pytest.mark.parametrize("way", ways(CHAT))
+async def test_a_refusal_and_then_an_error(way: Way, records: Records) -> None:
+    """What goes wrong with the second sending is the caller's, with its own cause and context."""
+    package = openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]
+    http = importlib.import_module(package)
+
+    def answer(request: Any) -> Any:
+        if b"stream_options" in request.content:
+            return http.Response(400, json={"error": {"message": "Unknown parameter: 'stream_options'."}})
+        raise http.ConnectError("nobody there")
+
+    transport = http.MockTransport(answer)
+
+    def bench(url: str) -> Bench:
+        client = http.AsyncClient(transport=transport) if way.is_async else http.Client(transport=transport)
+        return Bench(way, url, options={"http_client": client})
+
+    bare = await outcome(stream, bench("http://127.0.0.1:1"))
+    with records.watching("openai"):
+        assert await outcome(stream, bench("http://127.0.0.1:1")) == bare
+    assert bare[0] is openai.APIConnectionError
+    call = records.one()
+    assert (call.status_code, call.error_type) == (None, "APIConnectionError")
