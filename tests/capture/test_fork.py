@@ -31,9 +31,10 @@ import tollkeeper
 from tollkeeper.capture import faults
 {ASK}
 def of_otel(reader, name):
+    data = reader.get_metrics_data()
     return sum(
         point.value
-        for resource in reader.get_metrics_data().resource_metrics
+        for resource in (data.resource_metrics if data is not None else ())
         for scope in resource.scope_metrics
         for metric in scope.metrics
         if metric.name == name
