@@ -12,7 +12,8 @@ from tollkeeper.capture.stainless import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`host` matches itself and all below it; `*` in it is a region. `takes_include_usage`: streams may be asked so."""
+    """`host` matches itself and all below it; `*` in it is a region. `takes_include_usage`: streams are asked for
+    their usage; not where they are refused it, nor where they report it unasked, in a chunk that is the caller's then."""
 
     host: str
     provider: str
@@ -37,9 +38,9 @@ SERVICES = (
     Service("api.fireworks.ai", "fireworks"),
     Service("api.perplexity.ai", "perplexity", takes_include_usage=False),
     Service("api.cerebras.ai", "cerebras"),
-    Service("router.huggingface.co", "huggingface"),
-    Service("api-inference.huggingface.co", "huggingface"),
-    Service("endpoints.huggingface.cloud", "huggingface"),
+    Service("router.huggingface.co", "huggingface", takes_include_usage=False),
+    Service("api-inference.huggingface.co", "huggingface", takes_include_usage=False),
+    Service("endpoints.huggingface.cloud", "huggingface", takes_include_usage=False),
     Service("api.moonshot.ai", "moonshot_ai"),
     Service("api.moonshot.cn", "moonshot_ai"),
     Service("api.cohere.ai", "cohere"),
