@@ -13,7 +13,7 @@ from tollkeeper.capture.stainless import Endpoint
 @dataclass(frozen=True, slots=True)
 class Service:
     """`host` matches itself and all below it; `*` in it is a region. `takes_include_usage`: streams are asked for
-    their usage; not where they are refused it, nor where they report it unasked, in a chunk that is the caller's then."""
+    their usage; not where that is refused, nor where they report it unasked, in a chunk that is the caller's then."""
 
     host: str
     provider: str
