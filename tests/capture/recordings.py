@@ -57,7 +57,7 @@ def disagreements(call: Call, truth: dict[str, Any]) -> dict[str, tuple[Any, Any
     if truth["cost"] is not None and (call.cost is None or float(call.cost.usd) != truth["cost"]):
         found["cost"] = (call.cost and call.cost.usd, truth["cost"])
     for name in ("response_model", "response_id"):
-        if truth[name] is not None and getattr(call, name) not in (truth[name], None):
+        if truth[name] and getattr(call, name) != truth[name]:
             found[name] = (getattr(call, name), truth[name])
     if truth["error_status"] is not None and call.status_code != truth["error_status"]:
         found["status_code"] = (call.status_code, truth["error_status"])
