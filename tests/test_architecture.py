@@ -17,8 +17,10 @@ LAYERS = (
     {"version", "model"},
     {"config", "pricing"},
     {"telemetry"},
-    {"capture"},
+    {"storage"},
+    {"capture", "sidecar"},
     {"simulator"},
+    {"client"},
     {"__init__"},
     {"cli", "__main__"},
 )

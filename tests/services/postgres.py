@@ -1,0 +1,66 @@
+"""A PostgreSQL server of the test run's own: in a temporary folder, on a free port of loopback, stopped at its end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ACCOUNT = "postgres"
+"""The server refuses to run as root; then it runs as this user, whom Debian's package makes."""
+
+
+def _binaries() -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True)
+    on_path = shutil.which("postgres")
+    return found[0].parent if found else Path(on_path).parent if on_path else None
+
+
+def _install() -> None:
+    """From Debian's packages, where that is possible."""
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for arguments in (["update"], ["install", "-y", "--no-install-recommends", "postgresql"]):
+            subprocess.run(["apt-get", "-qq", *arguments], check=False, capture_output=True, env=environment)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """The URL of a server's maintenance database. Without a server to run: fails in CI, skips elsewhere."""
+    if _binaries() is None:
+        _install()
+    binaries = _binaries()
+    if binaries is None:
+        if os.environ.get("CI"):
+            pytest.fail("PostgreSQL is not installed, and could not be: CI must have it")
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    as_user = {"user": ACCOUNT, "group": ACCOUNT} if os.geteuid() == 0 else {}
+    folder = Path(tempfile.mkdtemp(prefix="tollkeeper-postgres-"))
+    if as_user:
+        shutil.chown(folder, ACCOUNT, ACCOUNT)
+    data, port = folder / "data", _free_port()
+    settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c max_connections=200"
+    control = [binaries / "pg_ctl", "-s", "-w", "-D", data, "-l", folder / "log"]
+    try:
+        subprocess.run(
+            [binaries / "initdb", "-D", data, "-U", ACCOUNT, "-A", "trust", "-E", "UTF8", "--no-locale", "-N"],
+            check=True, cwd=folder, stdout=subprocess.DEVNULL, **as_user,  # type: ignore[call-overload]
+        )  # fmt: skip
+        subprocess.run([*control, "-o", settings, "start"], check=True, cwd=folder, **as_user)  # type: ignore[call-overload]
+        yield f"postgresql://{ACCOUNT}@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], check=False, cwd=folder, **as_user)  # type: ignore[call-overload]
+        shutil.rmtree(folder, ignore_errors=True)
