@@ -322,7 +322,7 @@ def test_reasons_and_tables_are_bounded() -> None:
     for number in range(max(REASONS_KEPT, SCHEDULES_KEPT) + 10):
         catalog.price(call("no-such-provider", f"model-{number}"))
     assert len(catalog.unpriced) == REASONS_KEPT
-    assert len(catalog._schedules) <= SCHEDULES_KEPT
+    assert len(catalog._own.schedules) <= SCHEDULES_KEPT
     catalog.price(call("no-such-provider", "model-1"))
     assert catalog.unpriced["no-such-provider", "model-1"].calls == 2
 

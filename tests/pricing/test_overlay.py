@@ -29,7 +29,7 @@ def test_the_example_in_the_documentation_is_valid() -> None:
     assert overlay.__doc__ is not None
     example = "\n".join(line for line in overlay.__doc__.splitlines() if line.startswith("    "))
     parsed = Overlay.parse(example, "docs")
-    assert (parsed.name, len(parsed.prices), len(parsed.aliases), len(parsed.discounts)) == ("acme 2026-11", 4, 1, 1)
+    assert (parsed.name, len(parsed.prices), len(parsed.aliases), len(parsed.discounts)) == ("acme 2026-11", 4, 1, 2)
 
 
 def test_a_custom_model_with_every_kind_of_price() -> None:
@@ -231,7 +231,8 @@ def test_all_mistakes_are_told_at_once_with_their_places() -> None:
         'prices.toml: price[0].input: -1; expected a number that is not negative, such as "2.50"',
         'prices.toml: price[0].cache_read: True; expected a number that is not negative, such as "2.50"',
         "prices.toml: price[0].output: 'two'; expected a number that is not negative, such as \"2.50\"",
-        "prices.toml: price[0].valid_from: '2026-01-01'; expected a day, such as 2026-01-31 (no quotes, no time)",
+        "prices.toml: price[0].valid_from: '2026-01-01'; "
+        "expected a day or a moment, such as 2026-01-31 or 2026-01-31T18:00:00Z (no quotes)",
         "prices.toml: price[0].context: {'service_tier': 3}; expected texts, such as { service_tier = \"flex\" }",
         "prices.toml: price[1].free: True; expected no prices beside it",
         "prices.toml: price[1].model: ''; expected a text that is not empty",

@@ -15,15 +15,13 @@ from types import MappingProxyType
 from tollkeeper.model.call import Call
 from tollkeeper.model.cost import Cost, LineItem, PriceStatus
 from tollkeeper.pricing.book import Book, Schedule
-from tollkeeper.pricing.context import Context, context_of
 from tollkeeper.pricing.cost import counted_otherwise, line_items, total
+from tollkeeper.pricing.lookup import NANOSECONDS_A_DAY, Lookup
 from tollkeeper.pricing.overlay import Overlay
-from tollkeeper.pricing.providers import runs_here
-from tollkeeper.pricing.rates import ZERO, Price, Rates, Unpriced, rates_of
+from tollkeeper.pricing.rates import ZERO, Rates, Unpriced
 
 logger = logging.getLogger(__name__)
 
-NANOSECONDS_A_DAY = 86_400_000_000_000
 SCHEDULES_KEPT = 4096
 REASONS_KEPT = 1024
 
@@ -31,9 +29,8 @@ Priced = tuple[Cost | None, PriceStatus | None]
 NO_COST: Priced = (None, None)
 UNPRICED: Priced = (None, "unpriced")
 
-SELF_HOSTED = rates_of({"input": Price(ZERO)}, "", "", "catalog", "self-hosted")
-
-_Key = tuple[str, str | None, str | None, str | None, tuple[tuple[str, str], ...], str | None, int]
+_Key = tuple[object, ...]
+"""Provider, model, its other name, tier, context, address, day; and the tenant, if it has a discount of its own."""
 
 
 @dataclass(slots=True)
@@ -50,18 +47,43 @@ class Reason:
         self.calls = next(self._count)
 
 
+class _List:
+    """Somebody's own prices, and what was looked up with them: replaced together, so that nothing old stays."""
+
+    __slots__ = ("overlay", "schedules", "tenants")
+
+    def __init__(self, overlay: Overlay) -> None:
+        self.overlay = overlay
+        self.tenants = overlay.tenants
+        self.schedules: dict[_Key, Schedule] = {}
+
+    def keep(self, key: _Key, schedule: Schedule) -> Schedule:
+        if len(self.schedules) >= SCHEDULES_KEPT:
+            self.schedules = {}
+        self.schedules[key] = schedule
+        return schedule
+
+
 class Catalog:
-    """Prices calls: the user's own price file first, then genai-prices.
+    """Prices calls: the user's own prices first, then genai-prices.
 
     Shared between threads without a lock, which a fork could leave taken: an entry that two threads look up at once is
     the same entry, and a table that is full is replaced rather than emptied.
     """
 
     def __init__(self, overlay: Overlay | None = None) -> None:
-        self._overlay = overlay or Overlay()
+        self._own = _List(overlay or Overlay())
         self._book: Book | None = None
-        self._schedules: dict[_Key, Schedule] = {}
         self._unpriced: dict[tuple[str, str], Reason] = {}
+
+    @property
+    def overlay(self) -> Overlay:
+        """The prices that go before the catalogue's."""
+        return self._own.overlay
+
+    def use(self, overlay: Overlay) -> None:
+        """Have other prices go before the catalogue's, from the next call on. Any thread may do it at any time."""
+        self._own = _List(overlay)
 
     @property
     def unpriced(self) -> Mapping[tuple[str, str], Reason]:
@@ -108,58 +130,27 @@ class Catalog:
         return items
 
     def _rates(self, call: Call, model: str | None, other: str | None) -> Rates | Unpriced:
+        own = self._own
         day, since_midnight = divmod(call.started_at, NANOSECONDS_A_DAY)
         asked = tuple(call.price_context.items()) if call.price_context else ()
-        key = (call.provider, model, other, call.service_tier, asked, call.server_address, day)
-        schedule = self._schedules.get(key)
+        key: _Key = (call.provider, model, other, call.service_tier, asked, call.server_address, day)
+        tenant = None
+        if own.tenants and (tenant := call.tags.get("tenant")) in own.tenants:
+            key = (*key, tenant)
+        schedule = own.schedules.get(key)
         if schedule is None:
-            context = context_of(call.price_context, call.service_tier)
-            schedule = self._keep(key, self._look_up(call, [name for name in (model, other) if name], context, day))
+            lookup = Lookup(own.overlay, self._loaded, call, [name for name in (model, other) if name], tenant)
+            schedule = own.keep(key, lookup.schedule(day))
         rates = schedule[0][1]
         for start, later in schedule[1:]:
             if since_midnight >= start:
                 rates = later
         return rates
 
-    def _keep(self, key: _Key, schedule: Schedule) -> Schedule:
-        if len(self._schedules) >= SCHEDULES_KEPT:
-            self._schedules = {}
-        self._schedules[key] = schedule
-        return schedule
-
     def _loaded(self) -> Book:
         if self._book is None:
             self._book = Book()
         return self._book
-
-    def _look_up(self, call: Call, models: list[str], context: Context, day: int) -> Schedule:
-        provider, overlay = call.provider, self._overlay
-        for model in models:
-            if (own := overlay.rates(provider, model, context, day)) is not None:
-                return ((0, own),)
-        for model in models:
-            if (meant := overlay.alias(provider, model, day)) is not None:
-                who, what = meant
-                if (own := overlay.rates(who, what, context, day)) is not None:
-                    return ((0, own),)
-                return self._listed(who, what, context, day) or _never(f"its alias {what} is in no price list")
-        if runs_here(provider, call.request_model, call.server_address):
-            return ((0, SELF_HOSTED),)
-        for model in models:
-            if (listed := self._listed(provider, model, context, day)) is not None:
-                return listed
-        return _never("in no price list" if models else "no model is named")
-
-    def _listed(self, provider: str, model: str, context: Context, day: int) -> Schedule | None:
-        book = self._loaded()
-        schedule = book.schedule(provider, model, context, day)
-        factor = self._overlay.discount(provider, model, day)
-        if schedule is None or factor is None:
-            return schedule
-        version = f"{book.version}, {self._overlay.name}"
-        return tuple(
-            (start, rates.times(factor, version) if isinstance(rates, Rates) else rates) for start, rates in schedule
-        )
 
     def _without(self, call: Call, why: Unpriced) -> Priced:
         name = (call.provider, call.response_model or call.request_model or "")
@@ -172,7 +163,3 @@ class Catalog:
             logger.debug("no price for %s %s: %s", *name, why.reason)
         known.again(why.reason)
         return UNPRICED
-
-
-def _never(reason: str) -> Schedule:
-    return ((0, Unpriced(reason)),)
