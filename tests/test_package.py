@@ -96,3 +96,14 @@ def test_the_sdist_has_what_its_tests_need(built: Path) -> None:
         assert name in names
     assert {"tests/conftest.py", "tests/test_package.py", "examples/quickstart.py"} <= names
     assert not [name for name in names if "__pycache__" in name or name.startswith(".venv")]
+
+
+def test_wrong_options_of_every_kind_are_told_at_once(tmp_path: Path) -> None:
+    """Values of a wrong type, providers that there are not, and each mistake in a price file, in one error."""
+    prices = tmp_path / "prices.toml"
+    prices.write_text('[[price]]\nmodel = "m"\ninput = "a lot"\n[[alias]]\nmodel = "x"\n')
+    with pytest.raises(tollkeeper.ConfigurationError) as raised:
+        tollkeeper.instrument(providers=["opneai"], prices=prices, metric_label_sets=0)
+    told = str(raised.value)
+    for expected in ("'opneai'", "metric_label_sets=…) is 0", "price[0].input: 'a lot'", "alias[0].is: missing"):
+        assert expected in told

@@ -190,6 +190,18 @@ async def test_one_call_says_so_itself(way: Way, records: Records) -> None:
     assert (span["tollkeeper.tag.tenant"], span["user.id"]) == ("umbrella", "u")
 
 
+def test_each_call_has_tags_of_its_own(records: Records) -> None:
+    """What is done to the tags of one finished call, by a callback, say, reaches no other call."""
+    with simulate(CHAT) as simulator, records.watching("openai", tags={"service": "api"}):
+        client = CHAT.client(simulator.url, False)
+        with tags(tenant="acme"):
+            for _ in range(2):
+                CHAT.plain(client, False)
+                records.calls[-1].tags["tenant"] = "changed"  # type: ignore[index]
+            CHAT.plain(client, False)
+    assert records.calls[-1].tags == {"service": "api", "tenant": "acme"}
+
+
 @pytest.mark.parametrize(
     ("surface", "options", "expected"),
     [

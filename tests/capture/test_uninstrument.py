@@ -77,6 +77,18 @@ def test_twice_is_once(records: Records) -> None:
         tollkeeper.uninstrument()
 
 
+def test_nested_blocks() -> None:
+    """An inner `with instrument()` block leaves the outer one in force; the last to be left uninstruments."""
+    bare = functions("openai")
+    with tollkeeper.instrument(providers=["openai"]) as outer:
+        wrapped = functions("openai")
+        assert wrapped != bare
+        with tollkeeper.instrument(providers=["openai"]) as inner:
+            assert inner is outer
+        assert functions("openai") == wrapped
+    assert functions("openai") == bare
+
+
 @pytest.mark.parametrize("way", ways())
 async def test_again_and_again(way: Way, records: Records) -> None:
     """Instrument, uninstrument, instrument: calls in between are not counted, those after it once."""

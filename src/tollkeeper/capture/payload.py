@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 EMPTY: Mapping[str, Any] = {}
@@ -32,6 +34,18 @@ def mapping(source: Any) -> Mapping[str, Any]:
         return EMPTY
     extra = getattr(source, "__pydantic_extra__", None)
     return {**fields, **extra} if extra else fields
+
+
+@cache
+def model_slots() -> tuple[Callable[[Any], dict[str, Any]], Callable[[Any], set[str]]]:
+    """Readers of a pydantic model's `__dict__`, and of the names of the fields that were set in it.
+
+    They are the slots themselves: models have a `__getattr__`, so that the interpreter looks up every attribute of
+    theirs the slow way. Both raise `TypeError` for anything that is no model.
+    """
+    slots = vars(sys.modules["pydantic"].BaseModel)
+    names_set = slots.get("__pydantic_fields_set__") or slots["__fields_set__"]
+    return slots["__dict__"].__get__, names_set.__get__
 
 
 def text(source: Any, name: str) -> str | None:

@@ -19,7 +19,7 @@ from tollkeeper.capture.parameters import (
     word,
     words,
 )
-from tollkeeper.capture.payload import as_count, count, encodable, field, mapping, text
+from tollkeeper.capture.payload import as_count, count, encodable, field, mapping, model_slots, text
 from tollkeeper.capture.providers import openai_realtime
 from tollkeeper.capture.providers.openai_usage import read_usage
 from tollkeeper.capture.providers.services import find_endpoint, is_refusal, takes_include_usage
@@ -194,6 +194,7 @@ class ChatFold:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._injected = request.original is not None
+        self._fields_of, self._names_set_in = model_slots()
         self._model = self._id = ""
         self._last: Any = None
         self._usage: Any = None
@@ -201,34 +202,50 @@ class ChatFold:
         self._reasons: dict[int, str] = {}
 
     def __call__(self, chunk: Any) -> bool | None:
-        # This runs for every chunk: fields are read from the models' own dicts, which takes half the time.
-        is_json = type(chunk) is dict
-        said = chunk if is_json else chunk.__dict__
-        choices, usage = said.get("choices"), said.get("usage")
+        # This runs for every chunk, so it reads the usual shape only; whatever else comes is read with care.
+        fields_of, before = self._fields_of, len(self.texts)
+        try:
+            said = fields_of(chunk)
+            for choice in said["choices"]:
+                told = fields_of(choice)
+                piece = fields_of(told["delta"])["content"]
+                if piece:
+                    self.texts.append(piece)
+                else:
+                    self._read_rest(told["delta"])
+                if told["finish_reason"] is not None:
+                    self._read_reason(told)
+        except (KeyError, TypeError):
+            del self.texts[before:]
+            said = mapping(chunk)
+            self._read_choices(said.get("choices"))
         self._last = said
         if not self._model:
             # Azure's first chunk has filter results only, and neither name nor id.
             self._model, self._id = said.get("model") or "", self._id or said.get("id") or ""
+        usage = said.get("usage")
         if usage is not None:
             self._usage = usage
-        elif self._injected:
-            chunk.__pydantic_fields_set__.discard("usage")
-        if choices:
-            for choice in choices:
-                told = choice if is_json else choice.__dict__
-                delta = told.get("delta")
-                piece = told.get("text") if delta is None else (delta if is_json else delta.__dict__).get("content")
-                if piece:
-                    self.texts.append(piece)
-                elif delta is not None:
-                    self._read_rest(delta)
-                if (reason := told.get("finish_reason")) is not None:
-                    self._reasons[as_count(told.get("index")) or 0] = encodable(str(reason))
-        elif usage is not None and self._injected:
-            return True
-        elif usage is None:
+            return self._injected and not said.get("choices")
+        if self._injected:
+            self._names_set_in(chunk).discard("usage")
+        if not said.get("choices"):
             self._read_groq(chunk)
         return None
+
+    def _read_choices(self, choices: Any) -> None:
+        for choice in choices or ():
+            delta = field(choice, "delta")
+            piece = field(choice, "text") if delta is None else field(delta, "content")
+            if type(piece) is str and piece:
+                self.texts.append(piece)
+            elif delta is not None:
+                self._read_rest(delta)
+            self._read_reason(mapping(choice))
+
+    def _read_reason(self, choice: Mapping[str, Any]) -> None:
+        if (reason := choice.get("finish_reason")) is not None:
+            self._reasons[as_count(choice.get("index")) or 0] = encodable(str(reason))
 
     def _read_rest(self, delta: Any) -> None:
         """What else a model is paid for: reasoning, refusals, the arguments of tool calls."""
