@@ -11,7 +11,7 @@ from tollkeeper.model import Meter, Operation, Pass, PriceStatus, UsageSource
 from tollkeeper.model.cost import CostSource
 from tollkeeper.telemetry import attributes as name
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
 maybe_text = st.none() | texts
 counts = st.none() | st.integers(0, 2**50)
 seconds = st.none() | st.floats(0, 1e6)
