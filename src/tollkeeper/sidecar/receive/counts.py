@@ -1,0 +1,42 @@
+"""What the receivers have seen, for the sidecar's metrics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tollkeeper.sidecar.receive.harvest import Harvest
+from tollkeeper.sidecar.receive.signals import SignalName
+
+Transport = Literal["http", "grpc"]
+Kind = Literal["call", "started", "emission", "ignored", "rejected"]
+
+
+@dataclass(slots=True)
+class ReceiveCounts:
+    """Totals since the start. Written on the event loop's thread only; safe to read on any.
+
+    `batches` are requests that were taken, `refused` those that were not, by status as in HTTP. `records` counts what
+    was in the taken ones: of metrics, the data points. `received_bytes` are as they came; `inflated_bytes` are what
+    they became.
+    """
+
+    batches: Counter[tuple[Transport, SignalName]] = field(default_factory=Counter)
+    refused: Counter[tuple[Transport, SignalName, int]] = field(default_factory=Counter)
+    records: Counter[tuple[SignalName, Kind]] = field(default_factory=Counter)
+    received_bytes: Counter[Transport] = field(default_factory=Counter)
+    inflated_bytes: Counter[Transport] = field(default_factory=Counter)
+
+    def taken(self, transport: Transport, signal: SignalName, harvest: Harvest) -> None:
+        self.batches[transport, signal] += 1
+        found: tuple[tuple[Kind, int], ...] = (
+            ("call", len(harvest.calls)),
+            ("started", len(harvest.started)),
+            ("emission", len(harvest.emissions)),
+            ("ignored", harvest.ignored),
+            ("rejected", harvest.rejected),
+        )
+        for kind, count in found:
+            if count:
+                self.records[signal, kind] += count
