@@ -89,7 +89,7 @@ def _values(call: Call) -> tuple[Any, ...]:
         call.service_tier,
         dict(call.tags),
         call.usage_source,
-        None if call.usage is NOTHING else call.usage,
+        None if call.usage == NOTHING else call.usage,
         call.billed_usage,
         call.passes,
         call.provider_cost,
