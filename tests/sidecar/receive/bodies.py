@@ -52,7 +52,9 @@ def write_pairs(pairs: Any, content: dict[str, Any]) -> None:
         write(pair.value, item)
 
 
-def logs(*records: dict[str, Any], scope: str = "app", resource: dict[str, Any] | None = None) -> ExportLogsServiceRequest:
+def logs(
+    *records: dict[str, Any], scope: str = "app", resource: dict[str, Any] | None = None
+) -> ExportLogsServiceRequest:
     """Each record: `name`, `body`, `attributes`, and any field of `LogRecord`."""
     request = ExportLogsServiceRequest()
     resource_logs = request.resource_logs.add()
@@ -107,7 +109,6 @@ IDS = ("traceId", "spanId", "parentSpanId")
 
 def as_json(request: Any) -> Any:
     """OTLP's JSON of a request, ids in hexadecimal."""
-
 
     def hexadecimal(value: Any) -> Any:
         if isinstance(value, dict):

@@ -64,7 +64,12 @@ class Serving(NamedTuple):
         return f"127.0.0.1:{self.grpc_port}"
 
     def post(
-        self, path: str, body: bytes, content_type: str | None = "application/x-protobuf", method: str = "POST", **headers: str
+        self,
+        path: str,
+        body: bytes,
+        content_type: str | None = "application/x-protobuf",
+        method: str = "POST",
+        **headers: str,
     ) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         names = {name.replace("_", "-"): value for name, value in headers.items()}

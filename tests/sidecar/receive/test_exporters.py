@@ -66,7 +66,11 @@ def test_logs(server: Serving, exporter: Make) -> None:
     logger.emit(LogRecord(event_name=CALL_EVENT, body=record.encode(mine)))
     EventSink(logger).record(mine, None)
     logger.emit(LogRecord(body="an ordinary line"))
-    logger.emit(LogRecord(event_name="gen_ai.choice", timestamp=7, body={"a": [1, None, b"x"]}, attributes={"gen_ai.system": "x"}))
+    logger.emit(
+        LogRecord(
+            event_name="gen_ai.choice", timestamp=7, body={"a": [1, None, b"x"]}, attributes={"gen_ai.system": "x"}
+        )
+    )
     provider.shutdown()
     text, event, foreign = server.keeper.batches
     assert text.calls == event.calls, "both forms of one call have the same digest"
@@ -83,9 +87,10 @@ def test_traces(server: Serving, exporter: Make) -> None:
     provider.add_span_processor(SimpleSpanProcessor(exporter("traces")))
     tracer = provider.get_tracer("opentelemetry.instrumentation.genai.openai")
     attributes = {"gen_ai.usage.input_tokens": 3, "gen_ai.response.finish_reasons": ("stop",), "x": 0.5, "y": True}
-    with tracer.start_as_current_span("root") as root, tracer.start_as_current_span(
-        "chat gpt", kind=SpanKind.CLIENT, attributes=attributes
-    ) as span:
+    with (
+        tracer.start_as_current_span("root") as root,
+        tracer.start_as_current_span("chat gpt", kind=SpanKind.CLIENT, attributes=attributes) as span,
+    ):
         span.add_event("gen_ai.content", {"n": 1})
         span.set_status(Status(StatusCode.ERROR))
     provider.shutdown()

@@ -189,7 +189,10 @@ def test_connections_are_kept(server: Serving) -> None:
 
 def test_what_was_received_is_counted(server: Serving) -> None:
     server.post("/v1/logs", gzip.compress(own(call(1), call(2)).SerializeToString()), content_encoding="gzip")
-    server.post("/v1/traces", traces({"attributes": {"gen_ai.system": "x"}}, {"trace_id": bodies.OTHER_TRACE}).SerializeToString())
+    server.post(
+        "/v1/traces",
+        traces({"attributes": {"gen_ai.system": "x"}}, {"trace_id": bodies.OTHER_TRACE}).SerializeToString(),
+    )
     server.post("/v1/metrics", json_body(bodies.metrics(3)), JSON)
     counts = server.door.counts
     assert counts.batches == {("http", "logs"): 1, ("http", "traces"): 1, ("http", "metrics"): 1}

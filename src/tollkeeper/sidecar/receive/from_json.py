@@ -99,7 +99,7 @@ def _log(record: Object, scope: str, resource: _Resource, harvest: Harvest) -> N
         return
     pairs = record.get("attributes") or ()
     if not name:
-        name = next((pair["value"].get("stringValue", "") for pair in pairs if pair["key"] == "event.name"), "")
+        name = next((pair["value"].get("stringValue", "") for pair in pairs if pair.get("key") == "event.name"), "")
     if not (_speaks(pairs) or is_kin(scope, name)):
         harvest.ignored += 1
         return
@@ -215,7 +215,7 @@ _Record = tuple[int, Object, str, _Resource]
 
 
 def _speaks(pairs: Iterable[Any]) -> bool:
-    return any(pair["key"].startswith(PREFIXES) for pair in pairs)
+    return any((pair.get("key") or "").startswith(PREFIXES) for pair in pairs)
 
 
 def _text(value: Any) -> str:
@@ -252,7 +252,7 @@ def _moment(value: Any) -> int:
 
 def read_attributes(pairs: Iterable[Any], deep: int = 0) -> Object:
     """Of a key that is there twice, the last."""
-    return {_text(pair["key"]): read_value(pair.get("value"), deep) for pair in pairs}
+    return {_text(pair.get("key")): read_value(pair.get("value"), deep) for pair in pairs}
 
 
 def read_value(value: Any, deep: int = 0) -> Any:

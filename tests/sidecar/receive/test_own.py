@@ -1,0 +1,75 @@
+"""The two forms of one call's report are one report: the same call, the same digest."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidecar.receive.bodies import call, json_body, logs
+from telemetry.drawn import calls
+from tollkeeper import Call
+from tollkeeper.sidecar.receive import from_json, from_protobuf
+from tollkeeper.telemetry import event, record
+from tollkeeper.telemetry.attributes import EVENT_NAME
+from tollkeeper.telemetry.content import INPUT_MESSAGES, OUTPUT_MESSAGES
+from tollkeeper.telemetry.record import CALL_EVENT, STARTED_EVENT
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(calls, st.booleans())
+def test_both_forms_have_one_digest(one: Call, as_json: bool) -> None:
+    request = logs(
+        {"name": CALL_EVENT, "body": record.encode(one)},
+        {"name": EVENT_NAME, "attributes": event.encode(one)},
+        scope="tollkeeper",
+    )
+    if as_json:
+        harvest = from_json.read("logs", json_body(request))
+    else:
+        harvest = from_protobuf.read("logs", request.SerializeToString())
+    assert harvest.message == ""
+    text, attributes = harvest.calls
+    assert text.call == attributes.call == record.decode(record.encode(one))
+    assert text.digest == attributes.digest == record.digest(record.encode(one))
+
+
+def test_prompts_in_an_event_are_left_out() -> None:
+    content = {INPUT_MESSAGES: [{"role": "user"}], OUTPUT_MESSAGES: "secret"}
+    request = logs({"name": EVENT_NAME, "attributes": {**event.encode(call()), **content}})
+    (arrival,) = from_protobuf.read("logs", request.SerializeToString()).calls
+    assert arrival.call == call()
+    assert arrival.digest == record.digest(record.encode(call()))
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_call_that_was_begun(as_json: bool) -> None:
+    request = logs({"name": STARTED_EVENT, "body": record.encode(call())})
+    harvest = (
+        from_json.read("logs", json_body(request))
+        if as_json
+        else from_protobuf.read("logs", request.SerializeToString())
+    )
+    assert [one.call for one in harvest.started] == [call()]
+    assert not harvest.calls
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_event_of_ours_that_is_broken_is_rejected(as_json: bool) -> None:
+    good = event.encode(call())
+    bad = [
+        {**good, "tollkeeper.call.started_at": "x"},
+        {**good, "tollkeeper.cost.usd": "x", "tollkeeper.cost.source": "catalog"},
+        {**good},
+    ]
+    del bad[2]["gen_ai.provider.name"]
+    bad.append({**good, "tollkeeper.usage.passes": "[" * 5000})
+    request = logs(*({"name": EVENT_NAME, "attributes": attributes} for attributes in [*bad, good]))
+    harvest = (
+        from_json.read("logs", json_body(request))
+        if as_json
+        else from_protobuf.read("logs", request.SerializeToString())
+    )
+    assert (harvest.rejected, len(harvest.calls), len(harvest.emissions)) == (4, 1, 0)
+    for at in range(4):
+        assert f"log record {at}: " in harvest.message
