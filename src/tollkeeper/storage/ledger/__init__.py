@@ -2,14 +2,40 @@
 
 from tollkeeper.storage.ledger.contract import (
     DIMENSIONS,
+    OWN,
+    Adjustment,
     CallQuery,
+    Difference,
     Entry,
+    Kept,
     Ledger,
+    LedgerUnavailable,
     Recorded,
+    Rejection,
+    Retraction,
     Started,
     Totals,
+    Traced,
     UsageQuery,
     UsageRow,
 )
 
-__all__ = ["DIMENSIONS", "CallQuery", "Entry", "Ledger", "Recorded", "Started", "Totals", "UsageQuery", "UsageRow"]
+__all__ = [
+    "DIMENSIONS",
+    "OWN",
+    "Adjustment",
+    "CallQuery",
+    "Difference",
+    "Entry",
+    "Kept",
+    "Ledger",
+    "LedgerUnavailable",
+    "Recorded",
+    "Rejection",
+    "Retraction",
+    "Started",
+    "Totals",
+    "Traced",
+    "UsageQuery",
+    "UsageRow",
+]

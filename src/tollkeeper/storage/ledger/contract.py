@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
-from tollkeeper.model import Call
+from tollkeeper.model import Call, LineItem
 
 Dimension = Literal[
     "provider", "model", "operation", "tenant", "project", "user", "service", "feature", "config"
@@ -15,6 +15,9 @@ DIMENSIONS: tuple[Dimension, ...] = (
 )  # fmt: skip
 """What usage can be grouped and filtered by. `model` is the response's, else the request's; absent values are ''."""
 
+OWN = "tollkeeper"
+"""The emitter of our own records."""
+
 Interval = Literal["hour", "day", "week", "month"]
 
 
@@ -22,12 +25,14 @@ class Entry(NamedTuple):
     """One attempt, priced, as it goes into the ledger.
 
     `digest` (16 bytes) is of what was reported: the same id and attempt with another digest is a conflict. `emitter`
-    names who reported it: `tollkeeper`, or the foreign instrumentation whose span or event it was.
+    names who reported it: `tollkeeper`, or the foreign instrumentation whose span or event it was. Reports of one call
+    by others never conflict, as a span and an event of it differ: all but the first are duplicates.
     """
 
     call: Call
     digest: bytes
-    emitter: str = "tollkeeper"
+    emitter: str = OWN
+    parent_span_id: str | None = None
 
 
 class Started(NamedTuple):
@@ -36,16 +41,92 @@ class Started(NamedTuple):
     call: Call
 
 
+class Rejection(NamedTuple):
+    """An entry that cannot be recorded, however often it is sent, and why."""
+
+    id: str
+    attempt: int
+    reason: str
+
+
 class Recorded(NamedTuple):
     """What became of a batch. Duplicates had been recorded before, with the same content."""
 
     new: int
     duplicates: int
     conflicts: int
+    rejected: tuple[Rejection, ...] = ()
+
+
+class Retraction(NamedTuple):
+    """A call that is to be in no total any more, as it turned out to be another call, reported twice."""
+
+    id: str
+    attempt: int
+    reason: str
+
+
+class Adjustment(NamedTuple):
+    """What a recorded call is to cost from now on; `nano_usd` of `None` is no price at all."""
+
+    id: str
+    attempt: int
+    nano_usd: int | None
+    price_version: str | None = None
+    line_items: tuple[LineItem, ...] = ()
+
+
+class Kept(NamedTuple):
+    """A call as it was recorded, and what it costs by now: adjustments may have changed that."""
+
+    call: Call
+    emitter: str
+    nano_usd: int | None
+    price_version: str | None
+
+
+class Traced(NamedTuple):
+    """A recorded call of a trace: what it takes to see whether it is nested in another one, or the same."""
+
+    id: str
+    attempt: int
+    emitter: str
+    trace_id: str
+    span_id: str | None
+    parent_span_id: str | None
+    started_at: int
+    duration: float | None
+    provider: str
+    operation: str
+    request_model: str | None
+    response_model: str | None
+    response_id: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    nano_usd: int | None
+    retracted: bool
+
+
+class Difference(NamedTuple):
+    """A rollup that is not the sum of its calls. `bucket` is the start of its hour or day."""
+
+    table: str
+    bucket: int
+    group: tuple[str, ...]
+    kept: Totals
+    true: Totals
+
+
+class LedgerUnavailable(Exception):
+    """The database cannot be used just now: locked, away, or full. Nothing of the batch is recorded; to be repeated."""
 
 
 class Totals(NamedTuple):
-    """Sums over calls. Tokens and money sum what is known; `unmeasured` and `unpriced` count the calls that lack it."""
+    """Sums over calls, without those that were retracted.
+
+    Tokens and money sum what is known. `unpriced` counts the calls whose model has no price, `unmeasured` those that
+    succeeded and whose usage nobody counted.
+    """
 
     calls: int = 0
     failed: int = 0
@@ -94,8 +175,28 @@ class CallQuery(NamedTuple):
 class Ledger(Protocol):
     """Everything that has been recorded. Safe to use from several threads and processes at once."""
 
-    def record(self, entries: Sequence[Entry]) -> Recorded:
-        """Keep a batch and its rollups, in one transaction. When this returns, it survives a crash."""
+    def record(self, entries: Sequence[Entry], retractions: Sequence[Retraction] = ()) -> Recorded:
+        """Keep a batch and its rollups, in one transaction. When this returns, it survives a crash.
+
+        An entry that no database could hold is rejected, alone. Raises `LedgerUnavailable`.
+        """
+
+    def retract(self, retractions: Sequence[Retraction]) -> int:
+        """Take calls out of the totals. Their rows stay. Returns how many were counted until now."""
+
+    def find_in_trace(self, trace_ids: Sequence[str]) -> list[Traced]:
+        """The recorded calls of these traces, retracted ones included, oldest first."""
+
+    def select_calls(
+        self, start: int, end: int, filters: Mapping[Dimension, tuple[str, ...]] | None = None
+    ) -> Iterator[Kept]:
+        """Every call of a period that counts, oldest first, without holding them all in memory."""
+
+    def adjust(self, repricing_id: str, adjustments: Sequence[Adjustment], author: str, reason: str) -> int:
+        """Correct what calls cost. Each call once for each `repricing_id`: repeating it changes nothing.
+
+        Returns how many calls were adjusted; those that cost the same already are not.
+        """
 
     def mark_started(self, started: Sequence[Started]) -> None:
         """Note calls that were begun and never reported. One that is reported after all is no orphan any more."""
@@ -111,6 +212,19 @@ class Ledger(Protocol):
 
     def call(self, id: str) -> list[Mapping[str, Any]]:
         """Every attempt of a call: all columns, with line items, conflicts and adjustments."""
+
+    def check_rollups(self, start: int, end: int) -> list[Difference]:
+        """Where the rollups of a period are not the sums of its calls. Whole days of UTC are checked."""
+
+    def rebuild_rollups(self, start: int, end: int) -> None:
+        """Make the rollups of a period from its calls again, day by day of UTC."""
+
+    def prune(self, before: int, rollups_before: int = 0) -> int:
+        """Delete the calls that started earlier, and return how many. Their rollups stay, but for those asked for.
+
+        From then on a call that started earlier is rejected, as its repeats could not be told. So keep calls for
+        longer than any spool may hold them.
+        """
 
     def close(self) -> None:
         """Let go of connections."""

@@ -1,0 +1,110 @@
+"""The ledger in a SQL database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from tollkeeper.storage.database import Database
+from tollkeeper.storage.ledger import calls, marks, rollups
+from tollkeeper.storage.ledger.changes import adjust, retract
+from tollkeeper.storage.ledger.contract import (
+    Adjustment,
+    CallQuery,
+    Dimension,
+    Entry,
+    Kept,
+    Recorded,
+    Retraction,
+    Started,
+    Traced,
+    UsageQuery,
+    UsageRow,
+)
+from tollkeeper.storage.ledger.dimensions import Dimensions
+from tollkeeper.storage.ledger.failures import told_apart
+from tollkeeper.storage.ledger.rollups import Hours
+from tollkeeper.storage.ledger.store import store_of
+from tollkeeper.storage.ledger.usage import usage
+from tollkeeper.storage.ledger.write import Writer
+
+
+class SqlLedger:
+    """A ledger in a database whose schema is up to date (`Database.migrate`). `clock` gives nanoseconds."""
+
+    def __init__(
+        self, database: Database, clock: Callable[[], int] = time.time_ns, dimensions: Dimensions | None = None
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._store = store_of(database)
+        self._dimensions = dimensions or Dimensions()
+        self._writer = Writer(database, self._store, self._dimensions)
+
+    def record(self, entries: Sequence[Entry], retractions: Sequence[Retraction] = ()) -> Recorded:
+        """Keep a batch and its rollups, in one transaction. Raises `LedgerUnavailable`."""
+        return self._writer.record(entries, retractions, self._clock())
+
+    def mark_started(self, started: Sequence[Started]) -> None:
+        """Note calls that were begun and never reported."""
+        with told_apart(self._database), self._database.write() as connection:
+            marks.keep(connection, started, self._clock())
+
+    def orphans(self, limit: int = 100) -> list[Started]:
+        """The calls that were begun and never reported, newest first."""
+        with told_apart(self._database), self._database.read() as connection:
+            return marks.orphans(connection, limit)
+
+    def usage(self, query: UsageQuery) -> list[UsageRow]:
+        """Sums, sorted by interval, then by group. Raises `ValueError` for an unknown zone or dimension."""
+        with told_apart(self._database), self._database.read() as connection:
+            return usage(connection, query, self._database.is_sqlite)
+
+    def calls(self, query: CallQuery) -> tuple[list[Mapping[str, Any]], str | None]:
+        """A page of calls, and the cursor of the next page, if there is one."""
+        with told_apart(self._database), self._database.read() as connection:
+            rows, cursor = calls.page(connection, query)
+            return list(rows), cursor
+
+    def call(self, id: str) -> list[Mapping[str, Any]]:
+        """Every attempt of a call, with line items, conflicts and adjustments."""
+        with told_apart(self._database), self._database.read() as connection:
+            return list(calls.whole(connection, id))
+
+    def find_in_trace(self, trace_ids: Sequence[str]) -> list[Traced]:
+        """The recorded calls of these traces, retracted ones included, oldest first."""
+        with told_apart(self._database), self._database.read() as connection:
+            return calls.in_traces(connection, trace_ids)
+
+    def select_calls(
+        self, start: int, end: int, filters: Mapping[Dimension, tuple[str, ...]] | None = None
+    ) -> Iterator[Kept]:
+        """Every call of a period that counts, oldest first. No transaction is open between two of them."""
+        after: tuple[Any, ...] | None = (start, "", -1)
+        while after is not None:
+            with told_apart(self._database), self._database.read() as connection:
+                found, after = calls.kept(connection, start, end, filters or {}, after)
+            yield from found
+
+    def retract(self, retractions: Sequence[Retraction]) -> int:
+        """Take calls out of the totals. Returns how many were counted until now."""
+        now = self._clock()
+        return self._change(lambda connection, hours: retract(connection, self._store, retractions, now, hours))
+
+    def adjust(self, repricing_id: str, adjustments: Sequence[Adjustment], author: str, reason: str) -> int:
+        """Correct what calls cost, each once for each `repricing_id`. Returns how many were adjusted."""
+        signed = {"repricing_id": repricing_id, "author": author, "reason": reason, "recorded_at": self._clock()}
+        return self._change(lambda connection, hours: adjust(connection, self._store, adjustments, signed, hours))
+
+    def _change(self, change: Callable[[Any, Hours], int]) -> int:
+        hours: Hours = {}
+        with told_apart(self._database), self._database.write() as connection:
+            changed = change(connection, hours)
+            ids = rollups.add(connection, self._store, self._dimensions, hours) if hours else {}
+        self._dimensions.remember(ids)
+        return changed
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._database.close()
