@@ -1,0 +1,86 @@
+"""The options of `tollkeeper serve`: each one's default, its environment variable, and how it is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from tollkeeper.config.reading import Option, boolean, port, positive, read_options, text
+
+TABLE = "sidecar"
+
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """The options of one sidecar, each checked. The defaults here are the options' defaults."""
+
+    host: str = "127.0.0.1"
+    port: int = 4318
+    grpc_port: int | None = 4317
+    socket: str | None = None
+    ledger: str = "sqlite:///tollkeeper.db"
+    workers: int = 1
+    require_keys: bool | None = None
+    forward: str | None = None
+    max_body_bytes: int = 64 * MEBIBYTE
+    max_waiting: int = 50_000
+    metric_label_sets: int = 2000
+    retention_days: int | None = None
+    log_level: str = "info"
+
+    @property
+    def open_on_loopback(self) -> bool:
+        """Whether requests from this machine need no key: the embedded form, that nobody else can reach."""
+        if self.require_keys is not None:
+            return not self.require_keys
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
+
+SERVE_DEFAULTS = ServeSettings()
+
+
+def _port_or_none(value: Any) -> int | None:
+    return None if value in ("", "off", "none", False) else port(value)
+
+
+def _level(value: Any) -> str:
+    if value in ("debug", "info", "warning", "error"):
+        return str(value)
+    raise ValueError("debug, info, warning or error")
+
+
+SERVE_OPTIONS = (
+    Option("host", text, "TOLLKEEPER_HOST", "The address to listen on. Beyond loopback, every request needs a key."),
+    Option("port", port, "TOLLKEEPER_PORT", "For OTLP over HTTP, the API and `/metrics`; 0 takes a free one."),
+    Option("grpc_port", _port_or_none, "TOLLKEEPER_GRPC_PORT", "For OTLP over gRPC; `off` for none."),
+    Option("socket", text, "TOLLKEEPER_SOCKET", "The path of a unix socket to listen on as well."),
+    Option("ledger", text, "TOLLKEEPER_LEDGER", "The database: `sqlite:///FILE` or `postgresql://HOST/NAME`."),
+    Option("workers", positive, "TOLLKEEPER_WORKERS", "Processes that share the ports and the ledger."),
+    Option("require_keys", boolean, "TOLLKEEPER_REQUIRE_KEYS",
+           "Ask for a key on loopback too (true), or not even beyond it (false, behind a proxy that does)."),
+    Option("forward", text, "TOLLKEEPER_FORWARD", "An OTLP/HTTP endpoint that everything received is sent on to."),
+    Option("max_body_bytes", positive, "TOLLKEEPER_MAX_BODY_BYTES",
+           "The largest request that is taken, after decompression."),
+    Option("max_waiting", positive, "TOLLKEEPER_MAX_WAITING",
+           "Records that may wait to be written before senders are asked to come back."),
+    Option("metric_label_sets", positive, "TOLLKEEPER_METRIC_LABEL_SETS",
+           "The most label sets on `/metrics`; what comes after counts under `other`."),
+    Option("retention_days", positive, "TOLLKEEPER_RETENTION_DAYS",
+           "How long single calls are kept; for ever if not given. Their sums always are."),
+    Option("log_level", _level, "TOLLKEEPER_LOG_LEVEL", "`debug`, `info`, `warning` or `error`."),
+)  # fmt: skip
+
+
+def load_serve(given: Mapping[str, Any], config: str | os.PathLike[str] | None = None) -> ServeSettings:
+    """The settings: `given` over the environment, over the file's table `[sidecar]`, over the defaults.
+
+    Raises `ConfigurationError` for unknown options and wrong values, all at once.
+    """
+    return ServeSettings(**read_options(SERVE_OPTIONS, "tollkeeper serve {}", TABLE, given, config).check())
+
+
+assert [option.name for option in SERVE_OPTIONS] == [each.name for each in fields(ServeSettings)]

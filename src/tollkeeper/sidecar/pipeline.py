@@ -1,0 +1,257 @@
+"""What happens to everything that comes in, in order. One thread writes; batches that wait share the next write."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from tollkeeper.model import Call
+from tollkeeper.sidecar.intake import Batch, Busy, Unavailable
+from tollkeeper.storage.ledger import Entry, Ledger, LedgerUnavailable, Recorded, Rejection, Retraction
+from tollkeeper.telemetry.emission import Emission
+
+log = logging.getLogger("tollkeeper")
+
+MOST_WAITING = 50_000
+"""Records that may wait to be written: about 100 MB. Senders are asked to come back when there are more."""
+MOST_AT_ONCE = 5_000
+"""Records that one transaction takes, where more than one batch is waiting."""
+RECORDS_A_SECOND = 10_000
+"""What a ledger writes at the least; it only shapes how long senders are asked to stay away."""
+
+
+class Pricing(Protocol):
+    """Fills in what calls cost."""
+
+    def price(self, calls: Sequence[Call]) -> Sequence[Call]:
+        """The calls with `cost` and `price_status`, at the prices in force when they were made."""
+
+
+class Foreign(Protocol):
+    """Reads what others have emitted."""
+
+    def settle(self, emissions: Sequence[Emission]) -> tuple[list[Entry], list[Retraction]]:
+        """The calls among them that are to be recorded, and the recorded ones that turn out to be the same calls."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What the stages pass on."""
+
+    batch: Batch
+    entries: list[Entry] = field(default_factory=list)
+    retractions: list[Retraction] = field(default_factory=list)
+    recorded: Recorded = Recorded(0, 0, 0)
+
+
+@dataclass(slots=True)
+class PipelineCounts:
+    """Totals since the start, and how long the last write took, in seconds."""
+
+    new: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    rejected: int = 0
+    started: int = 0
+    writes: int = 0
+    failed_writes: int = 0
+    last_write_seconds: float = 0.0
+
+
+class _Ticket(NamedTuple):
+    batch: Batch
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[Recorded]
+
+
+class Pipeline:
+    """The intake of one process. Batches that wait are written together, in one transaction."""
+
+    STAGES = ("read", "price", "record", "note_started")
+    """In this order. When one fails, nothing of the batch is kept, or all of it is, and it can be sent again."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        pricing: Pricing,
+        foreign: Foreign,
+        clock: Callable[[], float],
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
+        self.counts = PipelineCounts()
+        self.waiting = 0
+        self._ledger = ledger
+        self._pricing = pricing
+        self._foreign = foreign
+        self._clock = clock
+        self._most_waiting = most_waiting
+        self._stages = [getattr(self, stage) for stage in self.STAGES]
+        self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._write_for_ever, name="tollkeeper-ledger", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is waiting, and end."""
+        self._queue.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    async def take(self, batch: Batch) -> Recorded:
+        """Record a batch. What is returned is of the whole write; `rejected` is of this batch only."""
+        with self._lock:
+            # One that is larger than all that may wait is taken when nothing does.
+            if self.waiting and self.waiting + len(batch) > self._most_waiting:
+                raise Busy(1 + self.waiting // RECORDS_A_SECOND)
+            self.waiting += len(batch)
+        loop = asyncio.get_running_loop()
+        ticket = _Ticket(batch, loop, loop.create_future())
+        self._queue.put(ticket)
+        return await ticket.answer
+
+    def read(self, work: Work) -> None:
+        """Our own records, as they are, and what others have emitted, as calls."""
+        work.entries = [Entry(arrival.call, arrival.digest) for arrival in work.batch.calls]
+        if work.batch.emissions:
+            found, work.retractions = self._foreign.settle(work.batch.emissions)
+            work.entries += found
+
+    def price(self, work: Work) -> None:
+        if work.entries:
+            priced = self._pricing.price([entry.call for entry in work.entries])
+            work.entries = [
+                entry if entry.call is call else entry._replace(call=call)
+                for entry, call in zip(work.entries, priced, strict=True)
+            ]
+
+    def record(self, work: Work) -> None:
+        if work.entries or work.retractions:
+            work.recorded = self._ledger.record(work.entries, work.retractions)
+
+    def note_started(self, work: Work) -> None:
+        if work.batch.started:
+            self._ledger.mark_started(work.batch.started)
+
+    def _write_for_ever(self) -> None:
+        while (first := self._queue.get()) is not None:
+            tickets, size = [first], len(first.batch)
+            while size < MOST_AT_ONCE:
+                try:
+                    another = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if another is None:
+                    self._queue.put(None)
+                    break
+                tickets.append(another)
+                size += len(another.batch)
+            self._write(tickets)
+            with self._lock:
+                self.waiting -= size
+
+    def _write(self, tickets: list[_Ticket]) -> None:
+        """Write all of them at once. What fails in a way that nobody has foreseen is written alone."""
+        batch = tickets[0].batch if len(tickets) == 1 else _together(tickets)
+        began = self._clock()
+        try:
+            recorded = self._run(batch)
+        except LedgerUnavailable as away:
+            self.counts.failed_writes += 1
+            log.warning("the ledger cannot be written to; senders are asked to come back: %s", away)
+            for ticket in tickets:
+                _answer(ticket, Unavailable(str(away)))
+        except Exception as fault:  # noqa: BLE001  the guard of this thread: one odd record must not stop the others
+            self.counts.failed_writes += 1
+            if len(tickets) > 1:
+                for ticket in tickets:
+                    self._write([ticket])
+            else:
+                log.error("a batch of %d records cannot be written as a whole", len(batch), exc_info=fault)
+                _answer(tickets[0], self._one_by_one(batch))
+        else:
+            self.counts.writes += 1
+            self.counts.last_write_seconds = self._clock() - began
+            for ticket in tickets:
+                _answer(ticket, _for_one(recorded, ticket.batch) if recorded.rejected else recorded)
+
+    def _run(self, batch: Batch) -> Recorded:
+        work = Work(batch)
+        for stage in self._stages:
+            stage(work)
+        self.counts.new += work.recorded.new
+        self.counts.duplicates += work.recorded.duplicates
+        self.counts.conflicts += work.recorded.conflicts
+        self.counts.rejected += len(work.recorded.rejected)
+        self.counts.started += len(batch.started)
+        return work.recorded
+
+    def _one_by_one(self, batch: Batch) -> Recorded | Unavailable:
+        """Keep all of a batch but the records that fail by themselves; those are told to the sender."""
+        total = Recorded(0, 0, 0)
+        singles = [
+            *(Batch(calls=[arrival]) for arrival in batch.calls),
+            *(Batch(started=[started]) for started in batch.started),
+            *(Batch(emissions=[emission]) for emission in batch.emissions),
+        ]
+        for single in singles:
+            try:
+                one = self._run(single)
+            except LedgerUnavailable as away:
+                return Unavailable(str(away))
+            except Exception as fault:  # noqa: BLE001  the guard, for one record
+                log.error("a record cannot be kept: %s", single, exc_info=fault)
+                self.counts.rejected += 1
+                one = Recorded(0, 0, 0, (_rejection(single, fault),))
+            total = Recorded(
+                total.new + one.new,
+                total.duplicates + one.duplicates,
+                total.conflicts + one.conflicts,
+                total.rejected + one.rejected,
+            )
+        return total
+
+
+def _together(tickets: list[_Ticket]) -> Batch:
+    return Batch(
+        [arrival for ticket in tickets for arrival in ticket.batch.calls],
+        [started for ticket in tickets for started in ticket.batch.started],
+        [emission for ticket in tickets for emission in ticket.batch.emissions],
+    )
+
+
+def _for_one(recorded: Recorded, batch: Batch) -> Recorded:
+    """The rejections of a write that are of this batch. A foreign call has no id before it is read."""
+    own = {arrival.call.id for arrival in batch.calls}
+    return recorded._replace(rejected=tuple(each for each in recorded.rejected if each.id in own or batch.emissions))
+
+
+def _rejection(single: Batch, fault: Exception) -> Rejection:
+    if single.emissions:
+        emission = single.emissions[0]
+        return Rejection(f"{emission.trace_id}/{emission.span_id}", 1, str(fault))
+    call = single.calls[0].call if single.calls else single.started[0].call
+    return Rejection(call.id, call.attempt, str(fault))
+
+
+def _answer(ticket: _Ticket, what: Recorded | Exception) -> None:
+    """Resolve a ticket on its own event loop. A sender that has gone away hears nothing."""
+
+    def resolve() -> None:
+        if ticket.answer.done():
+            return
+        if isinstance(what, Exception):
+            ticket.answer.set_exception(what)
+        else:
+            ticket.answer.set_result(what)
+
+    try:
+        ticket.loop.call_soon_threadsafe(resolve)
+    except RuntimeError:
+        log.debug("a sender's event loop is closed already")
