@@ -1,4 +1,4 @@
-"""The real exporters of OpenTelemetry's Python SDK: what they send arrives, and what is refused for now is sent again."""
+"""The real exporters of the Python SDK: what they send arrives, and what is refused for now is sent again."""
 
 from __future__ import annotations
 
