@@ -103,6 +103,7 @@ class Traced(NamedTuple):
     response_id: str | None
     input_tokens: int | None
     output_tokens: int | None
+    error_type: str | None
     nano_usd: int | None
     retracted: bool
 
