@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -21,6 +21,9 @@ from tollkeeper.model import Call
 from tollkeeper.model.usage import NOTHING
 from tollkeeper.pricing import Catalog
 from tollkeeper.telemetry.attributes import request_attributes, response_attributes
+
+if TYPE_CHECKING:
+    from tollkeeper.capture.sinks.spool import SpoolSink
 
 FETCHES = frozenset({"fetch_response", "batch"})
 """They only carry what other calls have used."""
@@ -44,6 +47,7 @@ class Emitter:
         events: EventSink | None,
         courier: Courier,
         content: ContentCapture | None,
+        spool: SpoolSink | None = None,
     ) -> None:
         self.tracer = tracer
         self.catalog = catalog
@@ -51,6 +55,7 @@ class Emitter:
         self.events = events
         self.courier = courier
         self.content = content
+        self.spool = spool
         self.seen = Seen()
         self.active = True
 
@@ -64,7 +69,17 @@ class Emitter:
             attributes=request_attributes(call),
             start_time=call.started_at,
         )
-        return Observation(request, adapter, self, span)
+        observation = Observation(request, adapter, self, span)
+        if self.spool is not None and call.operation not in FETCHES:
+            self._mark(observation, self.spool)
+        return observation
+
+    def _mark(self, observation: Observation, spool: SpoolSink) -> None:
+        """Have the call known before it is sent, should nothing more be heard of it."""
+        try:
+            observation.mark = spool.begin(observation.call)
+        except Exception as fault:  # noqa: BLE001  the boundary to the disk
+            faults.report("mark a call as begun", fault)
 
     def enter(self, observation: Observation) -> Any:
         """Make the call's span the current one, until `otel_context.detach` of what this returns."""
@@ -88,6 +103,9 @@ class Emitter:
             faults.report("end a span", fault)
         if call.operation not in FETCHES or call.usage is not NOTHING:
             self._record(call, span, content)
+        mark = observation.mark
+        if mark is not None and mark[0] != call.id and self.spool is not None:
+            self.spool.end(mark)
         for result in observation.request.further:
             self.record(result)
 

@@ -6,14 +6,15 @@ import importlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics, trace
 
-from tollkeeper.capture import attribution, setup
+from tollkeeper.capture import attribution, setup, ship
 from tollkeeper.capture.courier import Courier
 from tollkeeper.capture.emit import Emitter
 from tollkeeper.capture.patch import Patches, is_installed
@@ -29,6 +30,10 @@ from tollkeeper.config import load as load_settings
 from tollkeeper.model import Call
 from tollkeeper.pricing import Catalog, Overlay
 
+if TYPE_CHECKING:
+    from tollkeeper.capture.sinks.spool import SpoolSink
+    from tollkeeper.storage.spool import SpoolState
+
 log = logging.getLogger("tollkeeper")
 
 FORK_WAITS_SECONDS = 10.0
@@ -43,7 +48,12 @@ class Instrumentation:
     """What `instrument()` gives back: a handle, and a context manager that uninstruments when it is left."""
 
     def __init__(
-        self, settings: Settings, emitter: Emitter, patches: Patches, endpoint: setup.MetricsEndpoint | None
+        self,
+        settings: Settings,
+        emitter: Emitter,
+        patches: Patches,
+        endpoint: setup.MetricsEndpoint | None,
+        shipping: ship.Shipping | None,
     ) -> None:
         self.settings = settings
         self.metrics_url = endpoint.url if endpoint is not None else None
@@ -52,10 +62,23 @@ class Instrumentation:
         self._endpoint = endpoint
         self._emitter = emitter
         self._patches = patches
+        self._shipping = shipping
 
     def flush(self, seconds: float = 5.0) -> bool:
-        """Wait until every finished call has reached `on_call`. False: not within `seconds`."""
-        return self._emitter.courier.flush(seconds)
+        """Wait until every finished call has reached `on_call`, and the sidecar or the ledger if there is one.
+
+        False: not within `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        done = self._emitter.courier.flush(seconds)
+        if self._shipping is None:
+            return done
+        return self._shipping.spool.flush(max(deadline - time.monotonic(), 0.0)) and done
+
+    @property
+    def spool(self) -> SpoolState | None:
+        """What waits for the sidecar or the ledger, and what became of the rest; `None` where there is neither."""
+        return self._shipping.spool.state if self._shipping is not None else None
 
     def render_metrics(self, accept: str = "") -> tuple[bytes, str]:
         """The Prometheus metrics as a body and its content type, to serve from a route of the app's own.
@@ -75,7 +98,9 @@ class Instrumentation:
             if _current is self:
                 _current = None
                 attribution.propagate_in_baggage(False)
-        self.flush()
+        self._emitter.courier.flush()
+        if self._shipping is not None:
+            self._shipping.spool.retire()
         for sink in self._emitter.sinks:
             if isinstance(sink, MetricsSink):
                 sink.drain()
@@ -116,6 +141,12 @@ def instrument(
     hosts: Mapping[str, str] | None = None,
     semconv: str | None = None,
     otlp: bool | None = None,
+    sidecar: str | None = None,
+    sidecar_key: str | None = None,
+    ledger: str | None = None,
+    spool: str | os.PathLike[str] | None = None,
+    spool_max_bytes: int | None = None,
+    spool_when_full: str | None = None,
     config_file: str | os.PathLike[str] | None = None,
 ) -> Instrumentation:
     """Watch every LLM call of this process, from now on. Called again, it changes nothing and returns the same handle.
@@ -145,13 +176,16 @@ def _build(settings: Settings) -> Instrumentation:
     catalog = Catalog(_read_prices(settings.prices) if settings.prices is not None else None)
     otel = setup.providers(settings)
     endpoint = setup.metrics_endpoint(settings)
+    shipping = _shipping(settings)
+    spool = _spool_sink(shipping)
     emitter = Emitter(
         otel.tracer,
         catalog,
-        _sinks(settings, otel, endpoint),
+        _sinks(settings, otel, endpoint, spool),
         EventSink(otel.event_logger) if otel.event_logger is not None else None,
         _the_courier(),
         setup.content(settings),
+        spool,
     )
     attribution.propagate_in_baggage(settings.propagate_tags)
     name_hosts(settings.hosts)
@@ -161,7 +195,22 @@ def _build(settings: Settings) -> Instrumentation:
     for name in names:
         _watch(name, settings, patches)
     _load_in_background(catalog)
-    return Instrumentation(settings, emitter, patches, endpoint)
+    if shipping is not None:
+        shipping.spool.start()
+    return Instrumentation(settings, emitter, patches, endpoint, shipping)
+
+
+def _shipping(settings: Settings) -> ship.Shipping | None:
+    spool = ship.spool(settings, setup.resource(settings))
+    return ship.Shipping(spool, _the_courier()) if spool is not None else None
+
+
+def _spool_sink(shipping: ship.Shipping | None) -> SpoolSink | None:
+    if shipping is None:
+        return None
+    from tollkeeper.capture.sinks.spool import SpoolSink  # noqa: PLC0415  only where a spool is asked for; needs flock
+
+    return SpoolSink(shipping.spool)
 
 
 def _load_in_background(catalog: Catalog) -> None:
@@ -219,11 +268,14 @@ def _read_prices(path: str) -> Overlay:
         raise ValueError(f"a file in UTF-8: {error}") from None
 
 
-CHECKS: Mapping[str, Check] = {"providers": _known_providers, "prices": _read_prices}
+CHECKS: Mapping[str, Check] = {"providers": _known_providers, "prices": _read_prices, "ledger": ship.check_ledger}
 
 
-def _sinks(settings: Settings, otel: setup.OTelProviders, endpoint: setup.MetricsEndpoint | None) -> list[Sink]:
-    sinks: list[Sink] = []
+def _sinks(
+    settings: Settings, otel: setup.OTelProviders, endpoint: setup.MetricsEndpoint | None, spool: SpoolSink | None
+) -> list[Sink]:
+    # The spool comes first: what it has is safe, whatever the others do.
+    sinks: list[Sink] = [spool] if spool is not None else []
     if otel.meter is not None:
         sinks.append(
             MetricsSink(

@@ -37,6 +37,7 @@ class Observation:
         "ended",
         "first_chunk_at",
         "fold",
+        "mark",
         "request",
         "span",
         "started",
@@ -51,6 +52,8 @@ class Observation:
         self.answer: Any = None
         self.fold: Fold | None = None
         self.ended = False
+        self.mark: tuple[str, int] | None = None
+        """By what the spool knows that the call was begun."""
         self.first_chunk_at: float | None = None
         self.chunks = 0
         self.started = perf_counter()

@@ -88,14 +88,14 @@ def metrics_endpoint(settings: Settings) -> MetricsEndpoint | None:
             " expected the extra: pip install 'tollkeeper[prometheus]'"
         ) from None
     sink = PrometheusSink(
-        settings.metric_tags, settings.metric_label_sets, settings.newest_metrics, _resource(settings)
+        settings.metric_tags, settings.metric_label_sets, settings.newest_metrics, resource(settings)
     )
     port = settings.prometheus_port
     return MetricsEndpoint(sink, None if port is None else MetricsServer(settings.prometheus_host, port, sink))
 
 
-def _resource(settings: Settings) -> dict[str, str]:
-    """What `target_info` says of this app: the same in all its processes."""
+def resource(settings: Settings) -> dict[str, str]:
+    """What `target_info`, and the sidecar, are told of this app: the same in all its processes."""
     provider = settings.tracer_provider or trace.get_tracer_provider()
     attributes = getattr(getattr(provider, "resource", None), "attributes", {})
     found = {name: str(attributes[name]) for name in TARGET_ATTRIBUTES if name in attributes}

@@ -14,6 +14,7 @@ from tollkeeper.config.instrument import (
     Settings,
     disabled_instrumentations,
     load,
+    state_folder,
 )
 from tollkeeper.config.reading import ENVIRONMENT_CONFIG, Check, ConfigurationError, Option
 from tollkeeper.config.serve import SERVE_DEFAULTS, SERVE_OPTIONS, ServeSettings, load_serve
@@ -36,4 +37,5 @@ __all__ = [
     "disabled_instrumentations",
     "load",
     "load_serve",
+    "state_folder",
 ]

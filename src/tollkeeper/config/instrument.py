@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from tollkeeper.config.reading import (
     Check,
@@ -19,9 +22,16 @@ from tollkeeper.config.reading import (
     positive,
     read_options,
     text,
+    whole,
 )
 
 ContentMode = Literal["no_content", "span_only", "event_only", "span_and_event"]
+
+WhenFull = Literal["drop_oldest", "block"]
+
+MEBIBYTE = 1 << 20
+LEAST_ROOM = 64 * 1024
+"""Bytes of a spool: less is no room for its segments."""
 
 CONTENT_MODES: tuple[ContentMode, ...] = ("no_content", "span_only", "event_only", "span_and_event")
 CONTENT_WORDS: Mapping[str, ContentMode] = {
@@ -49,6 +59,35 @@ def _provider_of(what: str) -> Callable[[Any], Any]:
     return read
 
 
+def _sidecar(value: Any) -> str:
+    url = urlsplit(text(value))
+    with suppress(ValueError):
+        if url.scheme == "unix" and not url.netloc and url.path.startswith("/"):
+            return text(value)
+        if url.scheme in ("http", "https") and url.hostname and url.port != 0 and "@" not in url.netloc:
+            return text(value)
+    raise ValueError("http://HOST:PORT, https://HOST:PORT or unix:///PATH, without a user")
+
+
+def _key(value: Any) -> str:
+    if isinstance(value, str) and value.isascii() and value.isprintable() and value and " " not in value:
+        return value
+    raise ValueError("a key of printable ASCII characters")
+
+
+def _room(value: Any) -> int:
+    number = whole(value)
+    if number is not None and number >= LEAST_ROOM:
+        return number
+    raise ValueError(f"a whole number of bytes, {LEAST_ROOM} at the least")
+
+
+def _when_full(value: Any) -> WhenFull:
+    if value in ("drop_oldest", "block"):
+        return value  # type: ignore[no-any-return]
+    raise ValueError("drop_oldest or block")
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The options of one `instrument()`, each checked. The defaults here are the options' defaults."""
@@ -74,6 +113,12 @@ class Settings:
     hosts: Mapping[str, str] = field(default_factory=dict)
     semconv: str = ""
     otlp: bool = False
+    sidecar: str | None = None
+    sidecar_key: str | None = field(default=None, repr=False)
+    ledger: str | None = None
+    spool: str | None = None
+    spool_max_bytes: int = 256 * MEBIBYTE
+    spool_when_full: WhenFull = "drop_oldest"
     exporters: Mapping[str, str] = field(default_factory=dict)
     """The signals that OTLP is asked for, `traces`, `metrics` and `logs`, and the protocol of each."""
 
@@ -118,6 +163,16 @@ OPTIONS = (
     Option("otlp", boolean, "TOLLKEEPER_OTLP",
            "Set up OTLP export where no OTel provider is set up. By default for the signals whose endpoint an"
            " `OTEL_EXPORTER_OTLP_*` variable names."),
+    Option("sidecar", _sidecar, "TOLLKEEPER_SIDECAR",
+           "Send every finished call to this sidecar: `http://127.0.0.1:4318` or `unix:///path/tollkeeper.sock`."),
+    Option("sidecar_key", _key, "TOLLKEEPER_SIDECAR_KEY", "The access key that the sidecar asks for.", is_secret=True),
+    Option("ledger", text, "TOLLKEEPER_EMBEDDED_LEDGER",
+           "Record every finished call in this database, without a sidecar: `sqlite:///usage.db`."),
+    Option("spool", text, "TOLLKEEPER_SPOOL",
+           "The folder where calls wait for the sidecar or the ledger; by default `~/.local/state/tollkeeper/spool`."),
+    Option("spool_max_bytes", _room, "TOLLKEEPER_SPOOL_MAX_BYTES", "The most that the spool takes on the disk."),
+    Option("spool_when_full", _when_full, "TOLLKEEPER_SPOOL_WHEN_FULL",
+           "`drop_oldest` loses the oldest calls and counts them; `block` has calls wait for room."),
 )  # fmt: skip
 
 ENVIRONMENT_DISABLED = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
@@ -143,7 +198,16 @@ def load(
     if "otlp" not in reading.found or values.get("otlp"):
         values["exporters"] = exporters = _exporters("otlp" in reading.found, reading.problems)
         values["otlp"] = values.get("otlp", False) or bool(exporters)
+    if values.get("sidecar") is not None and values.get("ledger") is not None:
+        where = " and ".join(reading.found[name][0] for name in ("sidecar", "ledger"))
+        reading.problems.append(f"{where}: expected one of them, as the sidecar has a ledger of its own")
     return Settings(**reading.check())
+
+
+def state_folder() -> Path:
+    """Where this user's programs keep what must survive them."""
+    given = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(given) if given.startswith("/") else Path.home() / ".local" / "state") / "tollkeeper"
 
 
 def _exporters(asked: bool, problems: list[str]) -> dict[str, str]:

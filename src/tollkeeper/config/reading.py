@@ -88,6 +88,8 @@ class Option:
     read: Callable[[Any], Any]
     env: str | None
     meaning: str
+    is_secret: bool = False
+    """Whether no message may show its value."""
 
 
 Found = tuple[str, Any]
@@ -164,7 +166,7 @@ def _read(option: Option, place: Found, check: Check | None, values: dict[str, A
             check(read)
         values[option.name] = read
     except ValueError as expected:
-        problems.append(f"{where} is {value!r}; expected {expected}")
+        problems.append(f"{where} is {'secret' if option.is_secret else repr(value)}; expected {expected}")
 
 
 def _read_file(path: str | os.PathLike[str], table_name: str, problems: list[str]) -> Mapping[str, Any]:

@@ -32,6 +32,8 @@ CALL_EVENT = "tollkeeper.call"
 """The event whose body is a record."""
 STARTED_EVENT = "tollkeeper.call.started"
 """The event whose body is the record of a call that was begun, and of which nothing more was heard."""
+LOST_EVENT = "tollkeeper.spool.lost"
+"""The event whose body is a JSON object: `dropped` records of the spool `spool` were lost in all, as it was full."""
 
 _NUL, _SURROGATE = "\\u0000", "\\ud"
 _ODD_CHARACTERS = re.compile("[\0\ud800-\udfff]")
