@@ -8,8 +8,9 @@ import openai
 import pytest
 
 from tollkeeper import Call
-from tollkeeper.capture.providers.services import SERVICES, find_endpoint, find_service
+from tollkeeper.capture.providers.services import find_endpoint, find_service
 from tollkeeper.simulator import Simulator
+from tollkeeper.telemetry.services import SERVICES
 
 
 def endpoint(url: str) -> Any:

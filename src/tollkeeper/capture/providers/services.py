@@ -1,75 +1,13 @@
-"""Services that speak OpenAI's API: one row each, told apart by the host that the client was given."""
+"""Services that speak OpenAI's API, told apart by the host that the client was given."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from dataclasses import replace
 from typing import Any
 
 from tollkeeper.capture.stainless import Endpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """`host` matches itself and all below it; `*` in it is a region. `takes_include_usage`: streams are asked for
-    their usage; not where that is refused, nor where they report it unasked, in a chunk that is the caller's then."""
-
-    host: str
-    provider: str
-    takes_include_usage: bool = True
-
-
-SERVICES = (
-    Service("api.openai.com", "openai"),
-    Service("openai.azure.com", "azure.ai.openai"),
-    Service("openai.azure.us", "azure.ai.openai"),
-    Service("cognitiveservices.azure.com", "azure.ai.openai"),
-    Service("services.ai.azure.com", "azure.ai.openai"),
-    Service("models.inference.ai.azure.com", "azure.ai.inference"),
-    Service("models.github.ai", "azure.ai.inference"),
-    Service("openrouter.ai", "openrouter"),
-    Service("api.groq.com", "groq"),
-    Service("api.deepseek.com", "deepseek"),
-    Service("api.x.ai", "x_ai"),
-    Service("api.mistral.ai", "mistral_ai", takes_include_usage=False),
-    Service("api.together.xyz", "together"),
-    Service("api.together.ai", "together"),
-    Service("api.fireworks.ai", "fireworks"),
-    Service("api.perplexity.ai", "perplexity", takes_include_usage=False),
-    Service("api.cerebras.ai", "cerebras"),
-    Service("router.huggingface.co", "huggingface", takes_include_usage=False),
-    Service("api-inference.huggingface.co", "huggingface", takes_include_usage=False),
-    Service("endpoints.huggingface.cloud", "huggingface", takes_include_usage=False),
-    Service("api.moonshot.ai", "moonshot_ai"),
-    Service("api.moonshot.cn", "moonshot_ai"),
-    Service("api.cohere.ai", "cohere"),
-    Service("api.cohere.com", "cohere"),
-    Service("api.deepinfra.com", "deepinfra"),
-    Service("api.novita.ai", "novita"),
-    Service("api.sambanova.ai", "sambanova"),
-    Service("integrate.api.nvidia.com", "nvidia"),
-    Service("api.venice.ai", "venice"),
-    Service("api.z.ai", "zai"),
-    Service("open.bigmodel.cn", "zai"),
-    Service("dashscope.aliyuncs.com", "alibaba"),
-    Service("dashscope-intl.aliyuncs.com", "alibaba"),
-    Service("api.voyageai.com", "voyage"),
-    Service("ai-gateway.vercel.sh", "vercel"),
-    Service("snowflakecomputing.com", "snowflake"),
-    Service("generativelanguage.googleapis.com", "gcp.gemini"),
-    Service("aiplatform.googleapis.com", "gcp.vertex_ai"),
-    Service("*-aiplatform.googleapis.com", "gcp.vertex_ai"),
-    Service("aiplatform.*.rep.googleapis.com", "gcp.vertex_ai"),
-    Service("bedrock-runtime.*.amazonaws.com", "aws.bedrock"),
-    Service("bedrock-mantle.*.amazonaws.com", "aws.bedrock"),
-    Service("bedrock-mantle.*.api.aws", "aws.bedrock"),
-    Service("api.anthropic.com", "anthropic"),
-    Service("ollama.com", "ollama"),
-)
-
-LOCAL_PORTS = {11434: "ollama", 1234: "lm_studio", 8080: "llama_cpp"}
-"""Servers that people run on their own machines are known by their usual ports."""
+from tollkeeper.telemetry.services import LOCAL_PORTS, Service, service_at
 
 AZURE_CLIENTS = frozenset({"AzureOpenAI", "AsyncAzureOpenAI"})
 
@@ -86,14 +24,11 @@ def name_hosts(hosts: Mapping[str, str]) -> None:
 
 
 def find_service(host: str) -> Service | None:
-    """The service of a host. A row matches at a label boundary: `evil-openai.com` is not `openai.com`."""
+    """The service of a host: by the user's own names first."""
     for name, provider in _named.items():
         if host == name or host.endswith("." + name):
             return Service(name, provider)
-    for service in SERVICES:
-        if fnmatchcase(host, service.host) or host.endswith("." + service.host):
-            return service
-    return None
+    return service_at(host)
 
 
 def is_local(host: str) -> bool:

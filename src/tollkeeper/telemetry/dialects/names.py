@@ -91,7 +91,9 @@ OPERATIONS: Mapping[str, Operation] = {
 """The operations that are counted. Agents, workflows, tools, plans, retrievals and fetches only carry what other calls
 have used, and are in no row here."""
 
-_ADDRESS = re.compile(r"^(?:[a-z][a-z+]*://)?(?:[^/@]*@)?(?P<host>\[[0-9a-fA-F:.]+\]|[^/:?#]+)(?::(?P<port>\d{1,5}))?(?=[/?#]|$)")
+_ADDRESS = re.compile(
+    r"^(?:[a-z][a-z+]*://)?(?:[^/@]*@)?(?P<host>\[[0-9a-fA-F:.]+\]|[^/:?#]+)(?::(?P<port>\d{1,5}))?(?=[/?#]|$)"
+)
 _CLASS = re.compile(r"^<class '([^']+)'>$")
 _DOTTED = re.compile(r"^[A-Za-z_][\w]*(\.[A-Za-z_]\w*)+$")
 

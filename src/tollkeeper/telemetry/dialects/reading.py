@@ -21,10 +21,13 @@ from tollkeeper.telemetry.dialects.observed import (
 )
 from tollkeeper.telemetry.dialects.said import Names, Said
 from tollkeeper.telemetry.emission import Emission
+from tollkeeper.telemetry.services import service_at
 
 CLIENT: Final = 3
 LARGEST_MOMENT = 2**63 - 1
 UNKNOWN = "unknown"
+SDKS = frozenset({UNKNOWN, "openai", "anthropic", "gcp.gen_ai"})
+"""Providers whose SDK is used for others too: the host tells who is behind it."""
 OTHER_ERROR = "_OTHER"
 
 PARAMETERS = (
@@ -194,6 +197,9 @@ def _place(call: Call, said: Said, names: Fields) -> None:
     port = said.count("server.port") or port
     if call.server_address and port is not None and 0 < port < 65536:
         call.server_port = port
+    service = service_at(call.server_address) if call.server_address else None
+    if service is not None and call.provider in SDKS:
+        call.provider = service.provider
     status = said.count("http.response.status_code", "http.status_code")
     call.status_code = status if status is not None and 100 <= status <= 599 else None
 
