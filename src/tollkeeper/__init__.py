@@ -4,14 +4,22 @@ import tollkeeper
 tollkeeper.instrument()
 """
 
+from typing import TYPE_CHECKING, Any
+
 from tollkeeper.capture.attribution import tags
 from tollkeeper.capture.instrumentation import Instrumentation, instrument, uninstrument
 from tollkeeper.config import ConfigurationError
 from tollkeeper.model import Call, Cost, LineItem, Usage
 from tollkeeper.version import __version__
 
+if TYPE_CHECKING:
+    from tollkeeper.client import ApiError, AsyncClient, Client
+
 __all__ = [
+    "ApiError",
+    "AsyncClient",
     "Call",
+    "Client",
     "ConfigurationError",
     "Cost",
     "Instrumentation",
@@ -22,3 +30,12 @@ __all__ = [
     "tags",
     "uninstrument",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The client is imported when it is first asked for: an app that only instruments need not load an HTTP library."""
+    if name in ("ApiError", "AsyncClient", "Client"):
+        from tollkeeper import client  # noqa: PLC0415  as said above
+
+        return getattr(client, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,53 @@
+"""Asks the sidecar's API: `Client` waits for the answers, `AsyncClient` has the same methods to be awaited.
+
+    with tollkeeper.Client() as client:
+        print(client.usage(days=7, group_by="tenant").total_cost)
+
+The address is `url`, else `TOLLKEEPER_URL`, else `http://127.0.0.1:4318`; `unix:///PATH` is a socket. The key is `key`,
+else `TOLLKEEPER_API_KEY`. Every error is an `ApiError`.
+"""
+
+from tollkeeper.client import administration, asks
+from tollkeeper.client.errors import ApiError, Invalid, KeyRefused, NotFound, Outdated, Unavailable, Unreachable
+from tollkeeper.client.operation import Operation
+from tollkeeper.client.transport import AsyncConnection, Connection
+
+
+class _Operations:
+    """Everything that can be asked."""
+
+    status = Operation(asks.status)
+    stats = Operation(asks.stats)
+    usage = Operation(asks.usage)
+    calls = Operation(asks.calls)
+    call = Operation(asks.call)
+    orphans = Operation(asks.orphans)
+    overview = Operation(asks.overview)
+    health = Operation(asks.health)
+    prices = Operation(administration.prices)
+    price = Operation(administration.price)
+    price_history = Operation(administration.price_history)
+    unpriced = Operation(administration.unpriced)
+    add_price = Operation(administration.add_price)
+    change_price = Operation(administration.change_price)
+    schedule_price = Operation(administration.schedule_price)
+    withdraw_price = Operation(administration.withdraw_price)
+    cancel_price = Operation(administration.cancel_price)
+    audit = Operation(administration.audit)
+    verify_audit = Operation(administration.verify_audit)
+    keys = Operation(administration.keys)
+    create_key = Operation(administration.create_key)
+    revoke_key = Operation(administration.revoke_key)
+
+
+class Client(Connection, _Operations):
+    """Asks, and waits for the answer. Can be shared between threads; a context manager, or `close()` it."""
+
+
+class AsyncClient(AsyncConnection, _Operations):
+    """Asks; the answers are to be awaited. An async context manager, or await `aclose()`."""
+
+
+__all__ = [
+    "ApiError", "AsyncClient", "Client", "Invalid", "KeyRefused", "NotFound", "Outdated", "Unavailable", "Unreachable",
+]  # fmt: skip

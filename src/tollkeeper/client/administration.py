@@ -1,0 +1,172 @@
+"""The questions about prices, keys and the audit trail. Each function here is a method of both clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal
+from urllib.parse import quote
+
+from tollkeeper.client.ask import Ask, body_of, query_of, reader
+from tollkeeper.client.records import Audit, CreatedKey, Key, Keys, Price, PriceHistory, PriceList, Soundness, Unpriced
+
+Kind = Literal["price", "alias", "discount"]
+State = Literal["current", "scheduled", "past"]
+When = str | date | datetime
+Scope = Literal["read", "write", "admin"]
+Fields = Mapping[str, Any]
+"""As in a row of a price file: `{"input": "2.5", "output": "10"}`; amounts as texts or `Decimal`."""
+
+
+def prices(
+    *,
+    kind: Kind | None = None,
+    provider: str | None = None,
+    model: str | None = None,
+    tenant: str | None = None,
+    search: str | None = None,
+    state: State | Sequence[State] = (),
+    at: When | None = None,
+    known_at: When | None = None,
+) -> Ask[PriceList]:
+    """Rows of the price book that hold now or later; of several that are about a call, the first wins."""
+    return Ask("GET", "/prices", reader(PriceList), query_of(locals()))
+
+
+def price(row: int) -> Ask[PriceList]:
+    """What one row of the price book says: what held, holds, and will hold."""
+    return Ask("GET", f"/prices/{row}", reader(PriceList))
+
+
+def price_history(
+    *,
+    row: int | None = None,
+    kind: Kind | None = None,
+    provider: str | None = None,
+    model: str | None = None,
+    tenant: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Ask[PriceHistory]:
+    """Everything that was ever said about prices, newest first."""
+    return Ask("GET", "/prices/history", reader(PriceHistory), query_of(locals()))
+
+
+def unpriced(
+    *, days: int | None = None, start: When | None = None, end: When | None = None, zone: str | None = None
+) -> Ask[Unpriced]:
+    """Models that were called and have no price."""
+    return Ask("GET", "/prices/unpriced", reader(Unpriced), query_of(locals()))
+
+
+def add_price(
+    fields: Fields,
+    *,
+    reason: str,
+    kind: Kind = "price",
+    source: str | None = None,
+    valid_from: When | None = None,
+    valid_to: When | None = None,
+) -> Ask[Price]:
+    """A new row of the price book, from now on or from `valid_from`."""
+    said = {"kind": kind, "reason": reason, "source": source, "valid_from": valid_from, "valid_to": valid_to}
+    return Ask("POST", "/prices", reader(Price), body={**_texts(fields), **body_of(said)})
+
+
+def change_price(
+    row: int,
+    fields: Fields,
+    *,
+    reason: str,
+    source: str | None = None,
+    valid_from: When | None = None,
+    valid_to: When | None = None,
+    expected: int | None = None,
+) -> Ask[Price]:
+    """Set fields of a row, `None` takes one away; `Outdated` if it is not at the version `expected` any more."""
+    said = {"reason": reason, "source": source, "valid_from": valid_from, "valid_to": valid_to}
+    body = {**_texts(fields), **body_of(said)}
+    return Ask("PATCH", f"/prices/{row}", reader(Price), body=body, headers=_matching(expected))
+
+
+def schedule_price(
+    row: int,
+    fields: Fields,
+    *,
+    valid_from: When,
+    reason: str,
+    source: str | None = None,
+    valid_to: When | None = None,
+    expected: int | None = None,
+) -> Ask[Price]:
+    """Set fields of a row at a moment that is yet to come."""
+    said = {"reason": reason, "source": source, "valid_from": valid_from, "valid_to": valid_to}
+    body = {**_texts(fields), **body_of(said)}
+    return Ask("POST", f"/prices/{row}/schedule", reader(Price), body=body, headers=_matching(expected))
+
+
+def withdraw_price(row: int, *, reason: str, source: str | None = None, at: When | None = None) -> Ask[Price]:
+    """End a row, now or at a moment."""
+    body = body_of({"reason": reason, "source": source, "at": at})
+    return Ask("POST", f"/prices/{row}/withdraw", reader(Price), body=body)
+
+
+def cancel_price(version: int, *, reason: str, source: str | None = None) -> Ask[Price]:
+    """Undo a change or a withdrawal that is scheduled."""
+    body = body_of({"reason": reason, "source": source})
+    return Ask("POST", f"/prices/versions/{version}/cancel", reader(Price), body=body)
+
+
+def audit(
+    *,
+    author: str | None = None,
+    action: str | None = None,
+    kind: str | None = None,
+    object_id: str | None = None,
+    days: int | None = None,
+    start: When | None = None,
+    end: When | None = None,
+    zone: str | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+) -> Ask[Audit]:
+    """Who changed what, newest first."""
+    return Ask("GET", "/audit", reader(Audit), query_of(locals()))
+
+
+def verify_audit() -> Ask[Soundness]:
+    """Whether the audit trail is as it was written."""
+    return Ask("GET", "/audit/verification", reader(Soundness))
+
+
+def keys() -> Ask[Keys]:
+    """All keys, newest first, without what they open the door with."""
+    return Ask("GET", "/keys", reader(Keys))
+
+
+def create_key(
+    name: str,
+    scopes: Scope | Sequence[Scope] = ("read",),
+    *,
+    expires_in_days: int | None = None,
+    reason: str | None = None,
+) -> Ask[CreatedKey]:
+    """A new key; the answer has its text, which cannot be shown again."""
+    wanted = [scopes] if isinstance(scopes, str) else list(scopes)
+    body = body_of({"name": name, "scopes": wanted, "expires_in_days": expires_in_days, "reason": reason})
+    return Ask("POST", "/keys", reader(CreatedKey), body=body)
+
+
+def revoke_key(prefix: str, *, reason: str | None = None) -> Ask[Key]:
+    """Make a key useless, at once and for ever."""
+    return Ask("DELETE", f"/keys/{quote(prefix, safe='')}", reader(Key), query_of({"reason": reason}))
+
+
+def _texts(fields: Fields) -> dict[str, Any]:
+    """Amounts as texts: a float of JSON is not exact."""
+    return {name: format(value, "f") if isinstance(value, Decimal) else value for name, value in fields.items()}
+
+
+def _matching(expected: int | None) -> dict[str, str]:
+    return {} if expected is None else {"If-Match": f'"{expected}"'}

@@ -1,0 +1,95 @@
+"""The questions about usage and calls. Each function here is a method of both clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Literal
+from urllib.parse import quote
+
+from tollkeeper.client.answers import Alive, CallDetail, CallsPage, Orphans, Overview, Stats, Status, Usage
+from tollkeeper.client.ask import Ask, query_of, reader
+
+Dimension = Literal["provider", "model", "operation", "tenant", "project", "user", "service", "feature", "config"]
+Interval = Literal["hour", "day", "week", "month"]
+Outcome = Literal["succeeded", "failed", "unpriced", "unmeasured"]
+When = str | date | datetime
+"""A day (as `end`, included whole) or a moment (as `end`, not included)."""
+Wanted = str | Sequence[str] | None
+"""One value or several, of which any fits; an empty text stands for calls without one."""
+
+
+def status() -> Ask[Status]:
+    """Which providers are in use, and how to begin with the others."""
+    return Ask("GET", "/status", reader(Status))
+
+
+def stats(*, days: int | None = None, zone: str | None = None) -> Ask[Stats]:
+    """All requests ever, the last hour, and the cost of each of the last `days` days."""
+    return Ask("GET", "/stats", reader(Stats), query_of({"days": days, "zone": zone}))
+
+
+def usage(
+    *,
+    days: int | None = None,
+    start: When | None = None,
+    end: When | None = None,
+    zone: str | None = None,
+    group_by: Dimension | Sequence[Dimension] = (),
+    interval: Interval | None = None,
+    provider: Wanted = None,
+    model: Wanted = None,
+    operation: Wanted = None,
+    tenant: Wanted = None,
+    project: Wanted = None,
+    user: Wanted = None,
+    service: Wanted = None,
+    feature: Wanted = None,
+    config: Wanted = None,
+) -> Ask[Usage]:
+    """Calls, tokens and cost of a range (the last 30 days, if none is given), by model, day, and groups of choice."""
+    return Ask("GET", "/usage", reader(Usage), query_of(locals()))
+
+
+def calls(
+    *,
+    days: int | None = None,
+    start: When | None = None,
+    end: When | None = None,
+    zone: str | None = None,
+    outcome: Outcome | None = None,
+    order: Literal["newest", "dearest"] | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    provider: Wanted = None,
+    model: Wanted = None,
+    operation: Wanted = None,
+    tenant: Wanted = None,
+    project: Wanted = None,
+    user: Wanted = None,
+    service: Wanted = None,
+    feature: Wanted = None,
+    config: Wanted = None,
+) -> Ask[CallsPage]:
+    """A page of the log of calls, newest or dearest first; `cursor` is the `next_cursor` of the page before."""
+    return Ask("GET", "/calls", reader(CallsPage), query_of(locals()))
+
+
+def call(id: str) -> Ask[CallDetail]:
+    """Everything about one call: its attempts, and how the cost of each comes about."""
+    return Ask("GET", f"/calls/{quote(id, safe='')}", reader(CallDetail))
+
+
+def orphans(*, limit: int | None = None) -> Ask[Orphans]:
+    """Calls that were begun and never reported."""
+    return Ask("GET", "/orphans", reader(Orphans), query_of({"limit": limit}))
+
+
+def overview() -> Ask[Overview]:
+    """How the sidecar is."""
+    return Ask("GET", "/overview", reader(Overview))
+
+
+def health() -> Ask[Alive]:
+    """Whether the sidecar answers. Needs no key."""
+    return Ask("GET", "/health", reader(Alive))

@@ -1,0 +1,131 @@
+"""What the API answers about prices, keys and the audit trail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What one version of a row of the price book says; `content` is as in a price file, amounts as exact texts."""
+
+    row: int
+    version: int
+    kind: str
+    provider: str
+    model: str
+    tenant: str | None
+    content: dict[str, Any]
+    withdrawn: bool
+    valid_from: datetime | None
+    valid_to: datetime | None
+    recorded_at: datetime
+    author: str
+    reason: str
+    source: str
+    replaces: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPrice(Price):
+    """A price and the time in which it holds; `state` is current, scheduled or past."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceList:
+    """Rows of the price book; of several that are about a call, the first wins."""
+
+    revision: int
+    prices: list[HeldPrice]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceHistory:
+    """Everything that was said, newest first."""
+
+    versions: list[Price]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpricedModel:
+    """A model that was called and has no price."""
+
+    provider: str
+    model: str
+    calls: int
+    tokens: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpriced:
+    """Models without a price, the most called first."""
+
+    models: list[UnpricedModel]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One entry of the audit trail."""
+
+    id: int
+    at: datetime
+    author: str
+    action: str
+    kind: str
+    object_id: str
+    before: Any
+    after: Any
+    reason: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """A page of the audit trail, newest first."""
+
+    changes: list[Change]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Soundness:
+    """Whether the audit trail is as it was written."""
+
+    sound: bool
+    entries: int
+    head: str
+    broken_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key to the API, without what it opens the door with."""
+
+    prefix: str
+    name: str
+    scopes: list[str]
+    active: bool
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedKey(Key):
+    """A new key; `key` is its text, shown this once."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """All keys, newest first."""
+
+    keys: list[Key]

@@ -1,0 +1,73 @@
+"""The application: which routes there are, and what a caller needs for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI
+
+from tollkeeper.sidecar.api import audit, calls, keys, overview, price_changes, prices, stats, status, usage
+from tollkeeper.sidecar.api.auth import needs
+from tollkeeper.sidecar.api.problems import Refusal, install, refuse_unknown_parameters
+from tollkeeper.sidecar.api.services import Services
+from tollkeeper.storage.access_keys import Scope
+from tollkeeper.version import __version__
+
+ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
+    (status.router, "read"),
+    (stats.router, "read"),
+    (usage.router, "read"),
+    (calls.router, "read"),
+    (prices.router, "read"),
+    (price_changes.router, "admin"),
+    (audit.router, "admin"),
+    (keys.router, "admin"),
+    (overview.router, "read"),
+    (overview.liveness, None),
+)
+"""Every route, and the scope that a caller's key must be good for; `None`: nobody is asked for a key."""
+
+TAGS = [
+    {"name": "usage", "description": "What was used, and what it cost."},
+    {"name": "calls", "description": "Every call: what was asked of whom, what it used and cost, and why."},
+    {"name": "prices", "description": "What models cost, from when on, and who says so."},
+    {"name": "keys", "description": "Who may use this API."},
+    {"name": "system", "description": "How the sidecar itself is."},
+]
+
+DESCRIPTION = """\
+What LLM calls were made, what they used and what they cost: exactly once, at the price in force when they were made.
+
+* **Money** is exact. Amounts are decimal numbers of US dollars; the fields that end with `_nano_usd` are the same as
+  whole billionths. What is unknown is `null`, never 0; counts such as `unpriced_calls` say how much is missing.
+* **Times** are ISO 8601 in UTC, or in the time zone that was asked for. Ranges are days of that zone's calendar.
+* **Keys**: `Authorization: Bearer <key>`, for `read`, `write` (that and sending usage) or `admin` (that and
+  changing prices and keys).
+* **Errors** are `{"error": {"message", "field", "value", "expected"}, "others": [...]}`.
+"""
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Refusal, "description": "No key, or one that is not valid."},
+    403: {"model": Refusal, "description": "The key does not have the scope that is needed."},
+    422: {"model": Refusal, "description": "A parameter or the body is wrong; nothing was done."},
+    503: {"model": Refusal, "description": "The database cannot be used just now; to be repeated."},
+}
+
+
+def build(services: Services) -> FastAPI:
+    """The application, to be mounted at `/api/v1`."""
+    app = FastAPI(
+        title="Tollkeeper",
+        summary="A ledger of LLM calls that equals the invoice.",
+        description=DESCRIPTION,
+        version=__version__,
+        openapi_tags=TAGS,
+        redoc_url=None,
+    )
+    app.state.services = services
+    install(app)
+    for router, scope in ROUTES:
+        asked = [needs(scope)] if scope else []
+        errors = {status: told for status, told in ERRORS.items() if scope or status == 422}
+        app.include_router(router, dependencies=[*asked, Depends(refuse_unknown_parameters)], responses=errors)
+    return app

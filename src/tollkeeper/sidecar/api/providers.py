@@ -1,0 +1,57 @@
+"""The providers that calls are recognised of, and how an app gets to use one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Setup(NamedTuple):
+    """`variable` is the environment variable that the provider's SDK reads its key from, where there is one."""
+
+    name: str
+    variable: str | None
+    package: str = "openai"
+    note: str = ""
+
+    @property
+    def guide(self) -> str:
+        """What to do, in a sentence."""
+        key = f"Set {self.variable}" if self.variable else self.note
+        return f"{key}, install the package {self.package}, and call tollkeeper.instrument() in the app."
+
+
+SETUPS = (
+    Setup("openai", "OPENAI_API_KEY"),
+    Setup("azure.ai.openai", "AZURE_OPENAI_API_KEY"),
+    Setup("azure.ai.inference", "GITHUB_TOKEN"),
+    Setup("anthropic", "ANTHROPIC_API_KEY", "anthropic"),
+    Setup("gcp.gemini", "GEMINI_API_KEY", "google-genai"),
+    Setup("gcp.vertex_ai", "GOOGLE_CLOUD_PROJECT", "google-genai"),
+    Setup("aws.bedrock", "AWS_BEARER_TOKEN_BEDROCK", "boto3"),
+    Setup("groq", "GROQ_API_KEY", "groq"),
+    Setup("mistral_ai", "MISTRAL_API_KEY", "mistralai"),
+    Setup("cohere", "CO_API_KEY", "cohere"),
+    Setup("ollama", None, "ollama", "Start `ollama serve`"),
+    Setup("openrouter", "OPENROUTER_API_KEY"),
+    Setup("deepseek", "DEEPSEEK_API_KEY"),
+    Setup("x_ai", "XAI_API_KEY"),
+    Setup("together", "TOGETHER_API_KEY"),
+    Setup("fireworks", "FIREWORKS_API_KEY"),
+    Setup("perplexity", "PERPLEXITY_API_KEY"),
+    Setup("cerebras", "CEREBRAS_API_KEY"),
+    Setup("huggingface", "HF_TOKEN"),
+    Setup("moonshot_ai", "MOONSHOT_API_KEY"),
+    Setup("deepinfra", "DEEPINFRA_API_KEY"),
+    Setup("novita", "NOVITA_API_KEY"),
+    Setup("sambanova", "SAMBANOVA_API_KEY"),
+    Setup("nvidia", "NVIDIA_API_KEY"),
+    Setup("venice", "VENICE_API_KEY"),
+    Setup("zai", "ZAI_API_KEY"),
+    Setup("alibaba", "DASHSCOPE_API_KEY"),
+    Setup("voyage", "VOYAGE_API_KEY"),
+    Setup("vercel", "AI_GATEWAY_API_KEY"),
+    Setup("snowflake", "SNOWFLAKE_TOKEN"),
+    Setup("lm_studio", None, note="Start LM Studio's server"),
+    Setup("llama_cpp", None, note="Start llama-server"),
+)
+"""A row for each provider that `capture/providers` knows; a test holds them against each other."""

@@ -1,0 +1,41 @@
+"""What the routes work with. The sidecar's main puts it together; tests bring a clock of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from tollkeeper.sidecar.api.vitals import Health
+from tollkeeper.storage.access_keys import AccessKeys
+from tollkeeper.storage.audit import AuditTrail
+from tollkeeper.storage.ledger import Ledger
+from tollkeeper.storage.prices import PriceBook
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """`open_on_loopback`: requests from this machine need no key (embedded mode, bound to loopback only)."""
+
+    ledger: Ledger
+    price_book: PriceBook
+    access_keys: AccessKeys
+    audit: AuditTrail
+    health: Health
+    open_on_loopback: bool = False
+    now: Callable[[], datetime] = utc_now
+
+
+def _given(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Given = Annotated[Services, Depends(_given)]
