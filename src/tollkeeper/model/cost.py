@@ -10,8 +10,9 @@ from tollkeeper.model.usage import Meter, Quantity
 PriceStatus = Literal["priced", "free", "unpriced"]
 """`free` is a price of zero that somebody stated; `unpriced` is no price at all, and never means zero."""
 
-CostSource = Literal["provider", "catalog", "overlay"]
-"""`provider`: the answer itself named the cost. `catalog`: genai-prices. `overlay`: the user's own price file."""
+CostSource = Literal["provider", "catalog", "overlay", "app"]
+"""`provider`: the answer itself named the cost. `catalog`: genai-prices. `overlay`: the user's own prices. `app`: the
+prices that the app had, where the sidecar has none."""
 
 _ROUNDING = Context(prec=60, rounding=ROUND_HALF_EVEN)
 """Ours, because the host program may have set its own decimal context to anything."""

@@ -90,6 +90,11 @@ class Catalog:
         """(provider, model) -> why its calls had no price, for the first models that had none."""
         return MappingProxyType(self._unpriced)
 
+    @property
+    def listed_version(self) -> str:
+        """The version of the price lists that come after them."""
+        return self._loaded().version
+
     def load(self) -> None:
         """Import genai-prices (0.4 s) now, best in a background thread, rather than with the first call."""
         self._loaded()

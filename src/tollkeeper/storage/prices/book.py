@@ -20,6 +20,7 @@ from tollkeeper.pricing.overlay import Alias, Discount, Overlay, PriceRow
 from tollkeeper.pricing.price_file import Reader, moment_text
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import Database
+from tollkeeper.storage.ledger.failures import told_apart
 from tollkeeper.storage.prices import records
 from tollkeeper.storage.prices.records import HistoryQuery
 from tollkeeper.storage.prices.revision import Revision
@@ -40,7 +41,8 @@ class PriceConflict(Exception):
 class PriceBook:
     """The price book of one database. Any number of threads and processes may use it at once.
 
-    What changes it takes an author and a reason, raises `OverlayError` with all that is wrong, and is audited.
+    What changes it takes an author and a reason, raises `OverlayError` with all that is wrong, and is audited. All of
+    it raises `LedgerUnavailable` while the database cannot be used.
     """
 
     def __init__(self, database: Database, clock: Callable[[], int] = time.time_ns) -> None:
@@ -61,7 +63,7 @@ class PriceBook:
         signature.check(reader)
         statements = [read(reader, kind, fields) for kind, fields in rows]
         reader.finish()
-        with self._database.write() as connection:
+        with told_apart(self._database), self._database.write() as connection:
             pages = _Pages(connection, self._audit, self._clock, signature)
             return [pages.begin(statement) for statement in statements if statement is not None]
 
@@ -88,7 +90,7 @@ class PriceBook:
         Raises `UnknownRow`; and `PriceConflict` if nothing of the row would hold then anyway.
         """
         signature = _checked(Signature(author, reason, source))
-        with self._database.write() as connection:
+        with told_apart(self._database), self._database.write() as connection:
             pages = _Pages(connection, self._audit, self._clock, signature)
             start = pages.now if at is None else at // 1000 * 1000
             ended = [span for span in spans(pages.versions_of(row)) if overlap(start, None, span)]
@@ -104,7 +106,7 @@ class PriceBook:
         Raises `UnknownRow`; and `PriceConflict` if it is in force already, or something else was said since.
         """
         signature = _checked(Signature(author, reason, source))
-        with self._database.write() as connection:
+        with told_apart(self._database), self._database.write() as connection:
             pages = _Pages(connection, self._audit, self._clock, signature)
             found = next((one for one in pages.all if one.id == version), None)
             if found is None:
@@ -123,7 +125,7 @@ class PriceBook:
     ) -> PriceVersion:
         reader = Reader(WHERE)
         signature.check(reader)
-        with self._database.write() as connection:
+        with told_apart(self._database), self._database.write() as connection:
             pages = _Pages(connection, self._audit, self._clock, signature)
             versions = pages.versions_of(row)
             last = versions[-1]
@@ -144,7 +146,7 @@ class PriceBook:
 
     def history(self, query: HistoryQuery = HistoryQuery()) -> tuple[list[PriceVersion], str | None]:  # noqa: B008
         """A page of what was said, newest first, and the cursor of the next page."""
-        with self._database.read() as connection:
+        with told_apart(self._database), self._database.read() as connection:
             return records.page(connection, query)
 
     def current(self, at: int | None = None, known_at: int | None = None) -> list[Span]:
@@ -154,16 +156,17 @@ class PriceBook:
 
     def timeline(self, known_at: int | None = None) -> list[Span]:
         """What held, holds and will hold, as far as was known at a moment (now), the row that wins first."""
-        with self._database.read() as connection:
+        with told_apart(self._database), self._database.read() as connection:
             return _timeline(records.load(connection, known_at))
 
     def revision(self) -> int:
         """0 for an empty book, and more after each change. Takes some microseconds."""
-        return self._revision.read()
+        with told_apart(self._database):
+            return self._revision.read()
 
     def overlay(self, known_at: int | None = None) -> Overlay:
         """The book for a catalogue. Its name tells its revision."""
-        with self._database.read() as connection:
+        with told_apart(self._database), self._database.read() as connection:
             versions = records.load(connection, known_at)
         revision = max((version.id for version in versions), default=0)
         reader = Reader(WHERE)
@@ -178,7 +181,7 @@ class PriceBook:
 
     def broken(self) -> list[int]:
         """The versions whose hash is not that of what they say, or that are missing: somebody has changed the table."""
-        with self._database.read() as connection:
+        with told_apart(self._database), self._database.read() as connection:
             versions = records.load(connection)
         found = {version.id for version in versions}
         changed = {version.id for version in versions if version.hashed().hash != version.hash}
