@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -23,6 +25,9 @@ METADATA = MetaData(
 BUSY_MILLISECONDS = 30_000
 """How long a writer of SQLite waits for another one."""
 
+PAGES_BETWEEN_CHECKPOINTS = 8_192
+"""32 MB. With SQLite's own 4 MB, a page that many transactions change is copied into the file nearly as often."""
+
 _DRIVERS = {
     "sqlite": "sqlite+pysqlite",
     "postgresql": "postgresql+psycopg",
@@ -38,12 +43,16 @@ class Database:
         self.url = _with_driver(url)
         self.is_sqlite = self.url.drivername.startswith("sqlite")
         self.engine = _sqlite(self.url) if self.is_sqlite else create_engine(self.url, pool_size=pool_size)
+        _OPEN.add(self)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads: it sees one state, and waits for nobody."""
-        with self.engine.connect() as connection, connection.begin():
-            yield connection
+        with self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -63,6 +72,18 @@ class Database:
     def close(self) -> None:
         """Close every connection that is not in use."""
         self.engine.dispose()
+
+
+_OPEN: WeakSet[Database] = WeakSet()
+
+
+def _forget_connections() -> None:
+    """Two processes must not use one connection: a forked child opens its own."""
+    for database in list(_OPEN):
+        database.engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_forget_connections)
 
 
 def _with_driver(text: str) -> URL:
@@ -91,6 +112,7 @@ def _set_up_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
+    connection.execute(f"PRAGMA wal_autocheckpoint={PAGES_BETWEEN_CHECKPOINTS}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

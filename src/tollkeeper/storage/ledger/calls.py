@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal_column, or_, select, tuple_
 
-from tollkeeper.storage.ledger.changes import chunks, corrections, retracted
+from tollkeeper.storage.ledger.changes import chunks, corrections, retracted, rows_of
 from tollkeeper.storage.ledger.clean import clean, key_of
 from tollkeeper.storage.ledger.contract import DIMENSIONS, CallQuery, Dimension, Kept, Traced
 from tollkeeper.storage.ledger.months import month_of
 from tollkeeper.storage.ledger.rollups import Correction
 from tollkeeper.storage.ledger.rows import COLUMNS, call_of, line_items_of
 from tollkeeper.storage.ledger.store import Key
-from tollkeeper.storage.ledger.tables import ADJUSTMENTS, CALLS, CONFLICTS, RETRACTIONS
+from tollkeeper.storage.ledger.tables import (
+    ADJUSTMENTS,
+    CALLS,
+    CONFLICTS,
+    DAILY_BROAD,
+    NS_A_DAY,
+    NS_A_TRACE_BLOCK,
+    RETRACTIONS,
+)
 
 LARGEST_PAGE = 1000
+TRACE_BLOCKS = 12
+"""Three days: how long a trace may go on for `find_in_trace`."""
 HIDDEN = frozenset(("digest", "month"))
 
 _not_retracted = ~exists().where(RETRACTIONS.c.id == CALLS.c.id, RETRACTIONS.c.attempt == CALLS.c.attempt)
@@ -34,24 +44,59 @@ _OUTCOMES: Mapping[str, ColumnElement[bool]] = {
 def page(connection: Connection, query: CallQuery) -> tuple[list[dict[str, Any]], str | None]:
     """A page, and the cursor of the next one. Raises `ValueError` for a cursor that is none of ours."""
     limit = max(1, min(query.limit, LARGEST_PAGE))
+    after = None if query.after is None else _read_cursor(query.after)
     chosen = _chosen(query.start, query.end, query.filters)
     if query.outcome is not None:
         chosen = chosen.where(_OUTCOMES[query.outcome])
-    first: ColumnElement[int] = CALLS.c.started_at
-    if query.order == "dearest":
-        first = func.coalesce(CALLS.c.nano_usd, -1)
-    columns = (first, CALLS.c.id, CALLS.c.attempt)
-    if query.after is not None:
-        chosen = chosen.where(tuple_(*columns) < tuple_(*_read_cursor(query.after)))
-    rows = connection.execute(chosen.order_by(*(column.desc() for column in columns)).limit(limit + 1)).all()
-    more = len(rows) > limit
-    held = {(row[0], row[1]): tuple(row) for row in rows[:limit]}
-    answer = _described(connection, held)
-    if not more:
-        return answer, None
-    last = rows[limit - 1]._mapping
-    place = last["started_at"] if query.order == "newest" else -1 if last["nano_usd"] is None else last["nano_usd"]
-    return answer, _cursor(place, last["id"], last["attempt"])
+    if query.order == "newest":
+        keys = _newest(connection, chosen, after, limit + 1)
+    else:
+        keys = _dearest(connection, chosen, query, after, limit + 1)
+    rows = rows_of(connection, [(id, attempt) for _, id, attempt in keys[:limit]])
+    held = {(id, attempt): rows[id, attempt] for _, id, attempt in keys[:limit]}
+    return _described(connection, held), _cursor(*keys[limit - 1]) if len(keys) > limit else None
+
+
+Place = tuple[int, str, int]
+"""Where a call is in a list: by its moment or its cost, then by its key."""
+
+
+def _newest(connection: Connection, chosen: Select[Any], after: Place | None, limit: int) -> list[Place]:
+    columns = (CALLS.c.started_at, CALLS.c.id, CALLS.c.attempt)
+    if after is not None:
+        chosen = chosen.where(CALLS.c.started_at <= after[0], tuple_(*columns) < tuple_(*after))
+    chosen = chosen.order_by(*(column.desc() for column in columns)).limit(limit)
+    return [(row[0], row[1], row[2]) for row in connection.execute(chosen.with_only_columns(*columns))]
+
+
+def _dearest(
+    connection: Connection, chosen: Select[Any], query: CallQuery, after: Place | None, limit: int
+) -> list[Place]:
+    """The dearest of each day, merged: an index has each day's calls by cost. Those without a price are left out."""
+    columns = (CALLS.c.nano_usd, CALLS.c.id, CALLS.c.attempt)
+    chosen = chosen.where(CALLS.c.nano_usd.is_not(None))
+    if after is not None:
+        chosen = chosen.where(CALLS.c.nano_usd <= after[0], tuple_(*columns) < tuple_(*after))
+    chosen = chosen.order_by(*(column.desc() for column in columns)).limit(limit).with_only_columns(*columns)
+    found: list[Place] = []
+    for day in _days(connection, query.start, query.end):
+        of_day = chosen.where(literal_column(f"(started_at / {NS_A_DAY})") == day)
+        if len(found) == limit:
+            of_day = of_day.where(CALLS.c.nano_usd >= found[-1][0])
+        found.extend((row[0], row[1], row[2]) for row in connection.execute(of_day))
+        found = sorted(found, reverse=True)[:limit]
+    return found
+
+
+def _days(connection: Connection, start: int, end: int) -> Iterator[int]:
+    """The days of UTC in a range that have calls."""
+    day, last = start // NS_A_DAY - 1, (end - 1) // NS_A_DAY
+    following = select(func.min(DAILY_BROAD.c.bucket))
+    while (found := connection.execute(following.where(DAILY_BROAD.c.bucket > day)).scalar()) is not None:
+        if found > last:
+            return
+        yield found
+        day = found
 
 
 def whole(connection: Connection, id: str) -> list[dict[str, Any]]:
@@ -90,12 +135,15 @@ def kept(
     return found, None if last is None else (last["started_at"], last["id"], last["attempt"])
 
 
-def in_traces(connection: Connection, trace_ids: Sequence[str]) -> list[Traced]:
-    """The calls of these traces, oldest first."""
+def in_traces(connection: Connection, trace_ids: Sequence[str], now: int) -> list[Traced]:
+    """The calls of these traces that were recorded in the last days, oldest first."""
     names = [name for name in Traced._fields if name != "retracted"]
+    newest = now // NS_A_TRACE_BLOCK
+    recent = literal_column(f"(recorded_at / {NS_A_TRACE_BLOCK})").in_(range(newest - TRACE_BLOCKS, newest + 2))
     found: list[Traced] = []
     for some in chunks(sorted({clean(trace_id) for trace_id in trace_ids})):
-        rows = connection.execute(select(*(CALLS.c[name] for name in names)).where(CALLS.c.trace_id.in_(some))).all()
+        query = select(*(CALLS.c[name] for name in names)).where(recent, CALLS.c.trace_id.in_(some))
+        rows = connection.execute(query).all()
         gone = retracted(connection, {(row[0], row[1]) for row in rows})
         found.extend(Traced(**row._mapping, retracted=(row[0], row[1]) in gone) for row in rows)
     return sorted(found, key=lambda one: (one.started_at, one.id, one.attempt))

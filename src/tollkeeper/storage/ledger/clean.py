@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 
-LONGEST_TEXT = 255
-"""Characters of an indexed column. PostgreSQL refuses index entries of more than 2704 bytes."""
+LONGEST_TEXT = 500
+"""Characters of a column. PostgreSQL refuses index entries of more than 2704 bytes."""
 LARGEST_COUNT = 10**12
 """Tokens of one call. More cannot be true, and some millions of such calls can be summed in 63 bits."""
 LARGEST_NANO_USD = 10**15
 """A million dollars for one call."""
 LONGEST_SECONDS = 1e6
+HASHED = "sha256:"
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -35,9 +36,9 @@ def clean(value: str) -> str:
 
 def key_of(id: str) -> str:
     """An id as a key. Ids that cannot be held as they are get their hash instead, so that they stay distinct."""
-    if is_clean(id) and not id.startswith("sha256:"):
+    if is_clean(id) and not id.startswith(HASHED):
         return id
-    return "sha256:" + hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()
+    return HASHED + hashlib.sha256(id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def count(value: int | None) -> int | None:

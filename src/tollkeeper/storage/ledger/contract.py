@@ -186,7 +186,7 @@ class Ledger(Protocol):
         """Take calls out of the totals. Their rows stay. Returns how many were counted until now."""
 
     def find_in_trace(self, trace_ids: Sequence[str]) -> list[Traced]:
-        """The recorded calls of these traces, retracted ones included, oldest first."""
+        """The calls of these traces that were recorded in the last three days, retracted ones too, oldest first."""
 
     def select_calls(
         self, start: int, end: int, filters: Mapping[Dimension, tuple[str, ...]] | None = None

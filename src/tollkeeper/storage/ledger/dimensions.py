@@ -13,6 +13,12 @@ from tollkeeper.storage.ledger.store import Store
 Values = tuple[str, ...]
 """In the order of `DIMENSIONS`."""
 
+Raw = tuple[str | None, ...]
+"""The same as a row of `calls` has them."""
+Place = tuple[int, int]
+"""The id of values, and of the same whoever the user is."""
+Places = Mapping[Raw, Place]
+
 REMEMBERED = 200_000
 _USER = DIMENSIONS.index("user")
 
@@ -33,14 +39,28 @@ class Dimensions:
 
     def __init__(self, hash: Callable[[Values, int], int] = hashed) -> None:
         self._hash = hash
-        self._known: dict[Values, int] = {}
+        self._known: dict[Raw, Place] = {}
 
-    def ids(self, connection: Connection, store: Store, wanted: Iterable[Values]) -> dict[Values, int]:
-        """The id of each, written to the database where it is new there."""
+    def places(self, connection: Connection, store: Store, wanted: Iterable[Raw]) -> Places:
+        """The ids of each, written to the database where they are new there."""
         known = self._known
-        found = {values: id for values in wanted if (id := known.get(values)) is not None}
-        missing = [values for values in wanted if values not in found]
-        tried = 0
+        found: dict[Raw, Place] = {}
+        missing: dict[Raw, Values] = {}
+        for raw in wanted:
+            place = known.get(raw)
+            if place is None:
+                missing[raw] = tuple([value or "" for value in raw])
+            else:
+                found[raw] = place
+        if missing:
+            values = {*missing.values(), *map(broadened, missing.values())}
+            ids = self._ids(connection, store, values)
+            found.update((raw, (ids[values], ids[broadened(values)])) for raw, values in missing.items())
+        return found
+
+    def _ids(self, connection: Connection, store: Store, wanted: Iterable[Values]) -> dict[Values, int]:
+        found: dict[Values, int] = {}
+        missing, tried = list(wanted), 0
         while missing:
             asked = sorted((self._hash(values, tried), values) for values in missing)
             held = store.keep_dimensions(connection, asked)
@@ -49,8 +69,8 @@ class Dimensions:
             tried += 1
         return found
 
-    def remember(self, ids: Mapping[Values, int]) -> None:
+    def remember(self, places: Places) -> None:
         """These are committed."""
-        if len(self._known) + len(ids) > REMEMBERED:
+        if len(self._known) + len(places) > REMEMBERED:
             self._known = {}
-        self._known.update(ids)
+        self._known.update(places)

@@ -6,6 +6,7 @@ It follows from the id alone, so a key that begins with it is as unique as the i
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 FIRST, LAST = 1_577_836_800_000, 4_102_444_800_000
 """2020 to 2100, in milliseconds: a clock that is further off shall not make partitions."""
@@ -13,26 +14,27 @@ FIRST, LAST = 1_577_836_800_000, 4_102_444_800_000
 OTHERS = 0
 """The month of ids that have none."""
 
-_MILLISECONDS_A_DAY = 86_400_000
-_of_day: dict[int, int] = {}
-
 
 def month_of(id: str) -> int:
     """Year and month of UTC, as in 202511; `OTHERS` for an id that is no UUIDv7."""
     if len(id) != 36 or id[14] != "7" or id[8] != "-":
         return OTHERS
+    return _of_prefix(id[:8]) or _of_milliseconds(id[:8] + id[9:13])
+
+
+@lru_cache(maxsize=4096)
+def _of_prefix(prefix: str) -> int | None:
+    """The month of all ids that begin so, which is a minute of them; `None` where they are of two."""
+    first, last = _of_milliseconds(prefix + "0000"), _of_milliseconds(prefix + "ffff")
+    return first if first == last else None
+
+
+def _of_milliseconds(digits: str) -> int:
     try:
-        milliseconds = int(id[:8] + id[9:13], 16)
+        milliseconds = int(digits, 16)
     except ValueError:
         return OTHERS
-    if not FIRST <= milliseconds < LAST:
-        return OTHERS
-    day = milliseconds // _MILLISECONDS_A_DAY
-    month = _of_day.get(day)
-    if month is None:
-        moment = datetime.fromtimestamp(day * 86_400, UTC)
-        month = _of_day[day] = moment.year * 100 + moment.month
-    return month
+    return month_at(milliseconds * 1_000_000) if FIRST <= milliseconds < LAST else OTHERS
 
 
 def month_at(moment: int) -> int:

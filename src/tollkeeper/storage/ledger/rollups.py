@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Table
 
 from tollkeeper.storage.ledger.contract import DIMENSIONS, Totals
-from tollkeeper.storage.ledger.dimensions import Dimensions, Values, broadened
+from tollkeeper.storage.ledger.dimensions import Dimensions, Places, Raw
 from tollkeeper.storage.ledger.rows import PLACE, Row
 from tollkeeper.storage.ledger.store import RollupRow, Store
 from tollkeeper.storage.ledger.tables import DAILY, DAILY_BROAD, HOURLY, HOURLY_BROAD, NS_AN_HOUR
 
-Key = TypeVar("Key")
 Sums = list[int]
 """In the order of `Totals`."""
-Hours = dict[tuple[int, tuple[str | None, ...]], Sums]
-"""(hour since the epoch, dimension values) -> sums."""
+Hours = dict[tuple[int, Raw], Sums]
+"""(hour since the epoch, values) -> sums."""
+Buckets = dict[tuple[int, int], Sequence[int]]
+"""(bucket, dimension) -> sums."""
 
 ZERO = (0,) * len(Totals._fields)
 
@@ -91,40 +93,42 @@ def correct(hours: Hours, row: Row, correction: Correction) -> None:
 UNPRICED, NANO_USD = Totals._fields.index("unpriced"), Totals._fields.index("nano_usd")
 
 
-def add(connection: Connection, store: Store, dimensions: Dimensions, hours: Hours) -> Mapping[Values, int]:
+def add(connection: Connection, store: Store, dimensions: Dimensions, hours: Hours) -> Places:
     """Add sums to all rollups. Returns the dimensions' ids, to be remembered once the transaction is committed."""
-    plain: dict[tuple[int, Values], Sums] = {}
-    for (hour, raw), sums in hours.items():
-        _merge(plain, (hour, tuple([value or "" for value in raw])), sums)
-    wanted = {values for _, values in plain}
-    wanted.update([broadened(values) for values in wanted])
-    ids = dimensions.ids(connection, store, wanted)
-    for table, rows in spread(plain, ids).items():
+    places = dimensions.places(connection, store, {raw for _, raw in hours})
+    for table, rows in spread(hours, places).items():
         store.add(connection, table, rows)
-    return ids
+    return places
 
 
-def spread(
-    hours: Mapping[tuple[int, Values], Sequence[int]], ids: Mapping[Values, int]
-) -> dict[Table, list[RollupRow]]:
+def spread(hours: Mapping[tuple[int, Raw], Sequence[int]], places: Places) -> dict[Table, list[RollupRow]]:
     """The rows of each rollup that come of sums by hour, in the order in which all writers lock them."""
-    hourly: dict[tuple[int, int], Sums] = {}
-    hourly_broad: dict[tuple[int, int], Sums] = {}
-    daily: dict[tuple[int, int], Sums] = {}
-    daily_broad: dict[tuple[int, int], Sums] = {}
-    for (hour, values), sums in hours.items():
-        fine = ids[values]
-        _merge(hourly, (hour, fine), sums)
-        _merge(daily, (hour // 24, fine), sums)
-        _merge(hourly_broad, (hour, ids[broadened(values)]), sums)
-    for (hour, broad), sums in hourly_broad.items():
-        _merge(daily_broad, (hour // 24, broad), sums)
+    hourly: Buckets = {}
+    broad: Buckets = {}
+    for (hour, raw), sums in hours.items():
+        fine_id, broad_id = places[raw]
+        _merge(hourly, (hour, fine_id), sums)
+        _merge(broad, (hour, broad_id), sums)
     return {
-        table: [(*key, *sums) for key, sums in sorted(rows.items())]
-        for table, rows in ((HOURLY, hourly), (DAILY, daily), (HOURLY_BROAD, hourly_broad), (DAILY_BROAD, daily_broad))
+        table: [(*key, *sums) for key, sums in sorted(buckets.items())]
+        for table, buckets in (
+            (HOURLY, hourly),
+            (DAILY, _by_day(hourly)),
+            (HOURLY_BROAD, broad),
+            (DAILY_BROAD, _by_day(broad)),
+        )
     }
 
 
-def _merge(into: dict[Key, Sums], key: Key, sums: Sequence[int]) -> None:
+def _by_day(hourly: Buckets) -> Buckets:
+    if len({hour for hour, _ in hourly}) == 1:
+        return {(hour // 24, dimension): sums for (hour, dimension), sums in hourly.items()}
+    daily: Buckets = {}
+    for (hour, dimension), sums in hourly.items():
+        _merge(daily, (hour // 24, dimension), sums)
+    return daily
+
+
+def _merge(into: Buckets, key: tuple[int, int], sums: Sequence[int]) -> None:
     known = into.get(key)
-    into[key] = [*sums] if known is None else [a + b for a, b in zip(known, sums, strict=True)]
+    into[key] = sums if known is None else tuple(map(operator.add, known, sums))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, get_args
 
 from tollkeeper.model import Call, Cost, LineItem, Pass, Usage
-from tollkeeper.model.usage import NOTHING
+from tollkeeper.model.usage import NOTHING, Meter
 from tollkeeper.storage.ledger.clean import (
+    HASHED,
     LARGEST_COUNT,
     LARGEST_NANO_USD,
+    LONGEST_SECONDS,
     LONGEST_TEXT,
     clean,
     count,
@@ -20,6 +23,7 @@ from tollkeeper.storage.ledger.clean import (
     key_of,
     seconds,
 )
+from tollkeeper.storage.ledger.compact import write
 from tollkeeper.storage.ledger.contract import Entry
 from tollkeeper.storage.ledger.months import month_of
 from tollkeeper.storage.ledger.tables import CALLS
@@ -44,7 +48,8 @@ _first_five = itemgetter(*(Usage._fields.index(name) for name in COUNT_COLUMNS))
 _OTHER_USAGE = tuple(name for name in Usage._fields if name not in COUNT_COLUMNS)
 _others_of = itemgetter(*(Usage._fields.index(name) for name in _OTHER_USAGE))
 _NO_OTHERS = (None,) * len(_OTHER_USAGE)
-_write: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":"), default=str, check_circular=False).encode
+_METERS = frozenset(get_args(Meter))
+_TEXT_TYPES = frozenset((str, type(None)))
 
 LARGEST_ATTEMPT = 2**31 - 1
 LARGEST_MOMENT = 2**63 - 1
@@ -68,7 +73,9 @@ def _row(entry: Entry, recorded_at: int) -> Row:
     call = entry.call
     _check(call, entry.digest)
     usage, cost, tags = call.usage, call.cost, call.tags
-    free = {name: value for name, value in tags.items() if name not in _NAMED} if tags else None
+    free = None
+    if not _NAMED.issuperset(tags):
+        free = {name: value for name, value in tags.items() if name not in _NAMED}
     tag = tags.get
     counts = _first_five(usage)
     row = (
@@ -81,13 +88,14 @@ def _row(entry: Entry, recorded_at: int) -> Row:
         None if cost is None else cost.nano_usd, call.price_status,
         None if cost is None else cost.price_version, None if cost is None else cost.source,
         call.response_id, call.trace_id, call.span_id, entry.parent_span_id,
-        _write(cost.items) if cost is not None and cost.items else None,
-        _write(free) if free else None,
+        line_items_text(cost.items) if cost is not None and cost.items else None,
+        write(free) if free else None,
     )  # fmt: skip
     details = _details(call)
     if not _fits(row, counts):
-        row, details["exact"] = _fitted(row)
-    return (*row, _write(details) if details else None)
+        row, exact = _fitted(row)
+        details.append(f'"exact":{write(exact)}')
+    return (*row, "{" + ",".join(details) + "}" if details else None)
 
 
 def _check(call: Call, digest: bytes) -> None:
@@ -108,9 +116,13 @@ def _check(call: Call, digest: bytes) -> None:
 
 def _fits(row: Row, counts: tuple[int | None, ...]) -> bool:
     """Whether the row can be held as it is, as nearly every one can."""
-    texts = [text for text in _texts_of(row) if text is not None]
-    joined = "".join(texts)
-    if not joined.isascii() or "\0" in joined or max(map(len, texts)) > LONGEST_TEXT or row[0][:7] == "sha256:":
+    texts = _texts_of(row)
+    if not _TEXT_TYPES.issuperset(map(type, texts)):
+        raise TypeError("a field that must be a text is none")
+    joined = "".join(filter(None, texts))
+    if not joined.isascii() or "\0" in joined or row[0].startswith(HASHED):
+        return False
+    if len(joined) > LONGEST_TEXT and max(map(len, filter(None, texts))) > LONGEST_TEXT:
         return False
     for number in counts:
         if number is not None and (type(number) is not int or not 0 <= number <= LARGEST_COUNT):
@@ -118,8 +130,8 @@ def _fits(row: Row, counts: tuple[int | None, ...]) -> bool:
     nano_usd, duration, first = row[_NANO_USD], row[_DURATION], row[_FIRST]
     return (
         (nano_usd is None or 0 <= nano_usd <= LARGEST_NANO_USD)
-        and (duration is None or (type(duration) is float and 0 <= duration <= 1e6))
-        and (first is None or (type(first) is float and 0 <= first <= 1e6))
+        and (duration is None or (type(duration) is float and 0 <= duration <= LONGEST_SECONDS))
+        and (first is None or (type(first) is float and 0 <= first <= LONGEST_SECONDS))
     )
 
 
@@ -149,37 +161,47 @@ def _fitted(row: Row) -> tuple[Row, dict[str, Any]]:
     return tuple(fitted), exact
 
 
-def _details(call: Call) -> dict[str, Any]:
-    """What no column holds, where there is anything to be said."""
-    details: dict[str, Any] = {}
-    if call.server_address is not None:
-        details["server_address"] = call.server_address
-    if call.server_port is not None:
-        details["server_port"] = call.server_port
+def _details(call: Call) -> list[str]:
+    """What no column holds, as members of a JSON object, where there is anything to be said."""
+    details: list[str] = []
+    add = details.append
+    if call.server_address is not None or call.server_port is not None:
+        add(_server(call.server_address, call.server_port))
     if call.parameters:
-        details["parameters"] = call.parameters
+        add(f'"parameters":{write(call.parameters)}')
     if call.finish_reasons:
-        details["finish_reasons"] = call.finish_reasons
+        add(_reasons(call.finish_reasons))
     if call.price_context:
-        details["price_context"] = dict(call.price_context)
+        add(f'"price_context":{write(dict(call.price_context))}')
     if call.abandoned:
-        details["abandoned"] = True
+        add('"abandoned":true')
     if call.chunks:
-        details["chunks"] = call.chunks
+        add(f'"chunks":{write(call.chunks)}')
     if call.time_per_chunk is not None:
-        details["time_per_chunk"] = call.time_per_chunk
+        add(f'"time_per_chunk":{write(call.time_per_chunk)}')
     others = _others_of(call.usage)
     if others != _NO_OTHERS:
-        details["usage"] = {name: value for name, value in zip(_OTHER_USAGE, others, strict=True) if value is not None}
+        said = {name: value for name, value in zip(_OTHER_USAGE, others, strict=True) if value is not None}
+        add(f'"usage":{write(said)}')
     if call.billed_usage is not None:
-        details["billed_usage"] = call.billed_usage
+        add(f'"billed_usage":{write(call.billed_usage)}')
     if call.passes:
-        details["passes"] = call.passes
+        add(f'"passes":{write(call.passes)}')
     if call.provider_cost is not None:
-        details["provider_cost"] = call.provider_cost
+        add(f'"provider_cost":"{call.provider_cost}"')
     if call.cost is not None:
-        details["usd"] = call.cost.usd
+        add(f'"usd":"{call.cost.usd}"')
     return details
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _server(address: str | None, port: int | None) -> str:
+    return f'"server_address":{write(address)},"server_port":{write(port)}'
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _reasons(reasons: tuple[str, ...]) -> str:
+    return f'"finish_reasons":{write(reasons)}'
 
 
 def call_of(row: Mapping[str, Any]) -> Call:
@@ -241,7 +263,15 @@ def line_items_of(text: str | None) -> tuple[LineItem, ...]:
 
 def line_items_text(items: tuple[LineItem, ...]) -> str | None:
     """Line items as a row holds them."""
-    return _write(items) if items else None
+    if not items:
+        return None
+    return "[" + ",".join([_item(*item) for item in items]) + "]"
+
+
+def _item(meter: str, quantity: int | Decimal, unit_price: Decimal, amount: Decimal, model: str | None) -> str:
+    named = f'"{meter}"' if meter in _METERS else write(meter)
+    many = quantity if type(quantity) is int else f'"{quantity}"'
+    return f'[{named},{many},"{unit_price}","{amount}",{"null" if model is None else write(model)}]'
 
 
 def _parameters(read: dict[str, Any] | None) -> dict[str, Any]:

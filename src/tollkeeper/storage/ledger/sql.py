@@ -25,7 +25,8 @@ from tollkeeper.storage.ledger.contract import (
 from tollkeeper.storage.ledger.dimensions import Dimensions
 from tollkeeper.storage.ledger.failures import told_apart
 from tollkeeper.storage.ledger.rollups import Hours
-from tollkeeper.storage.ledger.store import store_of
+from tollkeeper.storage.ledger.store import Store
+from tollkeeper.storage.ledger.store_sqlite import SqliteStore
 from tollkeeper.storage.ledger.usage import usage
 from tollkeeper.storage.ledger.write import Writer
 
@@ -38,7 +39,7 @@ class SqlLedger:
     ) -> None:
         self._database = database
         self._clock = clock
-        self._store = store_of(database)
+        self._store = _store(database)
         self._dimensions = dimensions or Dimensions()
         self._writer = Writer(database, self._store, self._dimensions)
 
@@ -73,9 +74,9 @@ class SqlLedger:
             return list(calls.whole(connection, id))
 
     def find_in_trace(self, trace_ids: Sequence[str]) -> list[Traced]:
-        """The recorded calls of these traces, retracted ones included, oldest first."""
+        """The calls of these traces that were recorded in the last three days, retracted ones too, oldest first."""
         with told_apart(self._database), self._database.read() as connection:
-            return calls.in_traces(connection, trace_ids)
+            return calls.in_traces(connection, trace_ids, self._clock())
 
     def select_calls(
         self, start: int, end: int, filters: Mapping[Dimension, tuple[str, ...]] | None = None
@@ -108,3 +109,12 @@ class SqlLedger:
     def close(self) -> None:
         """Let go of connections."""
         self._database.close()
+
+
+def _store(database: Database) -> Store:
+    if database.is_sqlite:
+        return SqliteStore()
+    # PostgreSQL's driver is an extra.
+    from tollkeeper.storage.ledger.store_postgres import PostgresStore  # noqa: PLC0415
+
+    return PostgresStore(database)

@@ -51,7 +51,7 @@ class PostgresStore:
                 copy.write_row(row)
         cursor.execute(
             f"INSERT INTO calls ({NAMES}) SELECT {NAMES} FROM calls_staging "
-            'ORDER BY month, id COLLATE "C", attempt ON CONFLICT (month, id, attempt) DO NOTHING RETURNING id, attempt'
+            "ORDER BY month, id, attempt ON CONFLICT (month, id, attempt) DO NOTHING RETURNING id, attempt"
         )
         if cursor.rowcount == len(rows):
             cursor.close()

@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0001_ledger"
 down_revision = None
@@ -68,13 +69,18 @@ def _text(name: str, nullable: bool = False) -> sa.Column[Any]:
     return sa.Column(name, sa.Text, nullable=nullable)
 
 
+def _id() -> sa.Column[Any]:
+    sorted_by_bytes = sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+    return sa.Column("id", sorted_by_bytes, nullable=False)
+
+
 def _number(name: str, nullable: bool = False) -> sa.Column[Any]:
     return sa.Column(name, sa.BigInteger, nullable=nullable)
 
 
 def _key() -> tuple[sa.Column[Any], ...]:
     return (
-        _text("id"), sa.Column("attempt", sa.Integer, nullable=False), _number("started_at"), _number("recorded_at"),
+        _id(), sa.Column("attempt", sa.Integer, nullable=False), _number("started_at"), _number("recorded_at"),
     )  # fmt: skip
 
 
@@ -84,7 +90,7 @@ def _calls() -> None:
     key = ("month", "id", "attempt") if partitioned else ("id", "attempt")
     op.create_table(
         "calls",
-        _text("id"),
+        _id(),
         sa.Column("attempt", sa.Integer, nullable=False),
         sa.Column("month", sa.Integer, nullable=False),
         _number("started_at"),
@@ -112,13 +118,12 @@ def _calls() -> None:
     )
     if partitioned:
         op.execute("CREATE TABLE calls_others PARTITION OF calls FOR VALUES IN (0)")
-    op.create_index("ix_calls_started_at", "calls", ["started_at", "id", "attempt"])
-    op.create_index("ix_calls_tenant", "calls", ["tenant", "started_at"])
-    for name, column, where in (
-        ("ix_calls_failed", "started_at", "error_type IS NOT NULL"),
-        ("ix_calls_trace_id", "trace_id", "trace_id IS NOT NULL"),
-    ):
-        op.create_index(name, "calls", [column], sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+    op.create_index("ix_calls_started_at", "calls", ["started_at"])
+    op.create_index("ix_calls_dearest", "calls", [sa.text("(started_at / 86400000000000)"), "nano_usd"])
+    failed, traced = sa.text("error_type IS NOT NULL"), sa.text("trace_id IS NOT NULL")
+    op.create_index("ix_calls_failed", "calls", ["started_at"], sqlite_where=failed, postgresql_where=failed)
+    block = sa.text("(recorded_at / 21600000000000)")
+    op.create_index("ix_calls_trace", "calls", [block, "trace_id"], sqlite_where=traced, postgresql_where=traced)
 
 
 def _adjustments() -> None:
