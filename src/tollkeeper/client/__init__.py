@@ -33,6 +33,7 @@ class _Operations:
     schedule_price = Operation(administration.schedule_price)
     withdraw_price = Operation(administration.withdraw_price)
     cancel_price = Operation(administration.cancel_price)
+    reprice = Operation(administration.reprice)
     audit = Operation(administration.audit)
     verify_audit = Operation(administration.verify_audit)
     keys = Operation(administration.keys)

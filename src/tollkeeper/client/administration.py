@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import quote
 
 from tollkeeper.client.ask import Ask, body_of, query_of, reader
-from tollkeeper.client.records import Audit, CreatedKey, Key, Keys, Price, PriceHistory, PriceList, Soundness, Unpriced
+from tollkeeper.client.asks import Dimension, Wanted, When
+from tollkeeper.client.records import (
+    Audit,
+    CreatedKey,
+    Key,
+    Keys,
+    Price,
+    PriceHistory,
+    PriceList,
+    Repriced,
+    Soundness,
+    Unpriced,
+)
 
 Kind = Literal["price", "alias", "discount"]
 State = Literal["current", "scheduled", "past"]
-When = str | date | datetime
 Scope = Literal["read", "write", "admin"]
+DIMENSIONS = get_args(Dimension)
 Fields = Mapping[str, Any]
 """As in a row of a price file: `{"input": "2.5", "output": "10"}`; amounts as texts or `Decimal`."""
 
@@ -116,6 +127,36 @@ def cancel_price(version: int, *, reason: str, source: str | None = None) -> Ask
     """Undo a change or a withdrawal that is scheduled."""
     body = body_of({"reason": reason, "source": source})
     return Ask("POST", f"/prices/versions/{version}/cancel", reader(Price), body=body)
+
+
+def reprice(
+    *,
+    days: int | None = None,
+    start: When | None = None,
+    end: When | None = None,
+    zone: str | None = None,
+    apply: bool = False,
+    plan: str | None = None,
+    reason: str | None = None,
+    provider: Wanted = None,
+    model: Wanted = None,
+    operation: Wanted = None,
+    tenant: Wanted = None,
+    project: Wanted = None,
+    user: Wanted = None,
+    service: Wanted = None,
+    feature: Wanted = None,
+    config: Wanted = None,
+) -> Ask[Repriced]:
+    """What a period costs by the prices as they are now: a dry run, unless `apply` is true and a `reason` given.
+
+    `plan` is the one of a dry run: `Outdated` if prices have changed since.
+    """
+    given = body_of(locals())
+    filters = {
+        name: [value] if isinstance(value, str) else list(value) for name, value in given.items() if name in DIMENSIONS
+    }
+    return Ask("POST", "/prices/reprice", reader(Repriced), body={**given, **filters})
 
 
 def audit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 
@@ -129,3 +130,36 @@ class Keys:
     """All keys, newest first."""
 
     keys: list[Key]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceChange:
+    """What pricing some calls again changes. Calls without a price are in no sum of money."""
+
+    provider: str
+    model: str
+    tenant: str
+    calls: int
+    changed_calls: int
+    old_cost: Decimal
+    old_cost_nano_usd: int
+    new_cost: Decimal
+    new_cost_nano_usd: int
+    delta: Decimal
+    delta_nano_usd: int
+    old_unpriced_calls: int
+    new_unpriced_calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repriced:
+    """A period, priced again; `adjusted_calls` is `None` for a dry run."""
+
+    plan: str
+    start: datetime
+    end: datetime
+    revision: int
+    applied: bool
+    adjusted_calls: int | None
+    total: PriceChange | None
+    changes: list[PriceChange]

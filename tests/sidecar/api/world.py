@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from tollkeeper.model import Call, Cost, LineItem, Usage
 from tollkeeper.sidecar.api import DatabaseState, Ingest, Services, Vitals, build
 from tollkeeper.sidecar.api.answer import nanoseconds
+from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import Database
@@ -99,6 +100,7 @@ class World:
             price_book=self.prices,
             access_keys=self.access_keys,
             audit=self.audit,
+            repricer=Repricer(self.ledger, self.prices, self.database, self.audit),
             health=self.health,
             open_on_loopback=open_on_loopback,
             now=self.clock.moment,

@@ -6,7 +6,18 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from tollkeeper.sidecar.api import audit, calls, keys, overview, price_changes, prices, stats, status, usage
+from tollkeeper.sidecar.api import (
+    audit,
+    calls,
+    keys,
+    overview,
+    price_changes,
+    prices,
+    repricing,
+    stats,
+    status,
+    usage,
+)
 from tollkeeper.sidecar.api.auth import needs
 from tollkeeper.sidecar.api.problems import Refusal, install, refuse_unknown_parameters
 from tollkeeper.sidecar.api.services import Services
@@ -19,6 +30,7 @@ ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
     (usage.router, "read"),
     (calls.router, "read"),
     (prices.router, "read"),
+    (repricing.router, "admin"),
     (price_changes.router, "admin"),
     (audit.router, "admin"),
     (keys.router, "admin"),

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from tollkeeper.sidecar.api.vitals import Health
+from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.ledger import Ledger
@@ -28,6 +29,7 @@ class Services:
     price_book: PriceBook
     access_keys: AccessKeys
     audit: AuditTrail
+    repricer: Repricer
     health: Health
     open_on_loopback: bool = False
     now: Callable[[], datetime] = utc_now
