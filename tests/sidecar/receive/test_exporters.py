@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -31,6 +32,7 @@ from tollkeeper.sidecar.intake import Busy
 from tollkeeper.telemetry import record
 from tollkeeper.telemetry.record import CALL_EVENT
 
+RECORDED = Path(__file__).parent / "recorded"
 RESOURCE = Resource({"service.name": "shop", "service.instance.id": "i-1"})
 WAYS = [("http", name) for name in ("NoCompression", "Gzip", "Deflate")] + [("grpc", "NoCompression"), ("grpc", "Gzip")]
 
@@ -128,3 +130,34 @@ def test_what_is_refused_for_now_is_sent_again(server: Serving, transport: str) 
     provider.shutdown()
     assert server.keeper.refused == 1
     assert [arrival.call for arrival in server.keeper.only.calls] == [call()]
+
+
+class TestTheJsonExporter:
+    """`opentelemetry-exporter-otlp-json-http` 0.66b1 cannot be installed beside the others; this is what it sent."""
+
+    @staticmethod
+    def send(server: Serving, name: str) -> None:
+        body = (RECORDED / f"json_exporter_0.66b1_{name}.json").read_bytes()
+        signal = "logs" if name == "record" else name
+        answer = server.post(f"/v1/{signal}", body, "application/json")
+        assert (answer.status, answer.body) == (200, b"{}")
+
+    def test_logs(self, server: Serving) -> None:
+        self.send(server, "record")
+        self.send(server, "logs")
+        own, foreign = server.keeper.batches
+        assert [arrival.call for arrival in own.calls] == [call()]
+        (emission,) = foreign.emissions
+        assert (emission.name, emission.started_at, emission.body) == ("gen_ai.choice", 7, {"a": [1, None, b"x"]})
+
+    def test_traces(self, server: Serving) -> None:
+        self.send(server, "traces")
+        (span,) = server.keeper.only.emissions
+        assert span.attributes == {"gen_ai.usage.input_tokens": 3, "f": 0.5, "l": ["a", "b"], "b": True}
+        assert (span.name, span.span_kind, span.failed, span.events) == ("chat", 3, True, (("e", {"n": 1}),))
+        assert (len(span.trace_id), len(span.span_id), span.resource) == (32, 16, {"service.name": "shop"})
+        assert 0 < span.started_at < span.ended_at
+
+    def test_metrics(self, server: Serving) -> None:
+        self.send(server, "metrics")
+        assert server.door.counts.records == {("metrics", "ignored"): 2}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,10 +12,11 @@ from sidecar.receive.bodies import call, json_body, logs
 from telemetry.drawn import calls
 from tollkeeper import Call
 from tollkeeper.sidecar.receive import from_json, from_protobuf
+from tollkeeper.sidecar.receive.counts import ReceiveCounts
 from tollkeeper.telemetry import event, record
 from tollkeeper.telemetry.attributes import EVENT_NAME
 from tollkeeper.telemetry.content import INPUT_MESSAGES, OUTPUT_MESSAGES
-from tollkeeper.telemetry.record import CALL_EVENT, STARTED_EVENT
+from tollkeeper.telemetry.record import CALL_EVENT, LOST_EVENT, STARTED_EVENT
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
@@ -73,3 +76,25 @@ def test_an_event_of_ours_that_is_broken_is_rejected(as_json: bool) -> None:
     assert (harvest.rejected, len(harvest.calls), len(harvest.emissions)) == (4, 1, 0)
     for at in range(4):
         assert f"log record {at}: " in harvest.message
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_a_spool_has_lost(as_json: bool) -> None:
+    told = ({"spool": "a", "dropped": 3}, {"spool": "b", "dropped": 4}, {"spool": "a", "dropped": 5, "more": []})
+    wrong = (
+        {"spool": "a"},
+        {"spool": 1, "dropped": 1},
+        {"spool": "a", "dropped": -1},
+        [],
+        {"spool": "a", "dropped": 2.5},
+    )
+    request = logs(*({"name": LOST_EVENT, "body": json.dumps(body)} for body in (*told, *wrong)))
+    harvest = (
+        from_json.read("logs", json_body(request))
+        if as_json
+        else from_protobuf.read("logs", request.SerializeToString())
+    )
+    assert (harvest.lost, harvest.rejected) == ({"a": 5, "b": 4}, 5)
+    counts = ReceiveCounts(lost={"a": 9, "c": 1})
+    counts.taken("http", "logs", harvest)
+    assert counts.lost == {"a": 9, "b": 4, "c": 1}, "a late message does not make it fewer"

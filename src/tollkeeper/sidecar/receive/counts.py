@@ -10,7 +10,7 @@ from tollkeeper.sidecar.receive.harvest import Harvest
 from tollkeeper.sidecar.receive.signals import SignalName
 
 Transport = Literal["http", "grpc"]
-Kind = Literal["call", "started", "emission", "ignored", "rejected"]
+Kind = Literal["call", "started", "emission", "lost", "ignored", "rejected"]
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class ReceiveCounts:
 
     `batches` are requests that were taken, `refused` those that were not, by status as in HTTP. `records` counts what
     was in the taken ones: of metrics, the data points. `received_bytes` are as they came; `inflated_bytes` are what
-    they became.
+    they became. `lost` has the records that each spool had to drop in all, as far as this process was told.
     """
 
     batches: Counter[tuple[Transport, SignalName]] = field(default_factory=Counter)
@@ -27,6 +27,7 @@ class ReceiveCounts:
     records: Counter[tuple[SignalName, Kind]] = field(default_factory=Counter)
     received_bytes: Counter[Transport] = field(default_factory=Counter)
     inflated_bytes: Counter[Transport] = field(default_factory=Counter)
+    lost: dict[str, int] = field(default_factory=dict)
 
     def taken(self, transport: Transport, signal: SignalName, harvest: Harvest) -> None:
         self.batches[transport, signal] += 1
@@ -34,9 +35,13 @@ class ReceiveCounts:
             ("call", len(harvest.calls)),
             ("started", len(harvest.started)),
             ("emission", len(harvest.emissions)),
+            ("lost", len(harvest.lost)),
             ("ignored", harvest.ignored),
             ("rejected", harvest.rejected),
         )
         for kind, count in found:
             if count:
                 self.records[signal, kind] += count
+        for spool, dropped in harvest.lost.items():
+            # A message that was late tells of fewer.
+            self.lost[spool] = max(dropped, self.lost.get(spool, 0))

@@ -21,7 +21,7 @@ from tollkeeper.sidecar.receive.kinship import PREFIXES, is_kin
 from tollkeeper.sidecar.receive.signals import SIGNALS, Signal, SignalName
 from tollkeeper.telemetry.attributes import CALL_ID, EVENT_NAME
 from tollkeeper.telemetry.emission import Emission
-from tollkeeper.telemetry.record import CALL_EVENT, STARTED_EVENT
+from tollkeeper.telemetry.record import CALL_EVENT, LOST_EVENT, STARTED_EVENT
 
 Object = dict[str, Any]
 
@@ -96,6 +96,9 @@ def _log(record: Object, scope: str, resource: _Resource, harvest: Harvest) -> N
         return
     if name == STARTED_EVENT:
         harvest.started.append(own.started(record["body"]["stringValue"]))
+        return
+    if name == LOST_EVENT:
+        harvest.lost.update([own.lost(record["body"]["stringValue"])])
         return
     pairs = record.get("attributes") or ()
     if not name:

@@ -20,13 +20,15 @@ LONGEST = 300
 class Harvest:
     """The records of one request, sorted. `ignored` were valid, and are of no use here; `rejected` were not valid.
 
-    `gaps` are the places of those that could not even be parsed, in order.
+    `lost` are the records that spools had to drop, by spool, each in all. `gaps` are the places of those records that
+    could not even be parsed, in order.
     """
 
     noun: str
     calls: list[Arrival] = field(default_factory=list)
     started: list[Started] = field(default_factory=list)
     emissions: list[Emission] = field(default_factory=list)
+    lost: dict[str, int] = field(default_factory=dict)
     ignored: int = 0
     rejected: int = 0
     reasons: list[str] = field(default_factory=list)

@@ -106,7 +106,7 @@ def _refused(refusal: Refusal, form: Form | None) -> Response:
         headers["www-authenticate"] = "Bearer"
     if refusal.status == 415:
         headers["accept-encoding"] = ", ".join(ENCODINGS)
-    if refusal.status != 400:
-        # The body may not have been read to its end.
+    if refusal.status in (401, 403, 405, 413, 415):
+        # The body was not read to its end, and may be long.
         headers["connection"] = "close"
     return Response(refusal_body(refusal, chosen), refusal.status, headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,15 @@ def arrival(text: str) -> Arrival:
 def started(text: str) -> Started:
     """The call that was begun. Raises `ValueError` for anything else."""
     return Started(record.decode(text))
+
+
+def lost(text: str) -> tuple[str, int]:
+    """A spool, and how many records it had to drop in all. Raises `ValueError` or `LookupError` for anything else."""
+    told = json.loads(text)
+    spool, dropped = told["spool"], told["dropped"]
+    if type(spool) is not str or type(dropped) is not int or not 0 <= dropped < 2**63:
+        raise ValueError("it does not tell how many records which spool has lost")
+    return spool, dropped
 
 
 def arrival_of_event(attributes: Mapping[str, Any]) -> Arrival:
