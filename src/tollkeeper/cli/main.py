@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from tollkeeper.version import __version__
 
 VERBS = {
+    "serve": "the sidecar: receives every call, prices it, keeps it, and answers questions about it",
     "demo": "a simulated provider, an app that uses it, and what Tollkeeper sees of it",
 }
 """Each is a module `tollkeeper.cli.<verb>` with `main(arguments) -> exit code`."""

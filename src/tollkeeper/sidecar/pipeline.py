@@ -8,7 +8,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from tollkeeper.model import Call
 from tollkeeper.sidecar.intake import Batch, Busy, Unavailable
@@ -33,10 +33,16 @@ class Pricing(Protocol):
 
 
 class Foreign(Protocol):
-    """Reads what others have emitted."""
+    """Reads what others have emitted. Used on the writing thread only."""
 
-    def settle(self, emissions: Sequence[Emission]) -> tuple[list[Entry], list[Retraction]]:
-        """The calls among them that are to be recorded, and the recorded ones that turn out to be the same calls."""
+    def settle(self, emissions: Sequence[Emission], calls: Sequence[Call] = ()) -> tuple[list[Entry], list[Retraction]]:
+        """The calls among them that are to be recorded, and the recorded ones that turn out to be the same calls.
+
+        `calls` are our own of the same batch.
+        """
+
+    def review(self) -> list[Retraction]:
+        """Recorded calls that turn out, by now, to be the same as others."""
 
 
 @dataclass(slots=True)
@@ -69,6 +75,10 @@ class _Ticket(NamedTuple):
     answer: asyncio.Future[Recorded]
 
 
+_Errand = Literal["review", "end"]
+"""What else the writing thread does, between two writes."""
+
+
 class Pipeline:
     """The intake of one process. Batches that wait are written together, in one transaction."""
 
@@ -91,7 +101,7 @@ class Pipeline:
         self._clock = clock
         self._most_waiting = most_waiting
         self._stages = [getattr(self, stage) for stage in self.STAGES]
-        self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Ticket | _Errand] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._write_for_ever, name="tollkeeper-ledger", daemon=True)
 
@@ -100,7 +110,7 @@ class Pipeline:
 
     def stop(self) -> None:
         """Write what is waiting, and end."""
-        self._queue.put(None)
+        self._queue.put("end")
         if self._thread.is_alive():
             self._thread.join()
 
@@ -119,9 +129,8 @@ class Pipeline:
     def read(self, work: Work) -> None:
         """Our own records, as they are, and what others have emitted, as calls."""
         work.entries = [Entry(arrival.call, arrival.digest) for arrival in work.batch.calls]
-        if work.batch.emissions:
-            found, work.retractions = self._foreign.settle(work.batch.emissions)
-            work.entries += found
+        found, work.retractions = self._foreign.settle(work.batch.emissions, [entry.call for entry in work.entries])
+        work.entries += found
 
     def price(self, work: Work) -> None:
         if work.entries:
@@ -139,22 +148,42 @@ class Pipeline:
         if work.batch.started:
             self._ledger.mark_started(work.batch.started)
 
+    def review(self) -> None:
+        """Look again, soon, at traces of others whose spans came apart."""
+        self._queue.put("review")
+
     def _write_for_ever(self) -> None:
-        while (first := self._queue.get()) is not None:
-            tickets, size = [first], len(first.batch)
-            while size < MOST_AT_ONCE:
-                try:
-                    another = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if another is None:
-                    self._queue.put(None)
-                    break
-                tickets.append(another)
-                size += len(another.batch)
+        while (first := self._queue.get()) != "end":
+            if first == "review":
+                self._review()
+                continue
+            tickets, errand = self._gather(first)
             self._write(tickets)
             with self._lock:
-                self.waiting -= size
+                self.waiting -= sum(len(ticket.batch) for ticket in tickets)
+            if errand is not None:
+                self._queue.put(errand)
+
+    def _gather(self, first: _Ticket) -> tuple[list[_Ticket], _Errand | None]:
+        """What is waiting behind the first ticket, up to what one transaction takes, or to an errand."""
+        tickets, size = [first], len(first.batch)
+        while size < MOST_AT_ONCE:
+            try:
+                another = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if not isinstance(another, _Ticket):
+                return tickets, another
+            tickets.append(another)
+            size += len(another.batch)
+        return tickets, None
+
+    def _review(self) -> None:
+        try:
+            if retractions := self._foreign.review():
+                self._ledger.retract(retractions)
+        except Exception:  # noqa: BLE001  the guard of this thread: it is looked at again at the next turn
+            log.exception("traces of others cannot be looked at again just now")
 
     def _write(self, tickets: list[_Ticket]) -> None:
         """Write all of them at once. What fails in a way that nobody has foreseen is written alone."""

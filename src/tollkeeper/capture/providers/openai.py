@@ -204,6 +204,7 @@ class ChatFold:
     def __call__(self, chunk: Any) -> bool | None:
         # This runs for every chunk, so it reads the usual shape only; whatever else comes is read with care.
         fields_of, before = self._fields_of, len(self.texts)
+        said: Mapping[str, Any]
         try:
             said = fields_of(chunk)
             for choice in said["choices"]:

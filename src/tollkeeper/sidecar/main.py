@@ -1,0 +1,194 @@
+"""Builds the sidecar: the only place that does. One `Sidecar` is one process; several may share ports and a ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount
+
+from tollkeeper.config import ServeSettings
+from tollkeeper.sidecar import api
+from tollkeeper.sidecar.api.auth import needs
+from tollkeeper.sidecar.api.problems import install
+from tollkeeper.sidecar.api.services import Services, utc_now
+from tollkeeper.sidecar.foreign import Foreign
+from tollkeeper.sidecar.forward import Forwarder, Upstream
+from tollkeeper.sidecar.health import SidecarHealth
+from tollkeeper.sidecar.metrics import LedgerTotals, MetricsPage, Sample
+from tollkeeper.sidecar.pipeline import Pipeline
+from tollkeeper.sidecar.pricing import Pricer
+from tollkeeper.sidecar.receive.body import Limits
+from tollkeeper.sidecar.receive.door import Door
+from tollkeeper.sidecar.receive.grpc import GrpcReceiver
+from tollkeeper.sidecar.receive.http import routes
+from tollkeeper.sidecar.repricing import Repricer
+from tollkeeper.sidecar.samples import Board, build_info, samples_of
+from tollkeeper.sidecar.schedule import Schedule, Task
+from tollkeeper.storage.access_keys import AccessKeys
+from tollkeeper.storage.audit import AuditTrail
+from tollkeeper.storage.database import Database
+from tollkeeper.storage.ledger.sql import SqlLedger
+from tollkeeper.storage.prices import PriceBook
+
+BOARD_SECONDS = 1.0
+REVIEW_SECONDS = 5.0
+GC_ALLOCATIONS = 50_000
+"""A batch makes some hundred thousand objects, and hardly any cycle."""
+HOUR, DAY, NANO = 3600, 86_400, 1_000_000_000
+
+PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+WELCOME = """\
+Tollkeeper: a ledger of LLM calls.
+
+  /v1/logs /v1/traces /v1/metrics   OTLP over HTTP
+  /api/v1/stats                     what was used, and what it cost; /api/v1/docs tells the rest
+  /metrics                          for Prometheus
+"""
+
+
+def set_up_logging(level: str) -> None:
+    """Ours as asked for; that of the libraries only when something is wrong, but for `debug`."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger().setLevel(level.upper() if level in ("debug", "error") else logging.WARNING)
+    logging.getLogger("tollkeeper").setLevel(level.upper())
+
+
+class Sidecar:
+    """One process of a sidecar. `app` is what a web server runs; all else starts and stops with it."""
+
+    def __init__(self, settings: ServeSettings, board_folder: str | None = None) -> None:
+        self.settings = settings
+        self.database = Database(settings.ledger)
+        self.ledger = SqlLedger(self.database)
+        self.access_keys = AccessKeys(self.database)
+        self.price_book = PriceBook(self.database)
+        self.pipeline = Pipeline(
+            self.ledger,
+            Pricer(self.price_book),
+            Foreign(self.ledger, time.monotonic),
+            time.monotonic,
+            settings.max_waiting,
+        )
+        self.forwarder = Forwarder(Upstream(settings.forward)) if settings.forward else None
+        body = settings.max_body_bytes
+        self.door = Door(
+            self.pipeline,
+            limits=Limits(body=body, in_flight=max(Limits().in_flight, 2 * body)),
+            authorize=None if settings.open_on_loopback else self._may_write,
+            forward=self.forwarder,
+        )
+        audit = AuditTrail(self.database)
+        self.services = Services(
+            ledger=self.ledger,
+            health=SidecarHealth(self.database, self.pipeline, self.door.counts, utc_now),
+            price_book=self.price_book,
+            access_keys=self.access_keys,
+            audit=audit,
+            repricer=Repricer(self.ledger, self.price_book, self.database, audit),
+            open_on_loopback=settings.open_on_loopback,
+        )
+        self._board = Board(board_folder)
+        self._page = MetricsPage(
+            LedgerTotals(self.ledger, settings.metric_label_sets, time.monotonic),
+            lambda: [*self._board.sum(self._samples()), build_info()],
+        )
+        self.app = Starlette(
+            routes=[
+                *routes(self.door),
+                Mount("/api/v1", api.build(self.services)),
+                Mount("/", self._pages()),
+            ],
+            lifespan=self._running,
+        )
+
+    def _samples(self) -> list[Sample]:
+        return samples_of(self.pipeline, self.door.counts)
+
+    def _pages(self) -> FastAPI:
+        pages = FastAPI(openapi_url=None)
+        pages.state.services = self.services
+        install(pages)
+
+        @pages.get("/metrics", dependencies=[needs("read")])
+        def metrics() -> Response:
+            return Response(self._page.render(), media_type=PROMETHEUS_TEXT)
+
+        @pages.get("/")
+        async def welcome() -> Response:
+            return PlainTextResponse(WELCOME)
+
+        return pages
+
+    async def _may_write(self, authorization: str | None) -> int | None:
+        """For the receivers: nothing, 401 or 403."""
+        scheme, _, text = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not text:
+            return 401
+        key = await asyncio.to_thread(self.access_keys.authenticate, text.strip())
+        if key is None:
+            return 401
+        return None if key.allows("write") else 403
+
+    @contextlib.asynccontextmanager
+    async def _running(self, _: Starlette) -> AsyncIterator[None]:
+        self.pipeline.start()
+        if self.forwarder is not None:
+            self.forwarder.start()
+        grpc = await self._grpc()
+        schedule = Schedule(self._tasks())
+        schedule.start()
+        try:
+            yield
+        finally:
+            await schedule.stop()
+            if grpc is not None:
+                await grpc.stop()
+            await asyncio.to_thread(self.pipeline.stop)
+            if self.forwarder is not None:
+                await asyncio.to_thread(self.forwarder.stop)
+            self.price_book.close()
+            self.ledger.close()
+
+    async def _grpc(self) -> GrpcReceiver | None:
+        if self.settings.grpc_port is None:
+            return None
+        address = f"{self.settings.host}:{self.settings.grpc_port}"
+        receiver = GrpcReceiver(self.door, address, share_port=self.settings.workers > 1)
+        await receiver.start()
+        return receiver
+
+    def _tasks(self) -> list[Task]:
+        tasks = [
+            Task("leave figures", BOARD_SECONDS, lambda: self._board.leave(self._samples())),
+            Task("review traces", REVIEW_SECONDS, self.pipeline.review),
+        ]
+        if (days := self.settings.retention_days) is not None:
+            tasks.append(Task("prune", HOUR, lambda: self.ledger.prune(time.time_ns() - days * DAY * NANO)))
+        return tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """Makes the app of one worker process. It is sent to that process, so it holds settings only."""
+
+    settings: ServeSettings
+    board_folder: str | None = None
+
+    def __call__(self) -> Starlette:
+        set_up_logging(self.settings.log_level)
+        # What is here now stays: the collector need not look at it again and again.
+        app = Sidecar(self.settings, self.board_folder).app
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_ALLOCATIONS, 20, 50)
+        return app
