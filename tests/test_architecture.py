@@ -22,7 +22,8 @@ LAYERS = (
     {"simulator"},
     {"client"},
     {"__init__"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 )
 """A package imports from itself and from the rows above it. `simulator` needs nothing of ours."""
 
