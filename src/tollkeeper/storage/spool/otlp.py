@@ -82,7 +82,7 @@ class OtlpDestination:
 
     def _exchange(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes, float | None]:
         if self._connection is None:
-            self._connection = _connect(self._url, self._seconds)
+            self._connection = connect(self._url, self._seconds)
         self._connection.request("POST", self._path, body, headers)
         response = self._connection.getresponse()
         answer = response.read(LONGEST_ANSWER)
@@ -115,7 +115,8 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._socket_path)
 
 
-def _connect(url: SplitResult, seconds: float) -> http.client.HTTPConnection:
+def connect(url: SplitResult, seconds: float) -> http.client.HTTPConnection:
+    """A connection to a sidecar, wherever it listens. It is made with the first request."""
     if url.scheme == "unix":
         return _UnixConnection(url.path, seconds)
     make: Callable[..., http.client.HTTPConnection] = (
