@@ -42,8 +42,8 @@ def pack(kind: bytes, text: bytes, ordinal: int) -> bytes:
     return HEADER.pack(MARK, ordinal, len(payload), crc32(payload, ordinal)) + payload
 
 
-def scan(data: bytes, is_last: bool, most_frames: int, most_bytes: int) -> Scan:
-    """The frames at the beginning of `data`, up to so many of them and so many bytes.
+def scan(data: bytes, is_last: bool, most_frames: int, most_bytes: int, at_least: int = 1) -> Scan:
+    """The frames at the beginning of `data`, up to so many of them and so many bytes, but `at_least` so many.
 
     What is damaged is passed over, up to the next whole frame. `is_last` says that nothing comes after `data`: then
     all of it is consumed, a torn end too, unless the limits came first.
@@ -58,7 +58,7 @@ def scan(data: bytes, is_last: bool, most_frames: int, most_bytes: int) -> Scan:
             if end <= until:
                 payload = data[start:end]
                 if crc32(payload, ordinal) == crc:
-                    if frames and (len(frames) >= most_frames or end > most_bytes):
+                    if len(frames) >= at_least and (len(frames) >= most_frames or end > most_bytes):
                         return Scan(frames, at)
                     frames.append(Frame(payload[:1], payload[1:], ordinal))
                     at = end

@@ -38,6 +38,14 @@ class Taken(NamedTuple):
     orphans: int
 
 
+class Limits(NamedTuple):
+    """How much may be read: so many frames and bytes, and at least so many frames however long they are."""
+
+    frames: int
+    bytes: int
+    at_least: int
+
+
 class Shelf:
     """Whatever is done with segments is done under `lock`, but for the reading of files."""
 
@@ -124,7 +132,8 @@ class Shelf:
                     break
                 segment.reading, size, is_open = True, segment.size, segment is self.current
             before = segment.taken
-            parcels += self._read(segment, size, is_open, MOST_RECORDS - len(parcels), left)
+            limits = Limits(MOST_RECORDS - len(parcels), left, 0 if reads else 1)
+            parcels += self._read(segment, size, is_open, limits)
             if segment.taken == before:
                 break
             left -= segment.taken - before
@@ -135,9 +144,9 @@ class Shelf:
             return None
         return Taken(home, Batch(home.origin, [*parcels, *orphans]), reads, len(orphans))
 
-    def _read(self, segment: Segment, size: int, is_open: bool, most_frames: int, most_bytes: int) -> list[Parcel]:
+    def _read(self, segment: Segment, size: int, is_open: bool, limits: Limits) -> list[Parcel]:
         try:
-            frames, consumed = read(segment, size, is_open, most_frames, most_bytes)
+            frames, consumed = read(segment, size, is_open, limits)
             for frame in frames:
                 self._check_ordinal(segment, frame)
             with self.lock:
@@ -226,12 +235,12 @@ def key(text: bytes) -> bytes:
     return found[1] if found else text
 
 
-def read(segment: Segment, size: int, is_open: bool, most_frames: int, most_bytes: int) -> tuple[list[Frame], int]:
+def read(segment: Segment, size: int, is_open: bool, limits: Limits) -> tuple[list[Frame], int]:
     """The next frames of a segment of which `size` bytes are written, and the bytes that are done with.
 
     The end of an open segment may still become a frame; that of any other is torn if it is none.
     """
-    wanted = most_bytes + 4096
+    wanted = limits.bytes + 4096
     left = size - segment.taken
     try:
         file = os.open(segment.path, os.O_RDONLY)
@@ -242,10 +251,10 @@ def read(segment: Segment, size: int, is_open: bool, most_frames: int, most_byte
             data = os.pread(file, min(wanted, left), segment.taken)
             is_short = len(data) < min(wanted, left)
             is_all = is_short or len(data) == left
-            frames, consumed = scan(data, is_all and not is_open, most_frames, most_bytes)
+            frames, consumed = scan(data, is_all and not is_open, *limits)
             if is_short and consumed == len(data):
                 consumed = left
-            if consumed or is_all:
+            if consumed or is_all or not limits.at_least:
                 return frames, consumed
             wanted *= 4
     finally:
@@ -259,7 +268,7 @@ def look_over(home: Home) -> None:
     for segment in home.segments:
         probe = Segment(segment.path, segment.number, segment.size)
         while probe.taken < probe.size:
-            frames, consumed = read(probe, probe.size, False, MOST_RECORDS, MOST_BYTES)
+            frames, consumed = read(probe, probe.size, False, Limits(MOST_RECORDS, MOST_BYTES, 1))
             probe.taken += consumed
             for frame in frames:
                 if frame.kind == STARTED:
