@@ -46,3 +46,10 @@ def test_an_unknown_peer_is_named() -> None:
     done = run("--peers=openllmetry,nobody")
     assert done.returncode == 2
     assert "nobody" in done.stderr
+
+
+def test_the_receivers_figures_have_a_row_for_every_case() -> None:
+    command = [sys.executable, str(OVERHEAD.with_name("receive.py")), "--records=20", "--rounds=1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("|")]
+    assert {"own record, protobuf", "own record, JSON", "GenAI span, protobuf", "other span, protobuf"} <= set(rows)
