@@ -2,60 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import text
 
-from pricing.calls import MILLION, at, call
-from tollkeeper.model import Call, Cost, Usage
-from tollkeeper.sidecar.pricing import Pricer
-from tollkeeper.sidecar.repricing import Change, Period, PlanOutdated, Repricer
-from tollkeeper.storage.audit import AuditQuery, AuditTrail
-from tollkeeper.storage.database import Database
-from tollkeeper.storage.ledger import Entry, UsageQuery
-from tollkeeper.storage.ledger.sql import SqlLedger
-from tollkeeper.storage.prices import PriceBook
-
-USD = 1_000_000_000
-BY: dict[str, Any] = {"author": "ada", "reason": "the invoice says so"}
-ALWAYS = {"valid_from": "2026-01-01"}
-NOVEMBER = Period(at(2026, 11, 1), at(2026, 12, 1))
-
-
-class World(NamedTuple):
-    ledger: SqlLedger
-    book: PriceBook
-    repricer: Repricer
-    audit: AuditTrail
-    database: Database
-
-    def record(self, number: int, model: str = "acme-1", **fields: Any) -> Call:
-        """A call of a million input tokens, as the sidecar would record it now."""
-        usage = Usage(input_tokens=MILLION, output_tokens=0)
-        fields = {"started_at": at(2026, 11, 2, number % 24), "server_address": "gpu.example.com", **fields}
-        one = call("vllm", model, usage, **fields)
-        one.id = f"019a0000-0000-7000-8000-{number:012d}"
-        (one,) = Pricer(self.book).price([one])
-        self.ledger.record([Entry(one, number.to_bytes(16, "big"))])
-        return one
-
-    def spent(self) -> tuple[int, int]:
-        """Of November, by its days: nano-dollars, and calls without a price."""
-        (row,) = self.ledger.usage(UsageQuery(NOVEMBER.start, NOVEMBER.end))
-        return row.totals.nano_usd, row.totals.unpriced
-
-
-@pytest.fixture
-def world(database_url: str) -> Iterator[World]:
-    database = Database(database_url)
-    database.migrate()
-    ledger, book, audit = SqlLedger(database), PriceBook(database), AuditTrail(database)
-    yield World(ledger, book, Repricer(ledger, book, database, audit), audit, database)
-    book.close()
-    ledger.close()
+from pricing.calls import at
+from sidecar.priced import ALWAYS, BY, NOVEMBER, USD, World
+from tollkeeper.model import Cost
+from tollkeeper.sidecar.repricing import Change, Period, PlanOutdated
+from tollkeeper.storage.audit import AuditQuery
 
 
 def test_a_plan_says_what_would_change_and_writes_nothing(world: World) -> None:
