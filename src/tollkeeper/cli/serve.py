@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import socket
 import sys
 import tempfile
@@ -136,6 +137,9 @@ def _run(settings: ServeSettings, sockets: list[socket.socket]) -> int:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     server = uvicorn.Server(config)
+    # The server ends well at these, and then raises them again for whoever started it.
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: sys.exit(0))
     try:
         if board is None:
             server.run(sockets=sockets)

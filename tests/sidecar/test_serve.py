@@ -1,0 +1,138 @@
+"""`tollkeeper serve`, as its users start it: a real process, a real app that reports to it, questions over HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from capture.processes import ASK, environment, free_port, get, run, total
+from sidecar.running import SECONDS, running
+from tollkeeper.simulator import Simulator
+
+APP = (
+    """
+import tollkeeper
+handle = tollkeeper.instrument(providers=["openai"])
+"""
+    + ASK
+    + """
+with tollkeeper.tags(tenant="acme", feature="search"):
+    for _ in range(5):
+        ask()
+assert handle.flush(30), "not all was taken"
+"""
+)
+
+
+def app(simulator: Simulator, sidecar: str, folder: Path, **more: str) -> None:
+    """Five calls of an app that reports to a sidecar."""
+    env = environment(simulator.url + "/v1", None, TOLLKEEPER_SIDECAR=sidecar, TOLLKEEPER_SPOOL=str(folder), **more)
+    run(APP, env)
+
+
+def test_an_app_a_sidecar_and_questions(database_url: str, tmp_path: Path) -> None:
+    """What five calls used and cost, in the statistics, in the log of calls and on `/metrics`."""
+    with Simulator(seed=1) as simulator, running(database_url, tmp_path) as sidecar:
+        app(simulator, sidecar.url, tmp_path / "spool")
+        stats = sidecar.get("/api/v1/stats")
+        calls = sidecar.get("/api/v1/calls?tenant=acme&limit=10")["calls"]
+        metrics = sidecar.get("/metrics")
+        assert sidecar.stop() == 0
+    assert stats["total_requests"] == len(calls) == 5
+    nano = sum(
+        (call["prompt_tokens"] - (call["cache_read_tokens"] or 0)) * 150
+        + (call["cache_read_tokens"] or 0) * 75
+        + call["completion_tokens"] * 600
+        for call in calls
+    )
+    assert stats["total_cost_nano_usd"] == nano == sum(call["cost_nano_usd"] for call in calls)
+    assert total(metrics, "tollkeeper_ledger_calls_total", tenant="acme", outcome="succeeded") == 5
+    assert total(metrics, "tollkeeper_ledger_cost_usd_total") == pytest.approx(nano / 1e9)
+    assert total(metrics, "tollkeeper_sidecar_records_total", outcome="new") == 5
+
+
+def test_several_workers_and_a_unix_socket(tmp_path: Path) -> None:
+    """Workers share the port, the socket and the ledger; each one's `/metrics` has the figures of all."""
+    path = tmp_path / "tollkeeper.sock"
+    grpc = str(free_port())
+    with (
+        Simulator(seed=2) as simulator,
+        running(
+            f"sqlite:///{tmp_path}/ledger.db", tmp_path, "--workers", "2", "--socket", str(path), "--grpc-port", grpc
+        ) as sidecar,
+    ):
+        for number in range(3):
+            app(simulator, f"unix://{path}", tmp_path / f"spool{number}")
+        assert sidecar.get("/api/v1/stats")["total_requests"] == 15
+        seen = {total(sidecar.get("/metrics"), "tollkeeper_ledger_calls_total") for _ in range(6)}
+        assert seen == {15}
+        assert sidecar.stop() == 0
+    assert not path.exists()
+
+
+def test_keys_are_asked_for(tmp_path: Path) -> None:
+    """The first key is printed once, and opens everything; without one nothing but the liveness probe answers."""
+    ledger = f"sqlite:///{tmp_path}/ledger.db"
+    with Simulator(seed=3) as simulator, running(ledger, tmp_path, "--require-keys", "true") as sidecar:
+        (line,) = (line for line in sidecar.log.read_text().splitlines() if "first key" in line)
+        key = line.rpartition(" ")[2]
+        for path in ("/api/v1/stats", "/metrics"):
+            with pytest.raises(OSError, match="401"):
+                sidecar.get(path)
+        assert _post_log(sidecar.port, {}) == 401
+        app(simulator, sidecar.url, tmp_path / "spool", TOLLKEEPER_SIDECAR_KEY=key)
+        assert sidecar.get("/api/v1/stats", Authorization=f"Bearer {key}")["total_requests"] == 5
+        assert "tollkeeper_build_info" in sidecar.get("/metrics", Authorization=f"Bearer {key}")
+        sidecar.stop()
+        sidecar.start()
+        assert sidecar.log.read_text().count("first key") == 1
+
+
+def _post_log(port: int, headers: dict[str, str]) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    connection.request("POST", "/v1/logs", b"{}", {"Content-Type": "application/json", **headers})
+    return connection.getresponse().status
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--port", "high", "--workers", "0"], "port=… is 'high'; expected a port number"),
+        (["--port", "high", "--workers", "0"], "workers=… is '0'; expected a whole number above zero"),
+        (["--ledger", "mysql://x/y"], "'mysql' is no database that is supported; there are sqlite and postgresql"),
+        (["--ledger", "postgresql://nobody@127.0.0.1:1/none"], "refused"),
+        (["--config", "/nowhere.toml"], "/nowhere.toml: cannot be read"),
+    ],
+)
+def test_a_wrong_option_is_told(arguments: list[str], told: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tollkeeper", "serve", *arguments]
+    done = subprocess.run(
+        command, env=environment(""), cwd=tmp_path, timeout=SECONDS, capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (1, 2)
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "tollkeeper", "serve", "--port", str(port), "--grpc-port", "off"]
+        done = subprocess.run(
+            command, env=environment(""), cwd=tmp_path, timeout=SECONDS, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in done.stderr
+
+
+def test_the_page_tells_where_things_are(tmp_path: Path) -> None:
+    with running(f"sqlite:///{tmp_path}/ledger.db", tmp_path) as sidecar:
+        assert "/api/v1/stats" in get(sidecar.url)
+        assert "Tollkeeper" in get(sidecar.url + "/api/v1/docs")
