@@ -15,13 +15,11 @@ def test_models_without_a_price_are_listed_with_why(world: World) -> None:
         world.record(number, "lost", started_at=at(2026, 11, 2 * number, 3, 4, 5))
     world.record(4, "half", started_at=at(2026, 11, 9))
     world.record(5, "lost", started_at=at(2026, 12, 1))
-    pricer, first = Pricer(world.book), at(2026, 11, 2, 3, 4, 5)
+    pricer, no_list = Pricer(world.book), "in no price list"
     found = unpriced_models(world.ledger, pricer, NOVEMBER.start, NOVEMBER.end)
     assert found == [
-        UnpricedModel(
-            "vllm", "lost", 3, 3 * MILLION, at(2026, 11, 2, 3, 4, 5), at(2026, 11, 6, 3, 4, 5), "in no price list"
-        ),
-        UnpricedModel("vllm", "half", 1, MILLION, at(2026, 11, 9), at(2026, 11, 9), "in no price list"),
+        UnpricedModel("vllm", "lost", 3, 3 * MILLION, at(2026, 11, 2, 3, 4, 5), at(2026, 11, 6, 3, 4, 5), no_list),
+        UnpricedModel("vllm", "half", 1, MILLION, at(2026, 11, 9), at(2026, 11, 9), no_list),
     ]
     assert unpriced_models(world.ledger, pricer, NOVEMBER.start, NOVEMBER.end, limit=1) == found[:1]
     world.book.add("price", {"model": "half", "output": 2, **ALWAYS}, **BY)
