@@ -190,6 +190,11 @@ class Shelf:
                 self.adopted.append(home)
                 self._sweep(home)
 
+    def sweep(self) -> None:
+        """Delete what is delivered in whole of our own folder."""
+        if self.own is not None:
+            self._sweep(self.own)
+
     def _sweep(self, home: Home) -> None:
         """Delete what is delivered in whole."""
         for segment in [each for each in home.segments if each is not self.current]:

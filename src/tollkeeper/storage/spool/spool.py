@@ -76,7 +76,7 @@ class Spool:
         return SpoolState(
             records=records,
             bytes=size,
-            shipped=shelf.shipped,
+            shipped=shelf.shipped - shipper.rejected,
             dropped=self._writer.dropped,
             rejected=shipper.rejected,
             damaged=shelf.damaged,

@@ -26,6 +26,8 @@ WORN = 256 * 1024
 BLOCK_SECONDS = 0.2
 """How often one who waits looks whether others have made room."""
 
+FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+
 Mark = tuple[str, int]
 """The id and the attempt of a call."""
 
@@ -54,7 +56,8 @@ class Writer:
         self.marks: dict[Mark, bytes] = {}
         """The calls that have begun and not ended."""
         self.dropped = 0
-        self._untold = False
+        self._preamble_due = False
+        """Whether the losses and the open calls are to be written again."""
 
     def forget(self) -> None:
         """In a forked child: close what the parent writes to."""
@@ -111,8 +114,8 @@ class Writer:
         return segment.size >= self._segment_bytes or (segment.size >= WORN and segment.acked >= segment.size)
 
     def _append(self, kind: bytes, text: bytes) -> bool:
-        if self._untold:
-            self._untold = not self._note(None)
+        if self._preamble_due:
+            self._write_preamble()
         return self._try(kind, text) or self._make_do(kind, text)
 
     def _try(self, kind: bytes, text: bytes) -> bool:
@@ -120,7 +123,7 @@ class Writer:
         segment = self._shelf.current
         assert segment is not None
         frame = pack(kind, text, segment.frames)
-        self._error = 0
+        self._error = errno.ENOSPC
         try:
             written = self.write(self._file, frame)
         except OSError as error:
@@ -133,30 +136,30 @@ class Writer:
         try:
             os.ftruncate(self._file, segment.size)
         except OSError:
-            # What is torn stays at the end of this file, and readers pass over it.
-            self._error = errno.EFBIG
+            # What is torn stays where it is, and readers pass over it.
+            segment.size = max(segment.size, os.fstat(self._file).st_size)
         return False
 
     def _make_do(self, kind: bytes, text: bytes) -> bool:
-        """The disk has refused a frame: drop, wait or begin another file until it takes it. False: it never will."""
+        """The disk has refused a frame: begin another file, wait, or drop the oldest. False: it is not to be had."""
         segment = self._shelf.current
-        if self._error == errno.EFBIG and segment is not None and segment.size:
+        if segment is not None and segment.size:
+            # A file may be too long, or be delivered already and only take room.
             with suppress(OSError):
                 self._reopen()
+                self._shelf.sweep()
                 if self._try(kind, text):
                     return True
         while self._when_full == "block" and self.patient:
             self._shelf.freed.wait(BLOCK_SECONDS)
             if self._try(kind, text):
                 return True
-        while self._when_full == "drop_oldest":
-            victim = self._shelf.oldest_victim()
-            if victim is None:
-                return False
-            self._lose(self._shelf.drop(*victim), "the disk is full")
-            if self._try(kind, text):
-                return True
-        return False
+        victim = self._shelf.oldest_victim() if self._when_full == "drop_oldest" and self._error in FULL else None
+        if victim is None:
+            return False
+        # One only: if that does not help, then somebody else takes the room, and nothing is gained by losing more.
+        self._lose(self._shelf.drop(*victim), "the disk is full")
+        return self._try(kind, text)
 
     def _rotate(self) -> None:
         """Begin a new segment, and drop the oldest while there are too many."""
@@ -170,7 +173,7 @@ class Writer:
             self._lose(lost, "the spool is full")
             if lost:
                 # Told before it is done: whoever finds both does not deliver what is counted as lost.
-                self._untold = not self._note(segment.number if home is self._shelf.own else None)
+                self._note(segment.number if home is self._shelf.own else None)
             self._shelf.drop(home, segment)
 
     def _is_over(self) -> bool:
@@ -188,10 +191,11 @@ class Writer:
         self._file = file
         self._shelf.current = segment = Segment(path, self._number)
         own.segments.append(segment)
-        if self.dropped:
-            self._note(None)
-        for text in self.marks.values():
-            self._try(STARTED, text)
+        self._write_preamble()
+
+    def _write_preamble(self) -> None:
+        written = not self.dropped or self._note(None)
+        self._preamble_due = not (all(self._try(STARTED, text) for text in self.marks.values()) and written)
 
     def _seal(self) -> None:
         segment, self._shelf.current = self._shelf.current, None
@@ -207,7 +211,7 @@ class Writer:
                 "%s: records of finished calls are lost, %d just now; from here on they are counted", why, records
             )
         self.dropped += records
-        self._untold = self._untold or records > 0
+        self._preamble_due = self._preamble_due or records > 0
 
     def _note(self, segment: int | None) -> bool:
         """Write how many were lost so far. It is a sum, told again and again: read twice, nothing is counted twice."""
