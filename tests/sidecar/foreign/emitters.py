@@ -1,17 +1,22 @@
+# ruff: noqa: PLC0415  an environment has only some of these libraries
 """How each foreign instrumentation is switched on, as its own documentation says."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from cases import Cases, by_anthropic, by_litellm, by_openai, by_pydantic_ai, by_sdks
+
 
 class Emitted(NamedTuple):
-    """The tracer to open the cases' own spans with, and how to have everything sent."""
+    """The tracer to open the cases' own spans with, if any, how to have everything sent, and what calls to make."""
 
     tracer: Any
-    flush: Callable[[], None]
+    flush: Callable[[], object]
+    cases: Callable[[str], Cases] = by_sdks
 
 
 def _providers(endpoint: str) -> tuple[Any, Any, Emitted]:
@@ -50,23 +55,22 @@ def official(endpoint: str) -> Emitted:
 
 
 def official_v2(endpoint: str) -> Emitted:
-    """The older package, with the older names unless it is told otherwise."""
+    """The older package, of OpenAI only."""
     from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
 
     tracers, loggers, emitted = _providers(endpoint)
     OpenAIInstrumentor().instrument(tracer_provider=tracers, logger_provider=loggers)
-    return emitted
+    return emitted._replace(cases=_without_responses)
 
 
-def official_v2_latest(endpoint: str) -> Emitted:
-    os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "gen_ai_latest_experimental"
-    return official_v2(endpoint)
+def _without_responses(url: str) -> Cases:
+    return {name: case for name, case in by_openai(url).items() if not name.startswith("responses")}
 
 
 def anthropic_sdk(endpoint: str) -> Emitted:
     """The spans of the Anthropic SDK itself."""
     os.environ["ANTHROPIC_OPEN_TELEMETRY"] = "true"
-    return _providers(endpoint)[2]
+    return _providers(endpoint)[2]._replace(cases=by_anthropic)
 
 
 def openllmetry(endpoint: str) -> Emitted:
@@ -123,13 +127,38 @@ def logfire(endpoint: str) -> Emitted:
     return Emitted(trace.get_tracer("foreign-app"), sdk.shutdown)
 
 
+def pydantic_ai(endpoint: str) -> Emitted:
+    """Under it, the Anthropic SDK traces itself: these calls are seen twice."""
+    os.environ["ANTHROPIC_OPEN_TELEMETRY"] = "true"
+    from pydantic_ai import Agent
+
+    emitted = _providers(endpoint)[2]
+    Agent.instrument_all()
+    return emitted._replace(cases=by_pydantic_ai)
+
+
+def litellm(endpoint: str) -> Emitted:
+    """With a span around its own, it writes into that one, after it has ended: so there is none."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    emitted = _providers(endpoint)[2]
+    import litellm as sdk
+
+    sdk.callbacks = ["otel"]
+
+    def flush() -> None:
+        # Its spans are made on a thread of its own, which nothing waits for.
+        time.sleep(3)
+        emitted.flush()
+
+    return Emitted(None, flush, by_litellm)
+
+
 def doubled(endpoint: str) -> Emitted:
     """Two instrumentations over each other: every call is seen twice."""
     openllmetry(endpoint)
-    from opentelemetry import trace
-
     from openinference.instrumentation.anthropic import AnthropicInstrumentor
     from openinference.instrumentation.openai import OpenAIInstrumentor
+    from opentelemetry import trace
 
     tracers: Any = trace.get_tracer_provider()
     OpenAIInstrumentor().instrument(tracer_provider=tracers)
@@ -142,13 +171,14 @@ EMITTERS: dict[str, Callable[[str], Emitted]] = {
     for each in (
         official,
         official_v2,
-        official_v2_latest,
         anthropic_sdk,
         openllmetry,
         openinference,
         openinference_dual,
         openlit,
         logfire,
+        pydantic_ai,
+        litellm,
         doubled,
     )
 }

@@ -12,7 +12,7 @@ from tollkeeper.simulator.exchange import Request
 
 
 class Served(NamedTuple):
-    """One answer. Counts are as in `Usage`: input with the caches, output with the reasoning; `None`: it did not say."""
+    """One answer. Counts are as in `Usage`: input with the caches, output with the reasoning; `None`: it says none."""
 
     case: str
     provider: str
