@@ -8,6 +8,9 @@ SHELL := /bin/sh
 VENV := .venv
 # The SDKs' previous majors, in a virtual environment of their own beside everything else.
 PREVIOUS := $(VENV)/previous
+# Other people's instrumentations, in as many environments as their requirements need.
+FOREIGN := $(VENV)/foreign-newest/.ready $(VENV)/foreign-older/.ready
+FOREIGN_PINS := tests/sidecar/foreign
 BIN := $(VENV)/bin
 
 # The first of these that is new enough and can make virtual environments. `make PYTHON=…` takes another.
@@ -24,7 +27,7 @@ COMPATIBILITY := $(wildcard tests/cli tests/capture/test_scenarios*.py tests/cap
 	tests/capture/providers/test_openai*.py tests/capture/providers/test_anthropic*.py)
 OF_OTHERS := google or groq or ollama or mistralai or cohere or bedrock-sync or bedrock-async
 
-.PHONY: help demo test test-newest test-previous lint bench build lock clean
+.PHONY: help demo test foreign test-newest test-previous lint bench build lock clean
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +37,9 @@ demo: $(VENV)/.demo  ## A simulated provider, an app that uses it, and what Toll
 
 test: test-newest test-previous  ## All tests, and then those of openai and anthropic with the SDKs' previous majors
 
-test-newest: $(VENV)/.dev  ## All tests, with the newest SDKs (ARGS="-k streams" chooses)
+foreign: $(FOREIGN)  ## The environments of other people's instrumentations, for their tests
+
+test-newest: $(VENV)/.dev $(FOREIGN)  ## All tests, with the newest SDKs (ARGS="-k streams" chooses)
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-previous: $(PREVIOUS)/.ready  ## The tests of openai and anthropic, with the previous majors
@@ -88,4 +93,10 @@ $(PREVIOUS)/.ready: $(VENV)/.base pyproject.toml constraints-previous.txt
 	@$(PYTHON) -m venv --clear $(PREVIOUS)
 	@$(PREVIOUS)/bin/python -m pip install $(PIP_OPTIONS) --constraint constraints-previous.txt --upgrade pip
 	@$(PREVIOUS)/bin/python -m pip install $(PINNED_PREVIOUS) --editable . --group previous
+	@touch $@
+
+$(VENV)/foreign-%/.ready: $(FOREIGN_PINS)/%.in $(FOREIGN_PINS)/%.txt | $(VENV)/.base
+	@echo "Installing other people's instrumentations ($*) …"
+	@$(PYTHON) -m venv --clear $(VENV)/foreign-$*
+	@$(VENV)/foreign-$*/bin/python -m pip install $(PIP_OPTIONS) --requirement $(FOREIGN_PINS)/$*.in --constraint $(FOREIGN_PINS)/$*.txt
 	@touch $@
