@@ -39,10 +39,12 @@ _DRIVERS = {
 class Database:
     """A database that several threads and processes use at once. Raises `ValueError` for a URL that it cannot take."""
 
-    def __init__(self, url: str, pool_size: int = 5) -> None:
+    def __init__(self, url: str, pool_size: int = 5, busy_milliseconds: int = BUSY_MILLISECONDS) -> None:
         self.url = _with_driver(url)
         self.is_sqlite = self.url.drivername.startswith("sqlite")
-        self.engine = _sqlite(self.url) if self.is_sqlite else create_engine(self.url, pool_size=pool_size)
+        self.engine = (
+            _sqlite(self.url, busy_milliseconds) if self.is_sqlite else create_engine(self.url, pool_size=pool_size)
+        )
         _OPEN.add(self)
 
     @contextmanager
@@ -99,9 +101,9 @@ def _with_driver(text: str) -> URL:
     return url.set(drivername=driver)
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, busy_milliseconds: int) -> Engine:
     Path(str(url.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_MILLISECONDS / 1000, "check_same_thread": False})
+    engine = create_engine(url, connect_args={"timeout": busy_milliseconds / 1000, "check_same_thread": False})
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tollkeeper.storage.database import Database
-from tollkeeper.storage.ledger import calls, marks, rollups
+from tollkeeper.storage.ledger import calls, marks, rebuild, rollups
 from tollkeeper.storage.ledger.changes import adjust, retract
 from tollkeeper.storage.ledger.contract import (
     Adjustment,
     CallQuery,
+    Difference,
     Dimension,
     Entry,
     Kept,
@@ -24,6 +25,7 @@ from tollkeeper.storage.ledger.contract import (
 )
 from tollkeeper.storage.ledger.dimensions import Dimensions
 from tollkeeper.storage.ledger.failures import told_apart
+from tollkeeper.storage.ledger.prune import prune
 from tollkeeper.storage.ledger.rollups import Hours
 from tollkeeper.storage.ledger.store import Store
 from tollkeeper.storage.ledger.store_sqlite import SqliteStore
@@ -105,6 +107,29 @@ class SqlLedger:
             ids = rollups.add(connection, self._store, self._dimensions, hours) if hours else {}
         self._dimensions.remember(ids)
         return changed
+
+    def check_rollups(self, start: int, end: int) -> list[Difference]:
+        """Where the rollups of a period are not the sums of its calls."""
+        with told_apart(self._database), self._database.read() as connection:
+            found = []
+            for day in rebuild.days(connection, start, end):
+                found += rebuild.differences(connection, day, self._database.is_sqlite)
+            return found
+
+    def rebuild_rollups(self, start: int, end: int) -> None:
+        """Make the rollups of a period from its calls again, day by day of UTC."""
+        with told_apart(self._database):
+            with self._database.read() as connection:
+                days = list(rebuild.days(connection, start, end))
+            for day in days:
+                with self._database.write() as connection:
+                    places = rebuild.rebuild(connection, self._store, self._dimensions, day, self._database.is_sqlite)
+                self._dimensions.remember(places)
+
+    def prune(self, before: int, rollups_before: int = 0) -> int:
+        """Delete the calls that started earlier, and return how many. Older ones are rejected from then on."""
+        with told_apart(self._database):
+            return prune(self._database, self._store, before, rollups_before)
 
     def close(self) -> None:
         """Let go of connections."""

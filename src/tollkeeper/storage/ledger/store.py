@@ -45,6 +45,12 @@ class Store(Protocol):
     def add(self, connection: Connection, table: Table, rows: Sequence[RollupRow]) -> None:
         """Add to the rows of a rollup, in their order."""
 
+    def begin_pruning(self, connection: Connection) -> None:
+        """Wait until nobody records who began with another `pruned_before`."""
+
+    def lock_rollups(self, connection: Connection) -> None:
+        """Let nobody else add to the rollups until this transaction ends. To be called first in it."""
+
     def serialise(self, connection: Connection) -> None:
         """Wait for whoever else changes what was recorded, until this transaction ends."""
 

@@ -12,7 +12,7 @@ from tollkeeper.storage.ledger import partitions
 from tollkeeper.storage.ledger.contract import DIMENSIONS
 from tollkeeper.storage.ledger.rows import PLACE, Row
 from tollkeeper.storage.ledger.store import NAMES, TOTALS, Key, Report, RollupRow, pruned_before, rollup_upsert
-from tollkeeper.storage.ledger.tables import DIMENSION_VALUES
+from tollkeeper.storage.ledger.tables import DIMENSION_VALUES, HOURLY
 
 CHANGES = 7_611_040_120
 """The advisory lock of those who change what was recorded; those who only add to it share another one."""
@@ -40,6 +40,13 @@ class PostgresStore:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock_shared(%s)", (HORIZON,))
         return pruned_before(connection)
 
+    def begin_pruning(self, connection: Connection) -> None:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (HORIZON,))
+
+    def lock_rollups(self, connection: Connection) -> None:
+        # The first of the rollups that everyone writes to: who waits for it holds none of the others.
+        connection.exec_driver_sql(f"LOCK TABLE {HOURLY.name} IN SHARE ROW EXCLUSIVE MODE")
+
     def serialise(self, connection: Connection) -> None:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (CHANGES,))
 
@@ -51,7 +58,7 @@ class PostgresStore:
                 copy.write_row(row)
         cursor.execute(
             f"INSERT INTO calls ({NAMES}) SELECT {NAMES} FROM calls_staging "
-            "ORDER BY month, id, attempt ON CONFLICT (month, id, attempt) DO NOTHING RETURNING id, attempt"
+            "ORDER BY month, id, attempt ON CONFLICT (id, attempt, month) DO NOTHING RETURNING id, attempt"
         )
         if cursor.rowcount == len(rows):
             cursor.close()

@@ -26,6 +26,12 @@ class SqliteStore:
     def begin(self, connection: Connection) -> int:
         return pruned_before(connection)
 
+    def begin_pruning(self, connection: Connection) -> None:
+        pass
+
+    def lock_rollups(self, connection: Connection) -> None:
+        pass
+
     def serialise(self, connection: Connection) -> None:
         pass
 

@@ -41,17 +41,17 @@ def usage(connection: Connection, query: UsageQuery, is_sqlite: bool) -> list[Us
     )
     parts = take_apart(spans, pruned_before(connection))
     broad = "user" not in query.group_by and "user" not in query.filters
-    asked = _Asked(query.group_by, query.filters, is_sqlite)
+    asked = Asked(query.group_by, query.filters, is_sqlite)
     found: Found = {}
     for table, part in (
         (DAILY_BROAD if broad else DAILY, parts.days),
         (HOURLY_BROAD if broad else HOURLY, parts.hours),
     ):
         if part:
-            _gather(found, asked.rows(connection, *asked.rollup(table, part)))
+            gather(found, asked.rows(connection, *asked.rollup(table, part)))
     if parts.moments:
-        _gather(found, asked.rows(connection, *asked.calls(parts.moments)))
-        _gather(found, asked.rows(connection, *asked.adjustments(parts.moments)))
+        gather(found, asked.rows(connection, *asked.calls(parts.moments)))
+        gather(found, asked.rows(connection, *asked.adjustments(parts.moments)))
     return [
         UsageRow(bucket, group, Totals(*sums))
         for (bucket, group), sums in sorted(found.items(), key=lambda item: (item[0][0] or 0, item[0][1]))
@@ -104,14 +104,14 @@ def _with_data(connection: Connection, start: int, end: int) -> tuple[int, int]:
     return max(start, row[0] * NS_A_DAY), min(end, (row[1] + 1) * NS_A_DAY)
 
 
-def _gather(found: Found, rows: Iterable[tuple[int | None, tuple[str, ...], Sequence[int]]]) -> None:
+def gather(found: Found, rows: Iterable[tuple[int | None, tuple[str, ...], Sequence[int]]]) -> None:
     for bucket, group, sums in rows:
         known = found.get((bucket, group))
         values = [int(value or 0) for value in sums]
         found[bucket, group] = values if known is None else [a + b for a, b in zip(known, values, strict=True)]
 
 
-class _Asked:
+class Asked:
     """The parts of a statement that follow from groups and filters."""
 
     def __init__(

@@ -87,7 +87,7 @@ def _key() -> tuple[sa.Column[Any], ...]:
 def _calls() -> None:
     partitioned = op.get_bind().dialect.name == "postgresql"
     # A partitioned table's primary key must have the partition key in it; the month follows from the id.
-    key = ("month", "id", "attempt") if partitioned else ("id", "attempt")
+    key = ("id", "attempt", "month") if partitioned else ("id", "attempt")
     op.create_table(
         "calls",
         _id(),

@@ -1,0 +1,156 @@
+"""Lists of calls, marks of calls that were begun, and what indexes they use."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from storage.ledger.drawn import DAY, NOON, call, entries, entry
+from tollkeeper.model import Usage
+from tollkeeper.storage.database import Database
+from tollkeeper.storage.ledger import CallQuery, Retraction, Started
+from tollkeeper.storage.ledger.sql import SqlLedger
+
+
+def pages(ledger: SqlLedger, query: CallQuery) -> list[str]:
+    """The ids of all pages."""
+    found: list[str] = []
+    while True:
+        rows, cursor = ledger.calls(query)
+        found += [row["id"] for row in rows]
+        if cursor is None:
+            return found
+        assert len(rows) == query.limit
+        query = query._replace(after=cursor)
+
+
+def test_newest_first_page_by_page(ledger: SqlLedger) -> None:
+    batch = entries(25) + [entry(dataclasses.replace(call(100 + number), started_at=NOON)) for number in range(10)]
+    ledger.record(batch)
+    expected = sorted((one.call for one in batch), key=lambda one: (one.started_at, one.id), reverse=True)
+    for limit in (1, 7, 35, 100):
+        assert pages(ledger, CallQuery(limit=limit)) == [one.id for one in expected]
+
+
+def test_dearest_first_page_by_page(ledger: SqlLedger) -> None:
+    """Over several days; calls that have no price are in no order of prices."""
+    batch = [entry(call(number, started_at=NOON + number % 4 * DAY)) for number in range(30)]
+    batch += [entry(call(50, cost=None, price_status="unpriced"))]
+    ledger.record(batch)
+    expected = [one.call.id for one in reversed(batch[:30])]
+    for limit in (1, 7, 30, 100):
+        assert pages(ledger, CallQuery(order="dearest", limit=limit)) == expected
+    within = CallQuery(start=NOON, end=NOON + 2 * DAY, order="dearest", limit=4)
+    assert pages(ledger, within) == [one.call.id for one in reversed(batch[:30]) if one.call.started_at <= NOON + DAY]
+
+
+def test_a_new_call_does_not_shift_the_pages(ledger: SqlLedger) -> None:
+    ledger.record(entries(10))
+    first, cursor = ledger.calls(CallQuery(limit=5))
+    ledger.record(entries(5, start=10))
+    second, end = ledger.calls(CallQuery(limit=5, after=cursor))
+    assert len({row["id"] for row in [*first, *second]}) == 10
+    assert end is None
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "é", "WzEsMl0", "bnVsbA", "0" * 1000])
+def test_a_cursor_that_is_none(ledger: SqlLedger, cursor: str) -> None:
+    with pytest.raises(ValueError, match="cursor"):
+        ledger.calls(CallQuery(after=cursor))
+
+
+def test_filters_and_outcomes(ledger: SqlLedger) -> None:
+    made = [
+        call(0),
+        call(1, error_type="timeout", cost=None, price_status=None, usage=Usage(), usage_source="unknown"),
+        call(2, cost=None, price_status="unpriced"),
+        call(3, usage=Usage(), usage_source="unknown", cost=None, price_status=None),
+        call(4, tags={}),
+    ]
+    ledger.record([entry(one) for one in made])
+
+    def found(**query: Any) -> set[int]:
+        rows, _ = ledger.calls(CallQuery(**query))
+        return {next(number for number, one in enumerate(made) if one.id == row["id"]) for row in rows}
+
+    assert found(outcome="failed") == {1}
+    assert found(outcome="succeeded") == {0, 2, 3, 4}
+    assert found(outcome="unpriced") == {2}
+    assert found(outcome="unmeasured") == {3}
+    assert found(filters={"tenant": ("t0", "t1")}) == {0, 1, 3}
+    assert found(filters={"tenant": ("",)}) == {4}
+    assert found(filters={"tenant": ("", "t2"), "model": ("gpt-4o-mini",)}) == {2, 4}
+    assert found(filters={"tenant": ()}) == set()
+    assert found(start=made[2].started_at, end=made[4].started_at) == {2, 3}
+    ledger.retract([Retraction(made[0].id, 1, "x")])
+    assert found() == {1, 2, 3, 4}
+
+
+def test_a_row_as_the_world_sees_it(ledger: SqlLedger) -> None:
+    one = call(1, parameters={"gen_ai.request.temperature": 0.5}, tags={"tenant": "a", "team": "b"}, stream=True)
+    ledger.record([entry(one)])
+    (row,) = ledger.call(one.id)
+    (listed,), _ = ledger.calls(CallQuery())
+    assert {**listed, "conflicts": [], "adjustments": []} == row
+    assert (row["tenant"], row["tags"], row["stream"]) == ("a", {"team": "b"}, True)
+    assert row["details"]["parameters"] == {"gen_ai.request.temperature": 0.5}
+    assert one.cost is not None
+    assert row["line_items"] == [item._asdict() for item in one.cost.items]
+    assert ledger.call("nobody") == []
+
+
+def test_orphans_are_marks_without_a_call(ledger: SqlLedger) -> None:
+    marks = [Started(call(number, usage=Usage(), cost=None, duration=None)) for number in range(5)]
+    ledger.mark_started(marks[:4])
+    ledger.mark_started(marks)
+    ledger.mark_started([])
+    assert ledger.orphans() == marks[::-1]
+    ledger.record(entries(2, start=2))
+    assert ledger.orphans() == [marks[4], marks[1], marks[0]]
+    assert ledger.orphans(limit=1) == [marks[4]]
+
+
+SEEDS = {
+    "newest": (
+        "SELECT id FROM calls WHERE started_at >= 0 AND started_at < 9 ORDER BY started_at DESC, id DESC LIMIT 50",
+        "started_at",
+    ),
+    "failed": (
+        "SELECT id FROM calls WHERE error_type IS NOT NULL AND tenant = 't1' ORDER BY started_at DESC LIMIT 20",
+        "started_at",
+    ),
+    "dearest": (
+        "SELECT id FROM calls WHERE (started_at / 86400000000000) = 20000 AND nano_usd IS NOT NULL "
+        "ORDER BY nano_usd DESC, id DESC LIMIT 50",
+        "dearest|nano_usd",
+    ),
+    "trace": (
+        "SELECT id FROM calls WHERE (recorded_at / 21600000000000) IN (81000, 81001) AND trace_id IN ('a', 'b')",
+        "trace",
+    ),
+    "by id": ("SELECT id FROM calls WHERE id = 'x' AND attempt = 1", "autoindex_calls|pkey"),
+    "daily cost by tenant": (
+        "SELECT d.tenant, r.bucket, sum(r.nano_usd) FROM usage_daily_broad r JOIN dimensions d ON d.id = r.dimension "
+        "WHERE r.bucket >= 20000 AND r.bucket < 20030 GROUP BY d.tenant, r.bucket",
+        "PRIMARY KEY|pk_usage_daily_broad",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_questions_that_people_ask_use_an_index(ledger: SqlLedger, database: Database, name: str) -> None:
+    ledger.record(entries(5))
+    statement, index = SEEDS[name]
+    with database.write() as connection:
+        if database.is_sqlite:
+            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")]
+        else:
+            # With so few rows it would read them all, and be right to.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            plan = [row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}")]
+    text = "\n".join(plan)
+    assert any(word in text for word in index.split("|")), text
+    assert "SCAN calls" not in text.replace("SCAN calls USING", "")
+    assert "Seq Scan" not in text
