@@ -48,7 +48,7 @@ def test_what_is_written_is_read(payloads: list[bytes]) -> None:
     assert scan(data, False, ALL, ALL) == (frames, len(data))
 
 
-@settings(max_examples=1500, deadline=None, derandomize=True, database=None)
+@settings(max_examples=800, deadline=None, derandomize=True, database=None)
 @given(files, damages, st.booleans())
 def test_damage_never_fails_and_invents_nothing(
     payloads: list[bytes], damages: list[tuple[str, int, int, bytes]], is_last: bool

@@ -1,7 +1,8 @@
 """The frames of a segment file: packed one by one, and found again whatever has happened to the file.
 
-A frame is a mark, its ordinal in the segment, a length, a CRC-32, and so many bytes of payload: one of kind, and text
-in UTF-8. The mark has bytes that UTF-8 never has, so that no text looks like the beginning of a frame.
+A frame is a mark, its ordinal in the segment, a length, the CRC-32 of these two and of the payload, and so many bytes
+of payload: one of kind, and text in UTF-8. The mark has bytes that UTF-8 never has, so that no text looks like the
+beginning of a frame.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import NamedTuple
 from zlib import crc32
 
 MARK = b"\xf5\xf6TK"
+COUNTS = struct.Struct("<II")
+CRC = struct.Struct("<I")
 HEADER = struct.Struct("<4sIII")
 LONGEST = 16 * 1024 * 1024
 """The most bytes of a payload."""
@@ -39,7 +42,8 @@ def pack(kind: bytes, text: bytes, ordinal: int) -> bytes:
     payload = kind + text
     if len(payload) > LONGEST:
         raise ValueError(f"a frame of {len(payload)} bytes; the most are {LONGEST}")
-    return HEADER.pack(MARK, ordinal, len(payload), crc32(payload, ordinal)) + payload
+    counts = COUNTS.pack(ordinal, len(payload))
+    return b"".join((MARK, counts, CRC.pack(crc32(payload, crc32(counts))), payload))
 
 
 def scan(data: bytes, is_last: bool, most_frames: int, most_bytes: int, at_least: int = 1) -> Scan:
@@ -57,7 +61,7 @@ def scan(data: bytes, is_last: bool, most_frames: int, most_bytes: int, at_least
             end = start + length
             if end <= until:
                 payload = data[start:end]
-                if crc32(payload, ordinal) == crc:
+                if crc32(payload, crc32(data[at + len(MARK) : start - CRC.size])) == crc:
                     if len(frames) >= at_least and (len(frames) >= most_frames or end > most_bytes):
                         return Scan(frames, at)
                     frames.append(Frame(payload[:1], payload[1:], ordinal))
