@@ -9,7 +9,6 @@ import pytest
 
 from storage.ledger.drawn import DAY, NOON, call, entries, entry
 from tollkeeper.model import Usage
-from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import CallQuery, Retraction, Started
 from tollkeeper.storage.ledger.sql import SqlLedger
 
@@ -110,47 +109,3 @@ def test_orphans_are_marks_without_a_call(ledger: SqlLedger) -> None:
     ledger.record(entries(2, start=2))
     assert ledger.orphans() == [marks[4], marks[1], marks[0]]
     assert ledger.orphans(limit=1) == [marks[4]]
-
-
-SEEDS = {
-    "newest": (
-        "SELECT id FROM calls WHERE started_at >= 0 AND started_at < 9 ORDER BY started_at DESC, id DESC LIMIT 50",
-        "started_at",
-    ),
-    "failed": (
-        "SELECT id FROM calls WHERE error_type IS NOT NULL AND tenant = 't1' ORDER BY started_at DESC LIMIT 20",
-        "started_at",
-    ),
-    "dearest": (
-        "SELECT id FROM calls WHERE (started_at / 86400000000000) = 20000 AND nano_usd IS NOT NULL "
-        "ORDER BY nano_usd DESC, id DESC LIMIT 50",
-        "dearest|nano_usd",
-    ),
-    "trace": (
-        "SELECT id FROM calls WHERE (recorded_at / 21600000000000) IN (81000, 81001) AND trace_id IN ('a', 'b')",
-        "trace",
-    ),
-    "by id": ("SELECT id FROM calls WHERE id = 'x' AND attempt = 1", "autoindex_calls|pkey"),
-    "daily cost by tenant": (
-        "SELECT d.tenant, r.bucket, sum(r.nano_usd) FROM usage_daily_broad r JOIN dimensions d ON d.id = r.dimension "
-        "WHERE r.bucket >= 20000 AND r.bucket < 20030 GROUP BY d.tenant, r.bucket",
-        "PRIMARY KEY|pk_usage_daily_broad",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", SEEDS)
-def test_questions_that_people_ask_use_an_index(ledger: SqlLedger, database: Database, name: str) -> None:
-    ledger.record(entries(5))
-    statement, index = SEEDS[name]
-    with database.write() as connection:
-        if database.is_sqlite:
-            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")]
-        else:
-            # With so few rows it would read them all, and be right to.
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-            plan = [row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}")]
-    text = "\n".join(plan)
-    assert any(word in text for word in index.split("|")), text
-    assert "SCAN calls" not in text.replace("SCAN calls USING", "")
-    assert "Seq Scan" not in text
