@@ -13,6 +13,7 @@ from sqlalchemy import event, select
 from tollkeeper.storage.access_keys import ACCESS_KEYS, SCOPES, AccessKey, AccessKeyError, AccessKeys
 from tollkeeper.storage.audit import AuditQuery, AuditTrail
 from tollkeeper.storage.database import Database
+from tollkeeper.storage.ledger import LedgerUnavailable
 
 SECOND = 1_000_000_000
 
@@ -163,3 +164,9 @@ def test_a_key_is_nowhere_but_with_its_owner(
     if database.is_sqlite:
         database.close()
         assert not any(secret.encode() in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_a_database_that_is_away_is_no_wrong_key(tmp_path: Path) -> None:
+    keys = AccessKeys(Database(f"sqlite:///{tmp_path / 'empty.db'}"))  # not migrated: there is no table
+    with pytest.raises(LedgerUnavailable):
+        keys.authenticate("tk_00000000_secret")

@@ -16,6 +16,7 @@ from sqlalchemy import BigInteger, Column, Connection, LargeBinary, Row, Table, 
 
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import METADATA, Database
+from tollkeeper.storage.ledger.failures import told_apart
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -68,7 +69,7 @@ class AccessKey(NamedTuple):
 
 
 class AccessKeys:
-    """The keys of one database. What changes them is audited."""
+    """The keys of one database. Changes are audited. All of it raises `LedgerUnavailable` while the database is away."""
 
     def __init__(self, database: Database, clock: Callable[[], int] = time.time_ns) -> None:
         self._database = database
@@ -81,13 +82,13 @@ class AccessKeys:
         """A new key: its text, which nobody can be shown again, and its row. Raises `AccessKeyError`."""
         now = self._clock()
         _check(name, scopes, author, expires_at, now)
-        with self._database.write() as connection:
+        with told_apart(self._database), self._database.write() as connection:
             self._audit.take_turn(connection)
             return self._create(connection, _new_row(name, scopes, author, expires_at, now), author, reason)
 
     def bootstrap(self) -> tuple[str, AccessKey] | None:
         """The first key, good for everything; `None` if there has ever been one. Of several processes, one gets it."""
-        with self._database.write() as connection:
+        with told_apart(self._database), self._database.write() as connection:
             self._audit.take_turn(connection)
             if connection.execute(select(func.count()).select_from(ACCESS_KEYS)).scalar_one():
                 return None
@@ -101,7 +102,7 @@ class AccessKeys:
         prefix, _, secret = rest.partition("_")
         if mark != MARK or not secret or not text.isascii():
             return None
-        with self._database.read() as connection:
+        with told_apart(self._database), self._database.read() as connection:
             row = connection.execute(select(ACCESS_KEYS).where(ACCESS_KEYS.c.prefix == prefix)).one_or_none()
         if row is None or not hmac.compare_digest(row.hash, _hash(text)):
             return None
@@ -112,7 +113,7 @@ class AccessKeys:
 
     def keys(self) -> list[AccessKey]:
         """All of them, those that are good no more too, the newest first."""
-        with self._database.read() as connection:
+        with told_apart(self._database), self._database.read() as connection:
             rows = connection.execute(
                 select(ACCESS_KEYS).order_by(ACCESS_KEYS.c.created_at.desc(), ACCESS_KEYS.c.prefix)
             )
@@ -120,7 +121,7 @@ class AccessKeys:
 
     def revoke(self, prefix: str, *, author: str, reason: str = "") -> AccessKey:
         """Make a key useless, at once and for ever. Harmless when it is. Raises `LookupError` for an unknown one."""
-        with self._database.write() as connection:
+        with told_apart(self._database), self._database.write() as connection:
             self._audit.take_turn(connection)
             row = connection.execute(select(ACCESS_KEYS).where(ACCESS_KEYS.c.prefix == prefix)).one_or_none()
             if row is None:
@@ -160,7 +161,7 @@ class AccessKeys:
         if key.last_used_at is not None and now - key.last_used_at < USE_NOTED_AFTER_NS:
             return key
         used = ACCESS_KEYS.c.last_used_at
-        with self._database.write() as connection:
+        with told_apart(self._database), self._database.write() as connection:
             connection.execute(
                 update(ACCESS_KEYS)
                 .where(ACCESS_KEYS.c.prefix == key.prefix, or_(used.is_(None), used < now))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Row, Table, Text, insert, select, text
 
 from tollkeeper.storage.database import METADATA, Database
+from tollkeeper.storage.ledger.failures import told_apart
 
 TURN = 7_611_040_120
 """PostgreSQL's advisory lock of everyone who adds to the trail; the number means nothing."""
@@ -76,7 +77,7 @@ class Verification(NamedTuple):
 
 
 class AuditTrail:
-    """The trail of one database."""
+    """The trail of one database. What only reads raises `LedgerUnavailable` while that is away."""
 
     def __init__(self, database: Database, clock: Callable[[], int] = time.time_ns) -> None:
         self._database = database
@@ -130,7 +131,7 @@ class AuditTrail:
             if not (query.after.isascii() and query.after.isdigit() and len(query.after) < 10):
                 raise ValueError(f"{query.after!r} is no cursor of the audit trail")
             rows = rows.where(AUDIT_LOG.c.id < int(query.after))
-        with self._database.read() as connection:
+        with told_apart(self._database), self._database.read() as connection:
             found = connection.execute(rows.order_by(AUDIT_LOG.c.id.desc()).limit(query.limit + 1)).all()
         entries = [_entry(row) for row in found[: query.limit]]
         return entries, str(entries[-1].id) if len(found) > query.limit else None
@@ -138,7 +139,7 @@ class AuditTrail:
     def verify(self) -> Verification:
         """Compute every hash again."""
         expected, head = 0, START
-        with self._database.read() as connection:
+        with told_apart(self._database), self._database.read() as connection:
             rows = connection.execution_options(yield_per=1000).execute(select(AUDIT_LOG).order_by(AUDIT_LOG.c.id))
             for row in rows:
                 expected += 1

@@ -341,3 +341,11 @@ def test_the_book_as_a_document_says_the_same(book: PriceBook) -> None:
     assert len(overlay.prices) == 3
     assert Overlay.parse_json(overlay.to_json(), "doc") == overlay
     assert Overlay.parse(overlay.to_toml(), "doc") == overlay
+
+
+def test_rows_that_are_added_together_must_not_contradict_each_other(book: PriceBook) -> None:
+    with pytest.raises(PriceConflict, match="row 1"):
+        book.add_all([("price", GPT), ("price", GPT | {"input": "3"})], **BY)
+    added = book.add_all([("price", GPT | {"model": f"m{number}"}) for number in range(20)], **BY)
+    assert [version.row for version in added] == list(range(1, 21))
+    assert len(book.current()) == 20

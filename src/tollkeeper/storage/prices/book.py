@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from itertools import groupby
 
 from sqlalchemy import Connection
@@ -222,7 +223,9 @@ class _Pages:
             id, id, statement.kind, statement.content, False, start, statement.valid_to, 0, "", "", "", None
         )
         self._alone(first)
-        return self.write(first, None, "add", None)
+        version = self.write(first, None, "add", None)
+        self._about.setdefault(statement.target, []).append(Span(version, version.valid_from, version.valid_to))
+        return version
 
     def replace(self, row: int, statement: Statement, before: Span | None, action: str) -> PriceVersion:
         last = before.version if before is not None else self.versions_of(row)[-1]
@@ -257,12 +260,17 @@ class _Pages:
         return self.all[-1].id + 1 if self.all else 1
 
     def _alone(self, said: PriceVersion) -> None:
-        target = target_of(said.kind, said.content)
+        for span in self._about.get(target_of(said.kind, said.content), ()):
+            if span.version.row != said.row and overlap(said.valid_from, said.valid_to, span):
+                raise PriceConflict(f"row {span.version.row} is about the same calls at the same time: change that")
+
+    @cached_property
+    def _about(self) -> dict[tuple[object, ...], list[Span]]:
+        """What holds at some time, by what it is about: as many rows as one likes are added without reading again."""
+        found: dict[tuple[object, ...], list[Span]] = {}
         for span in _timeline(self.all):
-            other = span.version
-            same = other.row != said.row and target_of(other.kind, other.content) == target
-            if same and overlap(said.valid_from, said.valid_to, span):
-                raise PriceConflict(f"row {other.row} is about the same calls at the same time: change that")
+            found.setdefault(target_of(span.version.kind, span.version.content), []).append(span)
+        return found
 
 
 def _timeline(versions: list[PriceVersion]) -> list[Span]:

@@ -43,7 +43,9 @@ class Revision:
 
     def _ask(self) -> int:
         self._cursor.execute(QUESTION)
-        return int(self._cursor.fetchone()[0] or 0)
+        # All of it: a statement that is not at its end keeps the WAL from being cleared.
+        ((last,),) = self._cursor.fetchall()
+        return int(last or 0)
 
     def _open(self) -> Any:
         pooled = self._database.engine.raw_connection()

@@ -55,7 +55,7 @@ def downgrade() -> None:
         op.execute("DROP FUNCTION tollkeeper_append_only()")
 
 
-def _text(name: str, nullable: bool = False) -> sa.Column:
+def _text(name: str, nullable: bool = False) -> sa.Column[str]:
     return sa.Column(name, sa.Text, nullable=nullable)
 
 
