@@ -91,7 +91,8 @@ class Door:
             harvest = await self._read(transport, delivery, share)
             batch = harvest.batch()
             if len(batch):
-                await self._intake.take(batch)
+                for rejection in (await self._intake.take(batch)).rejected:
+                    harvest.reject_call(rejection.id, rejection.reason)
         self.counts.taken(transport, delivery.signal, harvest)
         if self._forward is not None:
             self._forward.offer(delivery)

@@ -49,6 +49,12 @@ class Harvest:
         if len(self.reasons) < REASONS:
             self.reasons.append(_reason(f"{self.noun} {at}", why))
 
+    def reject_call(self, id: str, why: str) -> None:
+        """A call that was read, and that no ledger can keep."""
+        self.rejected += 1
+        if len(self.reasons) < REASONS:
+            self.reasons.append(_reason(f"call {id}", why))
+
     @property
     def message(self) -> str:
         """Which records were rejected and why; the first of them, where there are many."""

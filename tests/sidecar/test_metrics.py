@@ -1,0 +1,98 @@
+"""`/metrics`: the ledger's totals, bounded and never falling, and the figures of all workers together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from capture.processes import total
+from tollkeeper.sidecar.metrics import FRESH_SECONDS, LedgerTotals, MetricsPage, Sample
+from tollkeeper.sidecar.samples import Board
+from tollkeeper.storage.ledger import Totals, UsageQuery, UsageRow
+
+
+class Told:
+    """A ledger that knows totals by model."""
+
+    def __init__(self, **by_model: Totals) -> None:
+        self.by_model = by_model
+        self.asked = 0
+
+    def usage(self, query: UsageQuery) -> list[UsageRow]:
+        self.asked += 1
+        at = query.group_by.index("model")
+        return [
+            UsageRow(None, tuple(model if place == at else "x" for place in range(len(query.group_by))), sums)
+            for model, sums in sorted(self.by_model.items())
+        ]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def page(ledger: Any, most: int, clock: Clock, samples: Sequence[Sample] = ()) -> MetricsPage:
+    return MetricsPage(LedgerTotals(ledger, most, clock), lambda: samples)
+
+
+def test_totals_of_the_ledger() -> None:
+    ledger = Told(small=Totals(calls=5, failed=2, unpriced=1, unmeasured=1, input_tokens=70, nano_usd=1_500_000_000))
+    text = page(ledger, 10, Clock()).render().decode()
+    assert list(text_string_to_metric_families(text))
+    assert total(text, "tollkeeper_ledger_cost_usd_total", model="small") == 1.5
+    assert total(text, "tollkeeper_ledger_calls_total", outcome="failed") == 2
+    assert total(text, "tollkeeper_ledger_calls_total") == 5
+    assert total(text, "tollkeeper_ledger_tokens_total", type="input") == 70
+    assert total(text, "tollkeeper_ledger_unpriced_calls_total") == 1
+    assert total(text, "tollkeeper_ledger_unmeasured_calls_total") == 1
+
+
+def test_read_again_only_when_they_are_old() -> None:
+    ledger, clock = Told(a=Totals(calls=1)), Clock()
+    shown = page(ledger, 10, clock)
+    shown.render()
+    clock.now += FRESH_SECONDS / 2
+    shown.render()
+    assert ledger.asked == 1
+    clock.now += FRESH_SECONDS
+    shown.render()
+    assert ledger.asked == 2
+
+
+def test_what_comes_after_the_last_label_set_is_other() -> None:
+    """The dearest have series of their own; those keep them, and the sum is whole, whatever comes later."""
+    ledger, clock = Told(a=Totals(nano_usd=1), b=Totals(nano_usd=3), c=Totals(nano_usd=2)), Clock()
+    shown = page(ledger, 2, clock)
+    series = "tollkeeper_ledger_cost_usd_total"
+    first = shown.render().decode()
+    assert total(first, series, model="other") == 1e-9
+    ledger.by_model["d"] = Totals(nano_usd=10)
+    clock.now += FRESH_SECONDS
+    second = shown.render().decode()
+    assert total(second, series, model="other") == 11e-9
+    for model in ("b", "c"):
+        assert total(second, series, model=model) == total(first, series, model=model) > 0
+    assert round(total(second, series) * 1e9) == 16
+
+
+def test_the_figures_of_all_workers(tmp_path: Path) -> None:
+    """Each worker shows the sum, its own figures as they are now; those of a dead one stay."""
+
+    def counted(value: float, **labels: str) -> Sample:
+        return Sample("tollkeeper_sidecar_writes_total", "counter", "Writes.", tuple(labels.items()), value)
+
+    board = Board(str(tmp_path))
+    board.leave([counted(1, outcome="committed")])
+    (own,) = tmp_path.glob("*.json")
+    own.rename(tmp_path / "another.json")
+    summed = board.sum([counted(2, outcome="committed"), counted(5, outcome="failed")])
+    text = page(Told(), 1, Clock(), summed).render().decode()
+    assert total(text, "tollkeeper_sidecar_writes_total", outcome="committed") == 3
+    assert total(text, "tollkeeper_sidecar_writes_total", outcome="failed") == 5
+    assert Board(None).sum([counted(7)]) == [counted(7)]

@@ -1,0 +1,192 @@
+"""The pipeline: written together, in order, once; what fails alone is told, what waits too long is turned away."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tollkeeper import Call, Usage
+from tollkeeper.sidecar.foreign import Foreign
+from tollkeeper.sidecar.intake import Arrival, Batch, Busy, Unavailable
+from tollkeeper.sidecar.pipeline import Pipeline
+from tollkeeper.sidecar.pricing import Pricer
+from tollkeeper.storage.database import Database
+from tollkeeper.storage.ledger import CallQuery, Entry, LedgerUnavailable, Recorded, Started
+from tollkeeper.storage.ledger.sql import SqlLedger
+from tollkeeper.storage.prices import PriceBook
+from tollkeeper.telemetry import record
+
+numbers = count(1)
+AT = 1_790_000_000_000
+
+
+def call(**fields: Any) -> Call:
+    """A call of 1000 tokens in and 100 out, with an id of its own."""
+    number = next(numbers)
+    asked: dict[str, Any] = {
+        "id": f"{AT:012x}"[:8] + "-" + f"{AT:012x}"[8:] + f"-7000-8000-{number:012x}",
+        "provider": "openai",
+        "operation": "chat",
+        "started_at": AT * 1_000_000,
+        "request_model": "gpt-4o-mini",
+        "usage": Usage(input_tokens=1000, output_tokens=100),
+        "usage_source": "provider",
+    }
+    return Call(**{**asked, **fields})
+
+
+def arrivals(*calls: Call) -> Batch:
+    return Batch([Arrival(each, record.digest(record.encode(each))) for each in calls])
+
+
+class Gate:
+    """A ledger whose writes can be held up, counted and made to fail."""
+
+    def __init__(self, ledger: SqlLedger) -> None:
+        self._ledger = ledger
+        self.open = threading.Event()
+        self.open.set()
+        self.writes: list[int] = []
+        self.fail: list[Exception] = []
+        self.poison = ""
+
+    def record(self, entries: Sequence[Entry], retractions: Any = ()) -> Recorded:
+        self.open.wait(30)
+        self.writes.append(len(entries))
+        if self.fail:
+            raise self.fail.pop()
+        if self.poison and any(entry.call.request_model == self.poison for entry in entries):
+            raise RuntimeError("nobody has foreseen this")
+        return self._ledger.record(entries, retractions)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+
+class Bench:
+    def __init__(self, database: Database) -> None:
+        self.ledger = Gate(SqlLedger(database))
+        foreign = Foreign(self.ledger, time.monotonic)
+        self.pipeline = Pipeline(self.ledger, Pricer(PriceBook(database)), foreign, time.monotonic, most_waiting=100)
+
+    def rows(self) -> list[Any]:
+        return list(self.ledger.calls(CallQuery(limit=1000))[0])
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    database = Database(f"sqlite:///{tmp_path}/ledger.db")
+    database.migrate()
+    made = Bench(database)
+    made.pipeline.start()
+    yield made
+    made.pipeline.stop()
+    database.close()
+
+
+async def test_priced_and_recorded(bench: Bench) -> None:
+    batch = arrivals(call(), call(request_model="nobody-knows-this-one"))
+    assert await bench.pipeline.take(batch) == Recorded(2, 0, 0)
+    assert await bench.pipeline.take(Batch(batch.calls[:1])) == Recorded(0, 1, 0)
+    priced, unpriced = sorted(bench.rows(), key=lambda row: row["price_status"])
+    assert (priced["nano_usd"], priced["price_status"]) == (1000 * 150 + 100 * 600, "priced")
+    assert (unpriced["nano_usd"], unpriced["price_status"]) == (None, "unpriced")
+
+
+async def test_what_waits_is_written_together(bench: Bench) -> None:
+    bench.ledger.open.clear()
+    first = asyncio.create_task(bench.pipeline.take(arrivals(call())))
+    while not bench.pipeline.waiting:
+        await asyncio.sleep(0)
+    others = [asyncio.create_task(bench.pipeline.take(arrivals(call(), call()))) for _ in range(10)]
+    while bench.pipeline.waiting < 21:
+        await asyncio.sleep(0)
+    bench.ledger.open.set()
+    await asyncio.gather(first, *others)
+    assert sum(bench.ledger.writes) == 21
+    assert len(bench.ledger.writes) <= 2
+    assert len(bench.rows()) == 21
+
+
+async def test_too_much_is_turned_away_and_nothing_of_it_kept(bench: Bench) -> None:
+    bench.ledger.open.clear()
+    held = asyncio.create_task(bench.pipeline.take(arrivals(*(call() for _ in range(90)))))
+    while not bench.pipeline.waiting:
+        await asyncio.sleep(0)
+    with pytest.raises(Busy) as busy:
+        await bench.pipeline.take(arrivals(*(call() for _ in range(11))))
+    assert busy.value.retry_after >= 1
+    bench.ledger.open.set()
+    await held
+    assert len(bench.rows()) == 90
+    assert bench.pipeline.waiting == 0
+
+
+async def test_one_batch_larger_than_all_that_may_wait_is_taken(bench: Bench) -> None:
+    assert (await bench.pipeline.take(arrivals(*(call() for _ in range(150))))).new == 150
+
+
+async def test_a_ledger_that_is_away(bench: Bench) -> None:
+    """The sender is told to come back, and then its batch is taken."""
+    bench.ledger.fail.append(LedgerUnavailable("gone for a moment"))
+    batch = arrivals(call())
+    with pytest.raises(Unavailable, match="gone for a moment"):
+        await bench.pipeline.take(batch)
+    assert bench.rows() == []
+    assert (await bench.pipeline.take(batch)).new == 1
+
+
+async def test_one_odd_record_costs_the_others_nothing(bench: Bench) -> None:
+    """A record that fails in a way that nobody has foreseen is rejected by name; its neighbours are kept."""
+    bench.ledger.poison = "poison"
+    odd = call(request_model="poison")
+    bench.ledger.open.clear()
+    first = asyncio.create_task(bench.pipeline.take(arrivals(call())))
+    while not bench.pipeline.waiting:
+        await asyncio.sleep(0)
+    mixed = asyncio.create_task(bench.pipeline.take(arrivals(call(), odd, call())))
+    clean = asyncio.create_task(bench.pipeline.take(arrivals(call())))
+    while bench.pipeline.waiting < 5:
+        await asyncio.sleep(0)
+    bench.ledger.open.set()
+    recorded = await mixed
+    assert [(each.id, each.reason) for each in recorded.rejected] == [(odd.id, "nobody has foreseen this")]
+    assert recorded.new == 2
+    assert (await clean).rejected == () == (await first).rejected
+    assert len(bench.rows()) == 4
+
+
+async def test_marks_of_calls_that_were_never_reported(bench: Bench) -> None:
+    lost, late = call(), call()
+    await bench.pipeline.take(Batch(started=[Started(lost), Started(late)]))
+    await bench.pipeline.take(arrivals(late))
+    assert [orphan.call.id for orphan in bench.ledger.orphans()] == [lost.id]
+
+
+async def test_a_sender_that_has_gone_hears_nothing_and_loses_nothing(bench: Bench) -> None:
+    bench.ledger.open.clear()
+    gone = asyncio.create_task(bench.pipeline.take(arrivals(call())))
+    while not bench.pipeline.waiting:
+        await asyncio.sleep(0)
+    gone.cancel()
+    bench.ledger.open.set()
+    await bench.pipeline.take(arrivals(call()))
+    assert len(bench.rows()) == 2
+
+
+async def test_stopping_writes_what_waits(bench: Bench) -> None:
+    bench.ledger.open.clear()
+    waiting = [asyncio.create_task(bench.pipeline.take(arrivals(call()))) for _ in range(5)]
+    while bench.pipeline.waiting < 5:
+        await asyncio.sleep(0)
+    bench.ledger.open.set()
+    await asyncio.to_thread(bench.pipeline.stop)
+    await asyncio.gather(*waiting)
+    assert len(bench.rows()) == 5
