@@ -11,9 +11,15 @@ from tollkeeper.version import __version__
 
 VERBS = {
     "serve": "the sidecar: receives every call, prices it, keeps it, and answers questions about it",
+    "usage": "what was used and what it cost, by model, tenant, day and so on",
+    "calls": "the log of calls; with an id, how the cost of one comes about",
+    "prices": "your own prices: list, add, change, schedule, history; models without one; pricing the past again",
+    "keys": "keys to the sidecar's API: create, list, revoke",
     "demo": "a simulated provider, an app that uses it, and what Tollkeeper sees of it",
 }
 """Each is a module `tollkeeper.cli.<verb>` with `main(arguments) -> exit code`."""
+EXTRAS = {"serve": "sidecar", "usage": "client", "calls": "client", "prices": "client", "keys": "sidecar"}
+"""What is to be installed for a verb, if it is not named like it."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(
             f"tollkeeper {given.verb} needs {missing.name}, which is not installed:"
-            f" pip install 'tollkeeper[{given.verb}]'",
+            f" pip install 'tollkeeper[{EXTRAS.get(given.verb, given.verb)}]'",
             file=sys.stderr,
         )
         return 1

@@ -235,6 +235,7 @@ class Attempt(CallRow):
     formula: str
     adjustments: list[Correction]
     conflicts: list[Conflict]
+    retracted: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

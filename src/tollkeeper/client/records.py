@@ -141,12 +141,12 @@ class PriceChange:
     tenant: str
     calls: int
     changed_calls: int
-    old_cost: Decimal
-    old_cost_nano_usd: int
-    new_cost: Decimal
-    new_cost_nano_usd: int
-    delta: Decimal
-    delta_nano_usd: int
+    old_cost: Decimal | None
+    old_cost_nano_usd: int | None
+    new_cost: Decimal | None
+    new_cost_nano_usd: int | None
+    delta: Decimal | None
+    delta_nano_usd: int | None
     old_unpriced_calls: int
     new_unpriced_calls: int
 

@@ -92,6 +92,13 @@ class Connection(_Connection):
             answer = self._http.request(**self._options(ask))
         return ask.understand(answer.status_code, answer.headers, answer.content)
 
+    def fetch(self, ask: Ask[Any]) -> str:
+        """The answer as it came, once it is known to be one."""
+        with self._telling():
+            answer = self._http.request(**self._options(ask))
+        ask.understand(answer.status_code, answer.headers, answer.content)
+        return answer.text
+
     def close(self) -> None:
         self._http.close()
 

@@ -88,6 +88,7 @@ class World:
 
     def __init__(self, url: str, open_on_loopback: bool = False) -> None:
         self.clock = Clock()
+        self._keys: dict[tuple[str, ...], str] = {}
         self.database = Database(url)
         self.database.migrate()
         self.ledger = SqlLedger(self.database, self.clock.nanoseconds)
@@ -110,8 +111,9 @@ class World:
         self.app.mount("/api/v1", self.api)
 
     def key(self, *scopes: str) -> str:
-        text, _ = self.access_keys.create("a test", scopes, author="tests")
-        return text
+        if scopes not in self._keys:
+            self._keys[scopes], _ = self.access_keys.create("a test", scopes, author="tests")
+        return self._keys[scopes]
 
     def client(self, *scopes: str, **options: Any) -> TestClient:
         """A client with a key for these, or without one; it seems to be on another machine."""

@@ -17,6 +17,7 @@ from tollkeeper.sidecar.api.filters import FilterParams, RangeParams
 from tollkeeper.sidecar.api.problems import Refusal, missing, wrong
 from tollkeeper.sidecar.api.services import Given
 from tollkeeper.storage.ledger import CallQuery, Started
+from tollkeeper.storage.ledger.failures import Refused as Unacceptable
 
 FOR_EVER = 2**63 - 1
 MOST = 1000
@@ -93,7 +94,9 @@ def calls(request: Request, given: Given, params: Annotated[CallsParams, Query()
     query = CallQuery(start, end, params.filters(), params.outcome, params.order, params.cursor, params.limit)
     try:
         found, cursor = given.ledger.calls(query)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, Unacceptable):
+        if params.cursor is None:
+            raise
         raise wrong("cursor", params.cursor, "the `next_cursor` of a page of the same query") from None
     rows = [row_of(row) for row in found]
     if not wants_csv(request, params.format):

@@ -38,12 +38,12 @@ class PriceChange(BaseModel):
     tenant: str
     calls: int = Field(description="In the period.")
     changed_calls: int = Field(description="Whose cost is another one.")
-    old_cost: Usd
-    old_cost_nano_usd: NanoUsd
-    new_cost: Usd
-    new_cost_nano_usd: NanoUsd
-    delta: Usd = Field(description="By how much it gets dearer.")
-    delta_nano_usd: NanoUsd
+    old_cost: Usd | None = Field(description="Null if none of the calls had a price.")
+    old_cost_nano_usd: NanoUsd | None
+    new_cost: Usd | None
+    new_cost_nano_usd: NanoUsd | None
+    delta: Usd | None = Field(description="By how much it gets dearer; null if one of the two is unknown.")
+    delta_nano_usd: NanoUsd | None
     old_unpriced_calls: int
     new_unpriced_calls: int
 
@@ -101,18 +101,30 @@ def _answer(plan: Plan, when: Range, adjusted: int | None) -> Repriced:
 
 
 def _shown(change: Change) -> PriceChange:
+    old = _known(change.old_nano_usd, change.old_unpriced)
+    new = _known(change.new_nano_usd, change.new_unpriced)
+    delta = None if old is None or new is None else new - old
     return PriceChange(
         provider=change.provider,
         model=change.model,
         tenant=change.tenant,
         calls=change.calls,
         changed_calls=change.changed,
-        old_cost=usd(change.old_nano_usd),
-        old_cost_nano_usd=change.old_nano_usd,
-        new_cost=usd(change.new_nano_usd),
-        new_cost_nano_usd=change.new_nano_usd,
-        delta=usd(change.delta_nano_usd),
-        delta_nano_usd=change.delta_nano_usd,
+        old_cost=_dollars(old),
+        old_cost_nano_usd=old,
+        new_cost=_dollars(new),
+        new_cost_nano_usd=new,
+        delta=_dollars(delta),
+        delta_nano_usd=delta,
         old_unpriced_calls=change.old_unpriced,
         new_unpriced_calls=change.new_unpriced,
     )
+
+
+def _known(nano_usd: int, unpriced: int) -> int | None:
+    """A sum of money, or `None` if nothing but calls without a price is in it."""
+    return None if unpriced and not nano_usd else nano_usd
+
+
+def _dollars(nano_usd: int | None) -> Usd | None:
+    return None if nano_usd is None else usd(nano_usd)
