@@ -10,6 +10,7 @@ from tollkeeper.model import Operation
 PROVIDERS = {
     "alephalpha": "aleph_alpha",
     "amazon": "aws.bedrock",
+    "amazon-bedrock": "aws.bedrock",
     "anthropic_vertex": "gcp.vertex_ai",
     "aws": "aws.bedrock",
     "aws_bedrock": "aws.bedrock",
@@ -24,6 +25,8 @@ PROVIDERS = {
     "fireworks_ai": "fireworks",
     "gemini": "gcp.gemini",
     "google": "gcp.gen_ai",
+    "google.generative-ai": "gcp.gemini",
+    "google.vertex": "gcp.vertex_ai",
     "google-gla": "gcp.gemini",
     "google-vertex": "gcp.vertex_ai",
     "google_ai_studio": "gcp.gemini",
@@ -45,6 +48,9 @@ PROVIDERS = {
     "xai": "x_ai",
 }
 """What emitters call a provider -> its name in the conventions. The keys are in lower case."""
+
+APIS = (".chat", ".messages", ".responses", ".completion", ".embedding")
+"""What Vercel's AI SDK puts behind a provider's name."""
 
 UNKNOWN_PROVIDERS = frozenset({"", "_other", "unknown", "langchain", "litellm", "llama_index", "llamaindex"})
 """Words that name no provider: frameworks, and "something else"."""
@@ -101,6 +107,8 @@ _DOTTED = re.compile(r"^[A-Za-z_][\w]*(\.[A-Za-z_]\w*)+$")
 def provider_of(name: str | None) -> str | None:
     """A provider's name in the conventions; `None` where none is named."""
     word = (name or "").strip().lower().replace(" ", "_")
+    for api in APIS:
+        word = word.removesuffix(api)
     return None if word in UNKNOWN_PROVIDERS else PROVIDERS.get(word, word)
 
 

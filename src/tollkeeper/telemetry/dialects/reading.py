@@ -19,7 +19,7 @@ from tollkeeper.telemetry.dialects.observed import (
     Observed,
     call_id,
 )
-from tollkeeper.telemetry.dialects.said import Names, Said
+from tollkeeper.telemetry.dialects.said import LONGEST_SECONDS, Names, Said
 from tollkeeper.telemetry.emission import Emission
 from tollkeeper.telemetry.services import service_at
 
@@ -210,7 +210,8 @@ def _time(call: Call, emission: Emission, lasted: float | None) -> None:
         call.started_at = max(0, call.started_at - int(lasted * 1e9))
         call.stream = True
     elif emission.kind == "span" and 0 < emission.started_at <= emission.ended_at <= LARGEST_MOMENT:
-        call.duration = (emission.ended_at - emission.started_at) / 1e9
+        seconds = (emission.ended_at - emission.started_at) / 1e9
+        call.duration = seconds if seconds <= LONGEST_SECONDS else None
 
 
 def _count(call: Call, said: Said, dialect: Dialect) -> None:
