@@ -170,3 +170,15 @@ def test_a_database_that_is_away_is_no_wrong_key(tmp_path: Path) -> None:
     keys = AccessKeys(Database(f"sqlite:///{tmp_path / 'empty.db'}"))  # not migrated: there is no table
     with pytest.raises(LedgerUnavailable):
         keys.authenticate("tk_00000000_secret")
+
+
+def test_a_key_is_good_where_its_use_cannot_be_written(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'busy.db'}", busy_milliseconds=1)
+    database.migrate()
+    keys = AccessKeys(database)
+    text, _ = keys.create("k", ["read"], author="ada")
+    with database.write():
+        found = keys.authenticate(text)
+    assert found is not None
+    assert found.last_used_at is None
+    database.close()

@@ -10,12 +10,14 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple, get_args
 
 from sqlalchemy import BigInteger, Column, Connection, LargeBinary, Row, Table, Text, func, insert, or_, select, update
 
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import METADATA, Database
+from tollkeeper.storage.ledger.contract import LedgerUnavailable
 from tollkeeper.storage.ledger.failures import told_apart
 
 Scope = Literal["read", "write", "admin"]
@@ -69,12 +71,13 @@ class AccessKey(NamedTuple):
 
 
 class AccessKeys:
-    """The keys of one database. Changes are audited. All of it raises `LedgerUnavailable` while the database is away."""
+    """The keys of one database. Changes are audited. All of it raises `LedgerUnavailable` while that is away."""
 
     def __init__(self, database: Database, clock: Callable[[], int] = time.time_ns) -> None:
         self._database = database
         self._clock = clock
         self._audit = AuditTrail(database, clock)
+        self._noted: dict[str, int] = {}
 
     def create(
         self, name: str, scopes: Collection[str], *, author: str, reason: str = "", expires_at: int | None = None
@@ -158,16 +161,21 @@ class AccessKeys:
         )
 
     def _note_use(self, key: AccessKey, now: int) -> AccessKey:
-        if key.last_used_at is not None and now - key.last_used_at < USE_NOTED_AFTER_NS:
+        last = max(key.last_used_at or 0, self._noted.get(key.prefix, 0))
+        if last and now - last < USE_NOTED_AFTER_NS:
             return key
+        # Before it is written: of many requests at once, one waits for the database.
+        self._noted[key.prefix] = now
         used = ACCESS_KEYS.c.last_used_at
-        with told_apart(self._database), self._database.write() as connection:
+        # A key is good even where its use cannot be written down.
+        with suppress(LedgerUnavailable), told_apart(self._database), self._database.write() as connection:
             connection.execute(
                 update(ACCESS_KEYS)
                 .where(ACCESS_KEYS.c.prefix == key.prefix, or_(used.is_(None), used < now))
                 .values(last_used_at=now)
             )
-        return key._replace(last_used_at=now)
+            return key._replace(last_used_at=now)
+        return key
 
 
 def _new_row(name: str, scopes: Collection[str], author: str, expires_at: int | None, now: int) -> AccessKey:
