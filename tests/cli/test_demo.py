@@ -33,7 +33,7 @@ def checks(said: str) -> dict[str, tuple[str, str, str]]:
 def test_a_day_adds_up_and_has_its_accidents() -> None:
     said = run([*DEMO, "--seconds", "3"], env())
     found = checks(said)
-    assert len(found) == 8
+    assert len(found) == 11
     assert {mark for mark, _, _ in found.values()} == {"ok"}, said
     made = len(list(day(3, seed=1)))
     assert found["Calls: recorded, and made by the app"] == ("ok", str(made), str(made))
@@ -45,6 +45,7 @@ def test_a_day_adds_up_and_has_its_accidents() -> None:
     for name in ("acme", "globex", "initech", "claude-sonnet-4-5", "gpt-4o-mini", "gpt-5", "agent"):
         assert name in said
     assert URL.search(said)
+    assert re.search(r"\$ curl http://127\.0\.0\.1:\d+/api/v1/stats", said)
     assert "\x1b" not in said
 
 

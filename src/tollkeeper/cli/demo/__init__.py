@@ -15,6 +15,7 @@ from tollkeeper.cli.demo import summary
 from tollkeeper.cli.demo.app import App
 from tollkeeper.cli.demo.books import keep_books
 from tollkeeper.cli.demo.crew import Crew
+from tollkeeper.cli.demo.office import Office
 from tollkeeper.cli.demo.plan import day, days
 from tollkeeper.cli.demo.screen import Screen
 from tollkeeper.cli.demo.tally import LIVE, Tally
@@ -23,6 +24,8 @@ from tollkeeper.simulator import Simulator
 LIVE_MODEL = "gpt-4o-mini"
 PATIENCE_SECONDS = 15.0
 """For the calls that are still in flight at the end."""
+FLUSH_SECONDS = 20.0
+"""For the calls that are still on their way to the ledger."""
 REDRAW_SECONDS = 0.15
 WIDTH_WITHOUT_TERMINAL = 120
 
@@ -50,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console = Console(width=WIDTH_WITHOUT_TERMINAL)
     try:
         return _run(console, options)
-    except tollkeeper.ConfigurationError as error:
+    except (tollkeeper.ConfigurationError, RuntimeError) as error:
         print(f"tollkeeper demo: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -58,9 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(console: Console, options: argparse.Namespace) -> int:
-    with Simulator(
-        seed=options.seed, error_rate=0.02, error_status=(429, 500, 503), retry_after=0.3, keep=20
-    ) as simulator:
+    with (
+        Simulator(
+            seed=options.seed, error_rate=0.02, error_status=(429, 500, 503), retry_after=0.3, keep=20
+        ) as simulator,
+        Office() as office,
+    ):
         books = keep_books(simulator)
         tally = Tally(books)
         with tollkeeper.instrument(
@@ -68,15 +74,24 @@ def _run(console: Console, options: argparse.Namespace) -> int:
             prometheus_port=options.metrics_port,
             prometheus_host=options.metrics_host,
             service_name="demo",
+            sidecar=office.url,
+            spool=office.spool,
         ) as handle:
             jobs = days(options.seconds, options.seed) if options.forever else day(options.seconds, options.seed)
             live_problem = _make_live_call() if options.live else None
-            screen = Screen(console, tally, handle.metrics_url or "", None if options.forever else options.seconds)
+            screen = Screen(
+                console, tally, handle.metrics_url or "", office.url, None if options.forever else options.seconds
+            )
             crew = Crew(App(simulator), jobs, screen.began)
             all_ended = _watch(crew, screen, plain=options.plain or not console.is_terminal)
-            handle.flush()
-            found = summary.check(tally, crew, handle.metrics_url or "", all_ended)
+            handle.flush(FLUSH_SECONDS)
+            stats = office.stats()
+            found = [
+                *summary.check(tally, crew, handle.metrics_url or "", all_ended),
+                *summary.check_ledger(tally, stats),
+            ]
             summary.show(console, tally, crew, found, live_problem)
+            summary.show_ledger(console, office.url, stats)
             return 0 if all(check.holds for check in found) else 1
 
 

@@ -23,7 +23,7 @@ from tollkeeper.simulator.traffic import DAY, HOUR, MINUTE
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 LINE_EVERY_SECONDS = 3.0
 RECENT = 5
-LINES_AROUND_TABLE = 21
+LINES_AROUND_TABLE = 22
 """What the live view shows besides the rows of its table, on a narrow terminal."""
 FEWEST_ROWS = 3
 
@@ -31,10 +31,13 @@ FEWEST_ROWS = 3
 class Screen:
     """`seconds`: how long the demo takes; `None`: for ever."""
 
-    def __init__(self, console: Console, tally: Tally, metrics_url: str, seconds: float | None) -> None:
+    def __init__(
+        self, console: Console, tally: Tally, metrics_url: str, sidecar_url: str, seconds: float | None
+    ) -> None:
         self._console = console
         self._tally = tally
         self._metrics_url = metrics_url
+        self._stats_url = f"{sidecar_url}/api/v1/stats"
         self._seconds = seconds
         self._at = 0.0
         self._share = 0.0
@@ -54,7 +57,8 @@ class Screen:
     @contextmanager
     def live(self, plain: bool) -> Iterator[None]:
         if plain:
-            self._console.print(f"Tollkeeper demo. Metrics: {self._metrics_url}", highlight=False, soft_wrap=True)
+            told = f"Tollkeeper demo. Metrics: {self._metrics_url} Ledger: {self._stats_url}"
+            self._console.print(told, highlight=False, soft_wrap=True)
             yield
             return
         with Live(console=self._console, auto_refresh=False, transient=True) as self._live:
@@ -92,6 +96,7 @@ class Screen:
             top,
             *self._counts(in_flight),
             Text.assemble("Metrics: ", (self._metrics_url, "cyan underline")),
+            Text.assemble("Ledger:  ", (self._stats_url, "cyan underline")),
         ]
         if self._note:
             lines.append(Text(self._note, "yellow"))

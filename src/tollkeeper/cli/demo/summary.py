@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import urllib.request
 from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 from rich import box
@@ -65,6 +67,32 @@ def check(tally: Tally, crew: Crew, metrics_url: str, all_ended: bool) -> list[C
         ),
         Check("Failures of the app that no accident explains", str(len(crew.failures)), "0", not crew.failures),
     ]
+
+
+def check_ledger(tally: Tally, stats: Mapping[str, Any]) -> list[Check]:
+    """Hold what was recorded against what the sidecar's ledger has: it has priced each call anew."""
+    usd = Decimal(stats["total_cost_nano_usd"]).scaleb(-9)
+    return [
+        _same("Calls: recorded, and in the ledger", tally.all.calls, stats["total_requests"]),
+        _same(
+            "All tokens, estimated ones included: recorded, and in the ledger",
+            tally.all.input + tally.all.output,
+            stats["total_tokens"],
+        ),
+        Check(
+            "Cost: recorded, and in the ledger, to the nano-dollar",
+            dollars(tally.all.usd, 9),
+            dollars(usd, 9),
+            tally.all.usd == usd,
+        ),
+    ]
+
+
+def show_ledger(console: Console, url: str, stats: Mapping[str, Any]) -> None:
+    """What the sidecar was asked, and what it answered."""
+    shown = {name: stats[name] for name in ("total_requests", "total_tokens", "total_cost", "average_cost")}
+    console.print(Text(f"$ curl {url}/api/v1/stats", "bold"), soft_wrap=True)
+    console.print(Text(json.dumps(shown)[:-1] + ", …}"), soft_wrap=True)
 
 
 def _same(what: str, ours: int, theirs: int) -> Check:

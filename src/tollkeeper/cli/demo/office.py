@@ -1,0 +1,75 @@
+"""The demo's sidecar: a process of its own, as `tollkeeper serve` starts it, over a ledger that is thrown away."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tollkeeper.config.serve import SERVE_DEFAULTS
+
+LISTENS = "Tollkeeper listens on "
+ANSWER_SECONDS = 10.0
+END_SECONDS = 20.0
+
+
+class Office:
+    """A sidecar for as long as the `with` block lasts, on the usual port if that is free."""
+
+    def __enter__(self) -> Office:
+        self._folder = tempfile.TemporaryDirectory(prefix="tollkeeper-demo-")
+        ledger = Path(self._folder.name, "ledger.db")
+        self._process = subprocess.Popen(
+            [
+                sys.executable, "-m", "tollkeeper", "serve", "--port", str(_port()), "--grpc-port", "off",
+                "--ledger", f"sqlite:///{ledger}",
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.startswith(LISTENS):
+            self._process.wait(END_SECONDS)
+            raise RuntimeError("the sidecar did not start; it has said why above")
+        self.url = line.removeprefix(LISTENS).split()[0]
+        return self
+
+    @property
+    def spool(self) -> str:
+        """The folder in which calls wait for this sidecar."""
+        return str(Path(self._folder.name, "spool"))
+
+    def stats(self) -> dict[str, Any]:
+        """What `GET /api/v1/stats` answers."""
+        # A proxy that the environment names is for other hosts than this one.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{self.url}/api/v1/stats", timeout=ANSWER_SECONDS) as answer:
+            return dict(json.load(answer))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._folder.cleanup()
+
+
+def _port() -> int:
+    """The usual port, or any free one where somebody has that."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((SERVE_DEFAULTS.host, SERVE_DEFAULTS.port))
+        except OSError:
+            return 0
+    return SERVE_DEFAULTS.port
