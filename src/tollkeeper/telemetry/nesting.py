@@ -60,8 +60,10 @@ def nested(sights: Sequence[Sight], parents: Mapping[str, str]) -> dict[str, str
                 break
     kept = [sight for sight in ranked if sight.id not in given_up]
     for one in kept:
+        if one.is_own or one.is_event:
+            continue
         below = [each for each in kept if each is not one and family.has(one, each)]
-        if below and not one.is_own and (one.is_aggregate or _is_sum(one, below)):
+        if below and (one.is_aggregate or _is_sum(one, below)):
             given_up[one.id] = below[-1].id
     return given_up
 
@@ -157,7 +159,7 @@ def _is_model(name: str, full: str) -> bool:
 
 
 def _is_sum(one: Sight, below: Sequence[Sight]) -> bool:
-    if not one.measured or not all(each.measured or each.failed for each in below):
+    if len(below) < 2 or not one.measured or not all(each.measured or each.failed for each in below):
         return False
     inputs = sum(each.input_tokens or 0 for each in below)
     outputs = sum(each.output_tokens or 0 for each in below)
