@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -349,3 +350,22 @@ def test_rows_that_are_added_together_must_not_contradict_each_other(book: Price
     added = book.add_all([("price", GPT | {"model": f"m{number}"}) for number in range(20)], **BY)
     assert [version.row for version in added] == list(range(1, 21))
     assert len(book.current()) == 20
+
+
+def test_a_forked_child_asks_through_its_own_connection(book: PriceBook) -> None:
+    book.add("price", GPT, **BY)
+    assert book.revision() == 1
+    mine = book._revision._cursor.connection
+    read, write = os.pipe()
+    if os.fork() == 0:
+        try:
+            told = book.revision()
+            os.write(write, f"{told} {book._revision._cursor.connection is not mine}".encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as child:
+        assert child.read() == "1 True"
+    os.wait()
+    assert book.revision() == 1
+    assert book._revision._cursor.connection is mine
