@@ -75,7 +75,7 @@ class Sidecar:
         self.pipeline = Pipeline(
             self.ledger,
             Pricer(self.price_book),
-            Foreign(self.ledger, time.monotonic),
+            Foreign(self.ledger, time.time),
             time.monotonic,
             settings.max_waiting,
         )
