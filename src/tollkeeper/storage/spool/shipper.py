@@ -60,6 +60,8 @@ class Shipper:
         self.attempts = 0
         self.acknowledged_at: int | None = None
         self.failure: str | None = None
+        self.has_looked = False
+        """Whether what dead processes have left was taken over, once at least."""
         self._adopt_at = 0.0
 
     def run(self, is_done: Callable[[], bool]) -> None:
@@ -86,6 +88,7 @@ class Shipper:
                 self._shelf.adopt()
             except OSError as error:
                 log.warning("cannot look for what dead processes have left: %s", error)
+            self.has_looked = True
             self._adopt_at = self._pace.monotonic() + ADOPTION
         try:
             taken = self._shelf.take()

@@ -100,18 +100,16 @@ class Spool:
     def finish(self, seconds: float = 5.0) -> bool:
         """The process ends: deliver what there is, and tell of the calls that will never end. False: not everything.
 
-        What is left stays in its files, for another process.
+        What dead processes have left goes with it. What is left then stays in its files, for another process.
         """
         shelf = self._shelf
         self._writer.patient = False
         with shelf.lock:
             home = shelf.own
             self._hand_over(list(self._writer.marks.values()))
-        if home is None:
+        if home is None and self._thread is None:
             return True
-        if self._thread is None:
-            self.start()
-        return self._await(lambda: home not in shelf.adopted, seconds, once=True)
+        return self._await(lambda: self._shipper.has_looked and not shelf.homes(), seconds, once=True)
 
     def retire(self, seconds: float = 5.0) -> bool:
         """Deliver what there is. The thread ends after the last call that is under way. False: not within `seconds`."""
