@@ -17,7 +17,7 @@ import pytest
 from sidecar.api.world import NOW, World, failed, make_call, unpriced
 from tollkeeper.model import Call, Cost, Usage
 from tollkeeper.sidecar.api.answer import write
-from tollkeeper.storage.ledger import Started
+from tollkeeper.storage.ledger import LedgerUnavailable, Started
 
 
 def costing(number: int, usd: str, **fields: Any) -> Call:
@@ -241,7 +241,6 @@ def test_what_the_database_refuses_just_now_is_to_be_asked_again(
 ) -> None:
     client = sqlite_world.client("read")
     sqlite_world.database.engine.dispose()
-    from tollkeeper.storage.ledger import LedgerUnavailable  # noqa: PLC0415
 
     def away(*_: Any) -> Any:
         raise LedgerUnavailable("the server is gone")
