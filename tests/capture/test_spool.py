@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +16,12 @@ from typing import Any
 
 import openai
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 import tollkeeper
-from capture.processes import ASK, environment, run
-from storage.spool.receiver import Receiver
+from capture.processes import ASK, environment, run, total
+from storage.spool.receiver import FINE, Receiver
 from tollkeeper import Call, ConfigurationError
 from tollkeeper.simulator import Simulator
 from tollkeeper.storage.database import Database
@@ -162,6 +165,40 @@ def test_the_embedded_form_is_a_ledger(
     page, _ = ledger.calls(CallQuery())
     assert {each["id"] for each in page} == {call.id for call in calls}
     database.close()
+
+
+def test_the_spool_is_on_the_metrics(
+    instrumented: Start, client: openai.OpenAI, receiver: Receiver, tmp_path: Path
+) -> None:
+    gate = threading.Event()
+    receiver.behave = lambda body: FINE if gate.is_set() else (503, {}, b"")
+    reader = InMemoryMetricReader()
+    handle = instrumented(sidecar=receiver.url, spool=tmp_path, prometheus=True, meter_provider=MeterProvider([reader]))
+    ask(client)
+    ask(client)
+
+    def told() -> list[float]:
+        text, data = handle.render_metrics()[0].decode(), reader.get_metrics_data()
+        names = ("records", "bytes", "dropped", "rejected")
+        by_otel = {
+            metric.name: point.value
+            for resource in data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name.startswith("tollkeeper.spool.")
+            for point in metric.data.data_points
+        }
+        found = [total(text, f"tollkeeper_spool_{name}") for name in names[:2]]
+        found += [total(text, f"tollkeeper_spool_{name}_total") for name in names[2:]]
+        assert [by_otel[f"tollkeeper.spool.{name}"] for name in names] == found
+        return found
+
+    records, size, dropped, rejected = told()
+    assert (records, dropped, rejected) == (2, 0, 0)
+    assert size == sum(path.stat().st_size for path in tmp_path.rglob("*.segment"))
+    gate.set()
+    assert handle.flush(10)
+    assert told()[0] == 0
 
 
 def test_background_responses_are_no_orphans(

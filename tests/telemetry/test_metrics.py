@@ -30,6 +30,8 @@ def test_prometheus_name(metric: Metric) -> None:
         meter = provider.get_meter("names")
         if metric.kind == "counter":
             meter.create_counter(metric.name, metric.unit, metric.description).add(1)
+        elif metric.kind == "gauge":
+            meter.create_gauge(metric.name, metric.unit, metric.description).set(1)
         else:
             meter.create_histogram(metric.name, metric.unit, metric.description).record(1)
         families = {family.name for family in text_string_to_metric_families(generate_latest(REGISTRY).decode())}

@@ -177,7 +177,7 @@ def _build(settings: Settings) -> Instrumentation:
     otel = setup.providers(settings)
     endpoint = setup.metrics_endpoint(settings)
     shipping = _shipping(settings)
-    spool = _spool_sink(shipping)
+    spool = _spool_sink(shipping, otel, endpoint)
     emitter = Emitter(
         otel.tracer,
         catalog,
@@ -205,11 +205,17 @@ def _shipping(settings: Settings) -> ship.Shipping | None:
     return ship.Shipping(spool, _the_courier()) if spool is not None else None
 
 
-def _spool_sink(shipping: ship.Shipping | None) -> SpoolSink | None:
+def _spool_sink(
+    shipping: ship.Shipping | None, otel: setup.OTelProviders, endpoint: setup.MetricsEndpoint | None
+) -> SpoolSink | None:
     if shipping is None:
         return None
+    from tollkeeper.capture.sinks import spool_metrics  # noqa: PLC0415  the same
     from tollkeeper.capture.sinks.spool import SpoolSink  # noqa: PLC0415  only where a spool is asked for; needs flock
 
+    spool_metrics.watch(shipping.spool, otel.meter)
+    if endpoint is not None:
+        endpoint.sink.read_spool = spool_metrics.read
     return SpoolSink(shipping.spool)
 
 

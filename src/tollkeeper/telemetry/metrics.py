@@ -17,7 +17,7 @@ class Metric:
     """One instrument. `buckets` are there for histograms only."""
 
     name: str
-    kind: Literal["counter", "histogram"]
+    kind: Literal["counter", "histogram", "gauge"]
     unit: str
     description: str
     buckets: tuple[float, ...] = ()
@@ -25,7 +25,7 @@ class Metric:
     @property
     def prometheus_name(self) -> str:
         """The name that the OpenTelemetry-to-Prometheus translation gives it, without `_total`."""
-        suffix = {"s": "_seconds", "usd": "_usd"}.get(self.unit, "")
+        suffix = {"s": "_seconds", "usd": "_usd", "By": "_bytes"}.get(self.unit, "")
         name = self.name.replace(".", "_")
         return name if name.endswith(suffix) else name + suffix
 
@@ -106,6 +106,22 @@ UNMEASURED_CALLS = Metric(
 FAULTS = Metric(
     "tollkeeper.faults", "counter", "{fault}", "Faults of the instrumentation itself, by the step that failed."
 )
+SPOOL_RECORDS = Metric(
+    "tollkeeper.spool.records",
+    "gauge",
+    "{record}",
+    "Finished calls that wait to be acknowledged by the sidecar or ledger.",
+)
+SPOOL_BYTES = Metric("tollkeeper.spool.bytes", "gauge", "By", "What the calls that wait take on the disk.")
+SPOOL_DROPPED = Metric(
+    "tollkeeper.spool.dropped",
+    "counter",
+    "{record}",
+    "Finished calls that were lost, as the spool or the disk was full.",
+)
+SPOOL_REJECTED = Metric(
+    "tollkeeper.spool.rejected", "counter", "{record}", "Finished calls that were refused for good; a file has them."
+)
 
 METRICS = (
     TOKEN_USAGE, OPERATION_DURATION, TIME_TO_FIRST_CHUNK, TIME_PER_OUTPUT_CHUNK,
@@ -113,7 +129,11 @@ METRICS = (
     INFERENCE_INPUT, INFERENCE_OUTPUT, INFERENCE_USAGE_INPUT, INFERENCE_USAGE_OUTPUT,
     INFERENCE_USAGE_CACHE_READ, INFERENCE_USAGE_CACHE_WRITE, INFERENCE_USAGE_REASONING,
     COST, TOKENS, CALLS, UNPRICED_CALLS, UNMEASURED_CALLS, FAULTS,
+    SPOOL_RECORDS, SPOOL_BYTES, SPOOL_DROPPED, SPOOL_REJECTED,
 )  # fmt: skip
+
+SPOOL_METRICS = (SPOOL_RECORDS, SPOOL_BYTES, SPOOL_DROPPED, SPOOL_REJECTED)
+"""Of each process, and there only where it has a spool."""
 
 MODALITY_LABEL = "gen_ai.token.modality"
 METER_LABEL = "tollkeeper.meter"

@@ -16,7 +16,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import get_current_span
 from prometheus_client import CollectorRegistry, Counter, Histogram, values
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -116,6 +116,8 @@ class PrometheusSink:
         self._forked = False
         self.when_forked: Callable[[], None] | None = None
         """Run before the first call of a forked child is recorded."""
+        self.read_spool: Callable[[], Sequence[tuple[Metric, int]]] = tuple
+        """How the spool of this process is doing, if it has one."""
         self._start()
         _sinks.add(self)
 
@@ -184,6 +186,10 @@ class PrometheusSink:
             if family.name in OWN_NAMES:
                 family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
                 yield family
+        if not self._many:
+            for which, amount in self.read_spool():
+                kind = GaugeMetricFamily if which.kind == "gauge" else CounterMetricFamily
+                yield kind(which.prometheus_name, which.description, value=amount)
 
     def start_over(self) -> None:
         """Forget what the parent has counted: the parent still shows it."""
