@@ -69,7 +69,7 @@ class Foreign:
         asked = [id for id in dict.fromkeys((*touched, *by_trace)) if id and self._trace(id).has_calls]
         recorded = self._recorded(asked)
         own: dict[str | None, list[Call]] = {}
-        for call in calls:
+        for call in calls if asked else ():
             own.setdefault(call.trace_id, []).append(call)
         entries = [_entry(observed) for observed in by_trace.pop("", {}).values()]
         retractions: list[Retraction] = []

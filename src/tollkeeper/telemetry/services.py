@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ LOCAL_PORTS = {11434: "ollama", 1234: "lm_studio", 8080: "llama_cpp"}
 """Servers that people run on their own machines are known by their usual ports."""
 
 
+@lru_cache(maxsize=1024)
 def service_at(host: str) -> Service | None:
     """The service of a host. A row matches at a label boundary: `evil-openai.com` is not `openai.com`."""
     for service in SERVICES:

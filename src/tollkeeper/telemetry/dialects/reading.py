@@ -187,7 +187,9 @@ def read_as(dialect: Dialect, said: Said) -> Observed | None:
     _count(call, said, dialect)
     if is_aggregate and call.usage is NOTHING:
         return None
-    call.id = call_id(emission.trace_id, emission.span_id, call.response_id, repr((emission.name, call)))
+    is_known = bool(emission.trace_id or call.response_id)
+    otherwise = "" if is_known else repr((emission.name, call))
+    call.id = call_id(emission.trace_id, emission.span_id, call.response_id, otherwise)
     ended_at = emission.ended_at if emission.kind == "span" else emission.started_at
     return Observed(call, dialect.name, emission.parent_span_id, ended_at, emission.kind, is_aggregate)
 
