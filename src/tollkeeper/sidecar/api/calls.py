@@ -31,7 +31,9 @@ class CallsParams(RangeParams, FilterParams):
     outcome: Literal["succeeded", "failed", "unpriced", "unmeasured"] | None = Field(
         default=None, description="Only those that ended like this."
     )
-    order: Literal["newest", "dearest"] = Field(default="newest", description="What comes first. `dearest` has only calls whose cost is known.")
+    order: Literal["newest", "dearest"] = Field(
+        default="newest", description="What comes first. `dearest` has only calls whose cost is known."
+    )
     cursor: str | None = Field(default=None, max_length=1000, description="`next_cursor` of the page before.")
     limit: int = Field(default=50, ge=1, le=MOST, description="How many on a page.")
     format: Literal["json", "csv"] | None = Field(default=None, description="As `Accept`.")
