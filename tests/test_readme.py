@@ -6,10 +6,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sidecar.running import Sidecar, running
 from tollkeeper.config import OPTIONS
 from tollkeeper.pricing import Overlay
 from tollkeeper.simulator import Simulator
@@ -37,8 +39,15 @@ def test_every_metric_is_listed_as_it_is() -> None:
         assert [f"`{metric.name}`", f"`{metric.prometheus_name}{total}`", metric.kind, metric.description] in ROWS
 
 
+@pytest.fixture(scope="module")
+def sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    folder = tmp_path_factory.mktemp("readme")
+    with running(f"sqlite:///{folder}/tollkeeper.db", folder) as sidecar:
+        yield sidecar
+
+
 @pytest.mark.parametrize("source", blocks("python"), ids=lambda source: source.split("\n")[-2][:40])
-def test_every_example_runs(source: str) -> None:
+def test_every_example_runs(source: str, sidecar: Sidecar) -> None:
     with Simulator(seed=1) as simulator:
         done = subprocess.run(
             [sys.executable, "-c", source],
@@ -48,6 +57,7 @@ def test_every_example_runs(source: str) -> None:
                 "ANTHROPIC_BASE_URL": simulator.base_url("anthropic"),
                 "OPENAI_API_KEY": "none",
                 "ANTHROPIC_API_KEY": "none",
+                "TOLLKEEPER_URL": sidecar.url,
             },
             capture_output=True,
             text=True,
