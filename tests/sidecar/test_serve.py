@@ -93,6 +93,32 @@ def test_keys_are_asked_for(tmp_path: Path) -> None:
         assert sidecar.log.read_text().count("first key") == 1
 
 
+FOLLOWER = """
+import os, time, openai, tollkeeper
+calls = []
+tollkeeper.instrument(providers=["openai"], on_call=calls.append, hosts={"127.0.0.1": "vllm"})
+client = openai.OpenAI(base_url=os.environ["BASE_URL"], api_key="any")
+until = time.monotonic() + 30
+while not (calls and calls[-1].cost) and time.monotonic() < until:
+    client.chat.completions.create(model="house-model-7b", messages=[{"role": "user", "content": "Hello"}])
+    time.sleep(0.05)
+cost = calls[-1].cost
+print(cost.source, cost.price_version, cost.usd == calls[-1].usage.input_tokens * 3 / tollkeeper_decimal(10**6))
+""".replace("tollkeeper_decimal", "__import__('decimal').Decimal")
+
+
+def test_apps_have_the_sidecars_prices(tmp_path: Path) -> None:
+    """What is put into the price book is in force in the apps too, without a restart of either."""
+    with Simulator(seed=4) as simulator, running(f"sqlite:///{tmp_path}/ledger.db", tmp_path) as sidecar:
+        env = environment(
+            simulator.url + "/v1", TOLLKEEPER_SIDECAR=sidecar.url, TOLLKEEPER_SPOOL=str(tmp_path / "spool")
+        )
+        add = ["prices", "add", "--url", sidecar.url, "--reason", "own hardware"]
+        fields = ["provider=vllm", "model=house-*", "input=3", "output=0"]
+        run([sys.executable, "-m", "tollkeeper", *add, *fields], env)
+        assert run(FOLLOWER, env).split() == ["overlay", "price", "1", "True"]
+
+
 def _post_log(port: int, headers: dict[str, str]) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     connection.request("POST", "/v1/logs", b"{}", {"Content-Type": "application/json", **headers})

@@ -31,6 +31,7 @@ from tollkeeper.model import Call
 from tollkeeper.pricing import Catalog, Overlay
 
 if TYPE_CHECKING:
+    from tollkeeper.capture.prices import PriceFeed
     from tollkeeper.capture.sinks.spool import SpoolSink
     from tollkeeper.storage.spool import SpoolState
 
@@ -54,6 +55,7 @@ class Instrumentation:
         patches: Patches,
         endpoint: setup.MetricsEndpoint | None,
         shipping: ship.Shipping | None,
+        price_feed: PriceFeed | None,
     ) -> None:
         self.settings = settings
         self.metrics_url = endpoint.url if endpoint is not None else None
@@ -63,6 +65,7 @@ class Instrumentation:
         self._emitter = emitter
         self._patches = patches
         self._shipping = shipping
+        self._price_feed = price_feed
 
     def flush(self, seconds: float = 5.0) -> bool:
         """Wait until every finished call has reached `on_call`, and the sidecar or the ledger if there is one.
@@ -99,6 +102,8 @@ class Instrumentation:
                 _current = None
                 attribution.propagate_in_baggage(False)
         self._emitter.courier.flush()
+        if self._price_feed is not None:
+            self._price_feed.stop()
         if self._shipping is not None:
             self._shipping.spool.retire()
         for sink in self._emitter.sinks:
@@ -197,7 +202,10 @@ def _build(settings: Settings) -> Instrumentation:
     _load_in_background(catalog)
     if shipping is not None:
         shipping.spool.start()
-    return Instrumentation(settings, emitter, patches, endpoint, shipping)
+    price_feed = ship.price_feed(settings, catalog)
+    if price_feed is not None:
+        price_feed.start()
+    return Instrumentation(settings, emitter, patches, endpoint, shipping, price_feed)
 
 
 def _shipping(settings: Settings) -> ship.Shipping | None:

@@ -18,6 +18,8 @@ from tollkeeper.version import __version__
 
 if TYPE_CHECKING:
     from tollkeeper.capture.courier import Courier
+    from tollkeeper.capture.prices import PriceFeed
+    from tollkeeper.pricing import Catalog
     from tollkeeper.storage.spool import Destination, Spool
 
 END_SECONDS = 5.0
@@ -58,6 +60,15 @@ def spool(settings: Settings, resource: Mapping[str, str]) -> Spool | None:
         settings.spool_when_full,
         lambda: {**resource, **_process()},
     )
+
+
+def price_feed(settings: Settings, catalog: Catalog) -> PriceFeed | None:
+    """What brings the sidecar's prices to the app's catalogue, where there is a sidecar."""
+    if settings.sidecar is None:
+        return None
+    from tollkeeper.capture.prices import PriceFeed  # noqa: PLC0415  http.client takes 20 ms
+
+    return PriceFeed(settings.sidecar, catalog, key=settings.sidecar_key)
 
 
 def _folder(settings: Settings) -> Path:

@@ -23,6 +23,7 @@ from tollkeeper.sidecar.api.services import Services, utc_now
 from tollkeeper.sidecar.foreign import Foreign
 from tollkeeper.sidecar.forward import Forwarder, Upstream
 from tollkeeper.sidecar.health import SidecarHealth
+from tollkeeper.sidecar.intake import Unavailable
 from tollkeeper.sidecar.metrics import LedgerTotals, MetricsPage, Sample
 from tollkeeper.sidecar.pipeline import Pipeline
 from tollkeeper.sidecar.pricing import Pricer
@@ -36,6 +37,7 @@ from tollkeeper.sidecar.schedule import Schedule, Task
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import Database
+from tollkeeper.storage.ledger import LedgerUnavailable
 from tollkeeper.storage.ledger.sql import SqlLedger
 from tollkeeper.storage.prices import PriceBook
 
@@ -134,7 +136,10 @@ class Sidecar:
         scheme, _, text = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not text:
             return 401
-        key = await asyncio.to_thread(self.access_keys.authenticate, text.strip())
+        try:
+            key = await asyncio.to_thread(self.access_keys.authenticate, text.strip())
+        except LedgerUnavailable as away:
+            raise Unavailable(str(away)) from away
         if key is None:
             return 401
         return None if key.allows("write") else 403

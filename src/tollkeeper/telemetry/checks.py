@@ -114,7 +114,7 @@ def _labels(name: str, value: Any) -> dict[str, str]:
 
 
 def _list(name: str, value: Any) -> list[Any]:
-    return value if type(value) is list else _refuse(name, value)  # type: ignore[no-any-return]
+    return value if type(value) is list else _refuse(name, value)
 
 
 def _check_parameters(value: Any) -> None:
@@ -134,7 +134,7 @@ def _is_parameter(value: Any) -> bool:
 
 def read_name(value: Any) -> str:
     """A text that is not empty."""
-    return _cut("a name", value) if value else _refuse("a name", value)  # type: ignore[no-any-return]
+    return _cut("a name", value) if value else _refuse("a name", value)
 
 
 def read_money(value: Any) -> Decimal:
