@@ -233,6 +233,10 @@ def test_control_codes_are_no_fault_of_ours(world: World) -> None:
 def test_money_is_written_as_it_is() -> None:
     for text in ("0.000000001", "123456789012345678.123456789", "-2.5", "100", "0"):
         assert write({"cost": Decimal(text)}) == f'{{"cost":{text}}}'
+    assert (
+        write(["1.50", "\x00", '"', datetime(2026, 1, 1, tzinfo=UTC)])
+        == '["1.50","\\u0000","\\"","2026-01-01T00:00:00Z"]'
+    )
     assert write([Decimal("1E+3"), Decimal("1E-9"), Decimal("2.500")]) == "[1000,0.000000001,2.5]"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -34,23 +36,29 @@ class Answer(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        return write(content).encode()
+        # A lone surrogate, which JSON may hold and UTF-8 may not, becomes a question mark.
+        return write(content).encode(errors="replace")
 
 
 def write(value: Any) -> str:
-    """JSON, with `Decimal` as the number that it is: `json` knows floats only, and they cannot hold every amount."""
-    if isinstance(value, BaseModel):
-        # Not `dict(value)`: of a model with a field `keys` it cannot be made.
-        return write({name: each for name, each in value})  # noqa: C416
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{json.dumps(str(key))}:{write(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, Decimal):
-        return plain(value)
-    if isinstance(value, datetime):
-        return json.dumps(value.isoformat().replace("+00:00", "Z"))
-    if isinstance(value, list | tuple | set | frozenset):
-        return "[" + ",".join(map(write, value)) + "]"
-    return json.dumps(value, default=str, allow_nan=False)
+    """JSON, with `Decimal` as the number that it is: `json` knows floats only, and they cannot hold every amount.
+
+    So amounts leave the encoder as texts with a mark, which is taken off then. It is another one each time, so that no
+    text of a user can pass for a number.
+    """
+    mark = secrets.token_hex(8)
+
+    def understood(value: Any) -> Any:
+        if isinstance(value, Decimal):
+            return mark + plain(value)
+        if isinstance(value, BaseModel):
+            return value.__dict__
+        if isinstance(value, datetime):
+            return value.isoformat().replace("+00:00", "Z")
+        return str(value)
+
+    text = json.dumps(value, default=understood, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return re.sub(f'"{mark}([^"]*)"', r"\1", text)
 
 
 def plain(amount: Decimal) -> str:
