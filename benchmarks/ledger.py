@@ -124,7 +124,8 @@ SELECT
     1, 202511, moment, moment + 1000000000, 'tollkeeper', randomblob(16), 'openai', {{model}}, 'chat', {{model}},
     {{model}}, 'api.openai.com/v1/chat/completions', 'default', 0, 200, CASE WHEN n % 97 = 0 THEN 'timeout' END,
     n % 4000 / 1000.0, 'tenant-' || (user % {TENANTS}), 'user-' || user,
-    CASE WHEN feature < 2 THEN 'api' ELSE 'worker' END, {{feature}}, n % 8000, n % 1500, 0, 0, 'provider', (n % 8000) * 150 + (n % 1500) * 600, 'priced',
+    CASE WHEN feature < 2 THEN 'api' ELSE 'worker' END, {{feature}},
+    n % 8000, n % 1500, 0, 0, 'provider', (n % 8000) * 150 + (n % 1500) * 600, 'priced',
     'genai-prices 0.2.3', 'catalog', 'chatcmpl-' || number, lower(hex(randomblob(16))), printf('%016x', number),
     '[["input",' || (n % 8000) || ',"1.5E-7","0.0012",null],["output",' || (n % 1500) || ',"6E-7","0.0009",null]]',
     '{{"server_address":"api.openai.com","server_port":443,"finish_reasons":["stop"],"usd":"0.0021"}}'
@@ -154,6 +155,9 @@ def questions() -> dict[str, Callable[[SqlLedger], object]]:
         "by day in Kolkata": lambda ledger: ledger.usage(by_day._replace(zone="Asia/Kolkata")),
         "by user": lambda ledger: ledger.usage(month._replace(group_by=("user",))),
         "by hour": lambda ledger: ledger.usage(month._replace(interval="hour")),
+        "one user, by day in New York": lambda ledger: ledger.usage(
+            by_day._replace(filters={"user": ("user-7",)}, zone="America/New_York")
+        ),
         "20 failed calls of a tenant": lambda ledger: ledger.calls(
             CallQuery(*ends, {"tenant": ("tenant-7",)}, "failed", limit=20)
         ),
@@ -185,9 +189,8 @@ def main() -> None:
     parser.add_argument("--postgresql")
     parser.add_argument("--recorded", type=int, default=20_000)
     options = parser.parse_args()
-    print(
-        f"{WORLD}; {len(DIMENSIONS)} dimensions\n\n| database | batch | µs a row | CPU µs a row | rows/s |\n| --- | --: | --: | --: | --: |"
-    )
+    head = "| database | batch | µs a row | CPU µs a row | rows/s |\n| --- | --: | --: | --: | --: |"
+    print(f"{WORLD}; {len(DIMENSIONS)} dimensions\n\n{head}")
     with tempfile.TemporaryDirectory() as folder:
         for url in (f"sqlite:///{folder}/empty.db", options.postgresql):
             if url:

@@ -109,3 +109,10 @@ def test_orphans_are_marks_without_a_call(ledger: SqlLedger) -> None:
     ledger.record(entries(2, start=2))
     assert ledger.orphans() == [marks[4], marks[1], marks[0]]
     assert ledger.orphans(limit=1) == [marks[4]]
+
+
+def test_a_mark_that_fits_in_no_row_is_left_out(ledger: SqlLedger, caplog: pytest.LogCaptureFixture) -> None:
+    good = Started(call(1))
+    ledger.mark_started([Started(call(2, started_at=-1)), good, Started(call(3, attempt=2**40))])
+    assert ledger.orphans() == [good]
+    assert "cannot be kept" in caplog.text

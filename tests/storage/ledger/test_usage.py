@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from storage.ledger.drawn import DAY, HOUR, NOON, call, entry, totals, value_of
 from tollkeeper.model import Call, Cost, Usage
 from tollkeeper.storage.database import Database
-from tollkeeper.storage.ledger import DIMENSIONS, Adjustment, Retraction, Totals, UsageQuery, UsageRow
+from tollkeeper.storage.ledger import DIMENSIONS, Adjustment, Retraction, Totals, UsageQuery, UsageRow, usage
 from tollkeeper.storage.ledger.calendar import intervals
 from tollkeeper.storage.ledger.sql import SqlLedger
 
@@ -157,3 +157,18 @@ def test_users_do_not_blur_the_broad_sums(ledger: SqlLedger, database: Database)
     assert ledger.usage(UsageQuery(0, ALWAYS, (), {"user": ("u5",)})) == [UsageRow(None, (), totals([calls[5]]))]
     assert ledger.usage(UsageQuery(0, ALWAYS, (), {"user": ()})) == []
     assert isinstance(ledger.usage(UsageQuery(0, ALWAYS))[0].totals, Totals)
+
+
+@pytest.mark.parametrize("most", [0, 10**9])
+def test_looked_up_or_read_whole_it_is_the_same(
+    filled: tuple[SqlLedger, list[Call]], monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    ledger, calls = filled
+    monkeypatch.setattr(usage, "MOST_LOOKED_UP", most)
+    for filters in ({"user": ("u1", "u5")}, {"tenant": ("t1",)}, {"tenant": ("t1", ""), "user": ("",)}):
+        query = UsageQuery(BEGIN - 9 * DAY, BEGIN + 30 * DAY, ("model",), filters, "day", "Asia/Kolkata")  # type: ignore[arg-type]
+        assert ledger.usage(query) == naive(calls, query)
+
+
+def test_values_that_no_column_holds(ledger: SqlLedger) -> None:
+    assert ledger.usage(UsageQuery(0, ALWAYS, (), {"tenant": ("a\0", "\ud800", "x" * 9999)})) == []

@@ -45,7 +45,11 @@ def page(connection: Connection, query: CallQuery) -> tuple[list[dict[str, Any]]
     """A page, and the cursor of the next one. Raises `ValueError` for a cursor that is none of ours."""
     limit = max(1, min(query.limit, LARGEST_PAGE))
     after = None if query.after is None else _read_cursor(query.after)
-    chosen = _chosen(query.start, query.end, query.filters)
+    end = query.end
+    if after is not None and query.order == "newest":
+        # One bound, or the index might be read from the other one.
+        end = min(end, after[0] + 1)
+    chosen = _chosen(query.start, end, query.filters)
     if query.outcome is not None:
         chosen = chosen.where(_OUTCOMES[query.outcome])
     if query.order == "newest":
@@ -64,7 +68,7 @@ Place = tuple[int, str, int]
 def _newest(connection: Connection, chosen: Select[Any], after: Place | None, limit: int) -> list[Place]:
     columns = (CALLS.c.started_at, CALLS.c.id, CALLS.c.attempt)
     if after is not None:
-        chosen = chosen.where(CALLS.c.started_at <= after[0], tuple_(*columns) < tuple_(*after))
+        chosen = chosen.where(tuple_(*columns) < tuple_(*after))
     chosen = chosen.order_by(*(column.desc() for column in columns)).limit(limit)
     return [(row[0], row[1], row[2]) for row in connection.execute(chosen.with_only_columns(*columns))]
 
@@ -121,7 +125,7 @@ def kept(
 ) -> tuple[list[Kept], tuple[Any, ...] | None]:
     """Some of the calls of a period, oldest first, and where to go on."""
     columns = (CALLS.c.started_at, CALLS.c.id, CALLS.c.attempt)
-    chosen = _chosen(start, end, filters).where(tuple_(*columns) > tuple_(*after))
+    chosen = _chosen(max(start, after[0]), end, filters).where(tuple_(*columns) > tuple_(*after))
     rows = connection.execute(chosen.order_by(*columns).limit(LARGEST_PAGE)).all()
     held = {(row[0], row[1]): tuple(row) for row in rows}
     changed = corrections(connection, held)

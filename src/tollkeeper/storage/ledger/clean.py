@@ -11,8 +11,8 @@ LONGEST_TEXT = 500
 """Characters of a column. PostgreSQL refuses index entries of more than 2704 bytes."""
 LARGEST_COUNT = 10**12
 """Tokens of one call. More cannot be true, and some millions of such calls can be summed in 63 bits."""
-LARGEST_NANO_USD = 10**15
-"""A million dollars for one call."""
+LARGEST_NANO_USD = 10**14
+"""A hundred thousand dollars for one call."""
 LONGEST_SECONDS = 1e6
 HASHED = "sha256:"
 

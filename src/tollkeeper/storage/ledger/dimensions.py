@@ -41,22 +41,17 @@ class Dimensions:
         self._hash = hash
         self._known: dict[Raw, Place] = {}
 
-    def places(self, connection: Connection, store: Store, wanted: Iterable[Raw]) -> Places:
+    @property
+    def known(self) -> Places:
+        """Those that need not be written any more."""
+        return self._known
+
+    def learn(self, connection: Connection, store: Store, unknown: Iterable[Raw]) -> Places:
         """The ids of each, written to the database where they are new there."""
-        known = self._known
-        found: dict[Raw, Place] = {}
-        missing: dict[Raw, Values] = {}
-        for raw in wanted:
-            place = known.get(raw)
-            if place is None:
-                missing[raw] = tuple([value or "" for value in raw])
-            else:
-                found[raw] = place
-        if missing:
-            values = {*missing.values(), *map(broadened, missing.values())}
-            ids = self._ids(connection, store, values)
-            found.update((raw, (ids[values], ids[broadened(values)])) for raw, values in missing.items())
-        return found
+        cleaned = {raw: tuple([value or "" for value in raw]) for raw in unknown}
+        values = {*cleaned.values(), *map(broadened, cleaned.values())}
+        ids = self._ids(connection, store, values)
+        return {raw: (ids[values], ids[broadened(values)]) for raw, values in cleaned.items()}
 
     def _ids(self, connection: Connection, store: Store, wanted: Iterable[Values]) -> dict[Values, int]:
         found: dict[Values, int] = {}

@@ -16,7 +16,7 @@ NO_PARTITION = "23514"
 LIMIT_EXCEEDED = "54"
 
 
-class Refused(Exception):
+class Refused(ValueError):
     """The database will not hold this value, however often it is sent."""
 
 

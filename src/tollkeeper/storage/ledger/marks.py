@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, exists, select, text
 
-from tollkeeper.storage.ledger.clean import key_of
-from tollkeeper.storage.ledger.contract import Started
+from tollkeeper.storage.ledger.contract import Entry, Started
+from tollkeeper.storage.ledger.rows import Unrecordable, row_of
 from tollkeeper.storage.ledger.tables import CALLS, STARTED
 from tollkeeper.telemetry.record import decode, encode
+
+logger = logging.getLogger(__name__)
 
 _KEEP = text(
     f"INSERT INTO {STARTED.name} (id, attempt, started_at, recorded_at, record) "
@@ -18,17 +21,16 @@ _KEEP = text(
 
 
 def keep(connection: Connection, started: Sequence[Started], now: int) -> None:
-    """Note them, each once."""
-    rows = [
-        {
-            "id": key_of(call.id),
-            "attempt": call.attempt,
-            "started_at": call.started_at,
-            "recorded_at": now,
-            "record": encode(call),
-        }
-        for (call,) in started
-    ]
+    """Note them, each once. One that fits in no row is left out."""
+    rows = []
+    for (call,) in started:
+        try:
+            id, attempt, _, started_at, *_ = row_of(Entry(call, b""), now)
+        except Unrecordable as error:
+            logger.warning("a mark of a call that was begun cannot be kept: %s", error)
+            continue
+        moments = {"started_at": started_at, "recorded_at": now}
+        rows.append({"id": id, "attempt": attempt, **moments, "record": encode(call)})
     if rows:
         connection.execute(_KEEP, sorted(rows, key=lambda row: (row["id"], row["attempt"])))
 

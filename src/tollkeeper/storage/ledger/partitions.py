@@ -8,21 +8,25 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from tollkeeper.storage.database import Database
+from tollkeeper.storage.ledger.months import OTHERS, next_month
 
 LOCK = 7_611_040_122
 """The advisory lock of those who make or drop partitions."""
 
 
 def ensure(database: Database, months: Iterable[int]) -> frozenset[int]:
-    """Make the partitions that are missing, and return all that there are."""
+    """Make the partitions that are missing, and the one after them; return all that there are."""
+    wanted = set(months)
+    if wanted - {OTHERS}:
+        wanted.add(next_month(max(wanted)))
     with database.write() as connection:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         there = existing(connection)
-        for month in sorted(set(months) - there):
+        for month in sorted(wanted - there):
             # Attaching a table, unlike making it as a partition, waits for no reader or writer of the others.
             connection.exec_driver_sql(f"CREATE TABLE {name(month)} (LIKE calls INCLUDING ALL)")
             connection.exec_driver_sql(f"ALTER TABLE calls ATTACH PARTITION {name(month)} FOR VALUES IN ({month})")
-        return there | set(months)
+        return there | wanted
 
 
 def existing(connection: Connection) -> frozenset[int]:

@@ -79,13 +79,15 @@ def _drop(connection: Connection, month: int, before: int) -> int:
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (partitions.LOCK,))
     if month not in partitions.existing(connection):
         return 0
-    # Whoever waits for this lock holds up others: it is given up soon, and the next round tries again.
-    connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
-    table = partitions.name(month)
-    connection.exec_driver_sql(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
     of_month = CALLS.c.month == month
-    if connection.execute(select(exists().where(of_month, CALLS.c.started_at >= before))).scalar():
+    younger = select(exists().where(of_month, CALLS.c.started_at >= before))
+    if connection.execute(younger).scalar():
         return 0
     count = int(connection.execute(select(func.count()).select_from(CALLS).where(of_month)).scalar() or 0)
-    connection.exec_driver_sql(f"DROP TABLE {table}")
+    # The whole table first, as everybody else does. Whoever waits for it holds up others, so it is given up soon.
+    connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
+    connection.exec_driver_sql("LOCK TABLE ONLY calls IN ACCESS EXCLUSIVE MODE")
+    if connection.execute(younger).scalar():
+        return 0
+    connection.exec_driver_sql(f"DROP TABLE {partitions.name(month)}")
     return count

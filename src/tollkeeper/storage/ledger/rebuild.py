@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, Table, func, select
 
+from tollkeeper.storage.ledger.asked import Asked
 from tollkeeper.storage.ledger.calendar import Span
 from tollkeeper.storage.ledger.contract import DIMENSIONS, Difference, Totals
 from tollkeeper.storage.ledger.dimensions import Dimensions, Places, broadened
@@ -21,7 +22,7 @@ from tollkeeper.storage.ledger.tables import (
     NS_A_DAY,
     NS_AN_HOUR,
 )
-from tollkeeper.storage.ledger.usage import Asked, Found, gather
+from tollkeeper.storage.ledger.usage import Found, gather
 
 ROLLUPS = ((HOURLY, NS_AN_HOUR), (DAILY, NS_A_DAY), (HOURLY_BROAD, NS_AN_HOUR), (DAILY_BROAD, NS_A_DAY))
 """Each with the length of its buckets."""

@@ -94,23 +94,24 @@ UNPRICED, NANO_USD = Totals._fields.index("unpriced"), Totals._fields.index("nan
 
 
 def add(connection: Connection, store: Store, dimensions: Dimensions, hours: Hours) -> Places:
-    """Add sums to all rollups. Returns the dimensions' ids, to be remembered once the transaction is committed."""
-    places = dimensions.places(connection, store, {raw for _, raw in hours})
-    for table, rows in spread(hours, places).items():
+    """Add sums to all rollups. Returns the dimensions that are new, to be remembered once this is committed."""
+    known = dimensions.known
+    learned = dimensions.learn(connection, store, {raw for _, raw in hours if raw not in known})
+    for table, rows in spread(hours, known, learned).items():
         store.add(connection, table, rows)
-    return places
+    return learned
 
 
-def spread(hours: Mapping[tuple[int, Raw], Sequence[int]], places: Places) -> dict[Table, list[RollupRow]]:
+def spread(hours: Hours, known: Places, learned: Places) -> dict[Table, list[RollupRow]]:
     """The rows of each rollup that come of sums by hour, in the order in which all writers lock them."""
     hourly: Buckets = {}
     broad: Buckets = {}
     for (hour, raw), sums in hours.items():
-        fine_id, broad_id = places[raw]
+        fine_id, broad_id = known.get(raw) or learned[raw]
         _merge(hourly, (hour, fine_id), sums)
         _merge(broad, (hour, broad_id), sums)
     return {
-        table: [(*key, *sums) for key, sums in sorted(buckets.items())]
+        table: [(*key, *buckets[key]) for key in sorted(buckets)]
         for table, buckets in (
             (HOURLY, hourly),
             (DAILY, _by_day(hourly)),

@@ -9,6 +9,7 @@ from typing import Any
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import calls, marks, rebuild, rollups
 from tollkeeper.storage.ledger.changes import adjust, retract
+from tollkeeper.storage.ledger.clean import clean
 from tollkeeper.storage.ledger.contract import (
     Adjustment,
     CallQuery,
@@ -97,7 +98,13 @@ class SqlLedger:
 
     def adjust(self, repricing_id: str, adjustments: Sequence[Adjustment], author: str, reason: str) -> int:
         """Correct what calls cost, each once for each `repricing_id`. Returns how many were adjusted."""
-        signed = {"repricing_id": repricing_id, "author": author, "reason": reason, "recorded_at": self._clock()}
+        now = self._clock()
+        signed = {
+            "repricing_id": clean(repricing_id),
+            "author": clean(author),
+            "reason": clean(reason),
+            "recorded_at": now,
+        }
         return self._change(lambda connection, hours: adjust(connection, self._store, adjustments, signed, hours))
 
     def _change(self, change: Callable[[Any, Hours], int]) -> int:
