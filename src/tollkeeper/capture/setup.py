@@ -87,9 +87,7 @@ def metrics_endpoint(settings: Settings) -> MetricsEndpoint | None:
             f"prometheus or prometheus_port was given, but {missing.name} is not installed;"
             " expected the extra: pip install 'tollkeeper[prometheus]'"
         ) from None
-    sink = PrometheusSink(
-        settings.metric_tags, settings.metric_label_sets, settings.newest_metrics, resource(settings)
-    )
+    sink = PrometheusSink(settings.metric_tags, settings.metric_label_sets, settings.newest_metrics, resource(settings))
     port = settings.prometheus_port
     return MetricsEndpoint(sink, None if port is None else MetricsServer(settings.prometheus_host, port, sink))
 

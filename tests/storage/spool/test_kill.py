@@ -103,7 +103,7 @@ def misbehave(seed: int) -> Any:
 
     def behave(body: dict[str, Any]) -> Any:
         asked[0] += 1
-        if asked[0] <= seed % 3 * 4:
+        if asked[0] <= seed % 3 * 2:
             return (503, {}, b"")
         if len(list(records_of(body))) > 200 and chance.random() < 0.3:
             return (413, {}, b"")
