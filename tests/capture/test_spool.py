@@ -57,7 +57,8 @@ def ask(client: openai.OpenAI, **more: Any) -> Any:
 
 
 def left(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    # Not `rglob`, which fails when a folder goes away under it.
+    return [Path(where, name) for where, _, names in os.walk(folder) for name in names]
 
 
 def wait_until_gone(folder: Path) -> None:

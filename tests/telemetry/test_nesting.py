@@ -132,7 +132,8 @@ def test_ours_is_kept_whoever_else_has_seen_it() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [("gpt-4o", "gpt-4o-2024-08-06", True), ("openai/gpt-4o", "gpt-4o", True), ("gpt-4o", "gpt-4o-mini", False),
-     ("claude-sonnet-4-5", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", True), ("a", "claude", False)],
+     ("claude-sonnet-4-5", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", True), ("a", "claude", False),
+     ("x/", "x/", False)],
 )  # fmt: skip
 def test_models_by_other_names(one: str, other: str, same: bool) -> None:
     outer = unmeasured("outer", request_model=one)
@@ -151,6 +152,7 @@ SIGHTS = st.lists(
         started_at=st.integers(0, 3),
         ended_at=st.integers(3, 6),
         response_id=st.sampled_from([None, "r", "s"]),
+        request_model=st.sampled_from([None, "m", "a/m", "m-1", "n", "/", ""]),
         input_tokens=st.sampled_from([None, 1, 2]),
         failed=st.booleans(),
         is_own=st.booleans(),

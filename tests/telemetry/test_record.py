@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -31,6 +32,17 @@ def test_written_and_read_back(call: Call) -> None:
     assert read == call
     assert encode(read) == text
     assert "\n" not in text
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(calls)
+def test_line_items_at_list_prices_can_be_left_out(call: Call) -> None:
+    """They are told anew; what the app or the provider says of the cost is not."""
+    read = decode(encode(call), whole=False)
+    cost = call.cost
+    if cost is not None and cost.source == "catalog":
+        cost = cost._replace(items=())
+    assert read == replace(call, cost=cost)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", "[1,2]", b"\xff\xfe", "[[[", json.dumps([2] + [None] * 40)])

@@ -3,9 +3,9 @@
 Two instrumentations that stand over each other see one call twice: as a parent and its child, side by side, or as a
 span and an event. Whoever compares them, in whatever order they came, has to choose the same one: two sidecars that
 disagree would each give up the other's choice. So what is compared is in the observations themselves. Our own record
-comes first; then a span before an event, which may be of the span around and knows no more; one that knows what was
-used before one that does not; and of those that are left, the one that began last: it is the innermost, nearest to the
-provider.
+comes first, an aggregate last; a span before an event, which may be of the span around and knows no more; one that
+knows what was used before one that does not; and of those that are left, the one that began last: it is the innermost,
+nearest to the provider.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def nested(sights: Sequence[Sight], parents: Mapping[str, str]) -> dict[str, str
 
     `parents` says of every span that is known, of calls and of anything else, which one is around it.
     """
-    line = {sight.span_id: sight.parent_span_id for sight in sights if sight.parent_span_id and not sight.is_event}
-    family = _Family({**line, **parents})
     ranked = sorted({sight.id: sight for sight in sights}.values(), key=_rank)
+    line = {sight.span_id: sight.parent_span_id for sight in ranked if sight.parent_span_id and not sight.is_event}
+    family = _Family({**line, **parents})
     given_up: dict[str, str] = {}
     for at, one in enumerate(ranked):
         if one.is_own:
@@ -59,17 +59,17 @@ def nested(sights: Sequence[Sight], parents: Mapping[str, str]) -> dict[str, str
                 given_up[one.id] = better.id
                 break
     kept = [sight for sight in ranked if sight.id not in given_up]
-    for one in kept:
+    for at, one in enumerate(kept):
         if one.is_own or one.is_event:
             continue
-        below = [each for each in kept if each is not one and family.has(one, each)]
+        below = [each for each in kept[at + 1 :] if family.has(one, each)]
         if below and (one.is_aggregate or _is_sum(one, below)):
             given_up[one.id] = below[-1].id
     return given_up
 
 
-def _rank(sight: Sight) -> tuple[bool, bool, bool, int, str]:
-    return (sight.is_own, not sight.is_event, sight.measured, sight.started_at, sight.id)
+def _rank(sight: Sight) -> tuple[bool, bool, bool, bool, int, str]:
+    return (sight.is_own, not sight.is_aggregate, not sight.is_event, sight.measured, sight.started_at, sight.id)
 
 
 class _Family:
@@ -154,7 +154,8 @@ def _may_be_one_model(one: Sight, other: Sight) -> bool:
 def _is_model(name: str, full: str) -> bool:
     """Whether a name is a model's, but for who serves it and its version: `gpt-4o` is `openai/gpt-4o-2024-08-06`, and
     not `gpt-4o-mini`."""
-    before, found, after = full.lower().rpartition(name.lower().rpartition("/")[2])
+    bare = name.lower().rpartition("/")[2]
+    before, found, after = full.lower().rpartition(bare) if bare else ("", "", "")
     return bool(found) and (not before or before[-1] in "./") and (not after or VERSION.match(after) is not None)
 
 

@@ -117,22 +117,28 @@ def _clean(value: Any) -> Any:
     return value
 
 
-def decode(text: str | bytes) -> Call:
-    """The `Call` that `encode` wrote. Raises `ValueError` for anything else."""
+def decode(text: str | bytes, whole: bool = True) -> Call:
+    """The `Call` that `encode` wrote. Raises `ValueError` for anything else.
+
+    Not `whole`: without the line items of a cost at list prices, for whoever prices the call anew. They are half of
+    the work.
+    """
     if not isinstance(text, str):
         text = text.decode()
     elif not text.isascii():
         text.encode()
     try:
-        fields = _parse(text)
-        if type(fields) is not list or len(fields) < _FIELDS:
+        fields, end = _parse(text, 0)
+        if type(fields) is not list or len(fields) < _FIELDS or end != len(text):
             raise ValueError(f"a list of {_FIELDS} fields was expected")
         if fields[0] != VERSION or type(fields[0]) is not int:
             raise ValueError(f"it is of version {fields[0]!r}; known is {VERSION}")
         if "\\u" in text and _ODD_ESCAPES.search(text) and _clean(fields) != fields:
             raise ValueError("a text has NUL or half a surrogate pair in it")
         check(fields)
-        return _read(fields)
+        return _read(fields, whole)
+    except StopIteration:
+        raise ValueError("it is no JSON") from None
     except (TypeError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
         raise ValueError(f"a field has a wrong type: {error}") from error
 
@@ -141,10 +147,10 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON's")
 
 
-_parse: Callable[[str], Any] = json.JSONDecoder(parse_constant=_no_constant).decode
+_parse: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder(parse_constant=_no_constant).scan_once  # type: ignore[attr-defined]
 
 
-def _read(fields: list[Any]) -> Call:
+def _read(fields: list[Any], whole: bool) -> Call:
     (
         _, id, attempt, started_at, provider, operation, request_model, response_model, response_id, endpoint,
         server_address, server_port, stream, duration, time_to_first_chunk, time_per_chunk, chunks, status_code,
@@ -180,7 +186,7 @@ def _read(fields: list[Any]) -> Call:
         passes=tuple(_pass(*each) for each in passes),
         provider_cost=None if provider_cost is None else read_money(provider_cost),
         price_status=price_status,
-        cost=None if cost is None else _cost(*cost),
+        cost=None if cost is None else _cost(whole, *cost),
         trace_id=trace_id,
         span_id=span_id,
         price_context=price_context,
@@ -203,11 +209,12 @@ def _pass(kind: Any, model: Any, usage: list[Any]) -> Pass:
     return Pass(read_name(kind), None if model is None else read_name(model), _usage(usage))
 
 
-def _cost(usd: str, source: Any, items: list[Any], version: str | None) -> Cost:
+def _cost(whole: bool, usd: str, source: Any, items: list[Any], version: str | None) -> Cost:
     if source not in COST_SOURCES:
         raise ValueError(f"the cost's source is {source!r:.100}")
     price_version = None if version is None else read_name(version)
-    return Cost(read_money(usd), source, tuple(_item(*item) for item in items), price_version)
+    is_wanted = whole or source != "catalog"
+    return Cost(read_money(usd), source, tuple(_item(*item) for item in items) if is_wanted else (), price_version)
 
 
 def _item(meter: Any, quantity: int | str, unit_price: str, amount: str, model: str | None) -> LineItem:

@@ -15,8 +15,8 @@ CONTENT = (INPUT_MESSAGES, OUTPUT_MESSAGES, SYSTEM_INSTRUCTIONS, TOOL_DEFINITION
 
 
 def arrival(text: str) -> Arrival:
-    """The call whose record this is. Raises `ValueError` for anything else."""
-    return Arrival(record.decode(text), record.digest(text))
+    """The call whose record this is; list prices are looked up anew. Raises `ValueError` for anything else."""
+    return Arrival(record.decode(text, whole=False), record.digest(text))
 
 
 def started(text: str) -> Started:
