@@ -27,6 +27,9 @@ COMPATIBILITY := $(wildcard tests/cli/test_demo.py tests/capture/test_scenarios*
 	tests/capture/providers/test_openai*.py tests/capture/providers/test_anthropic*.py)
 OF_OTHERS := google or groq or ollama or mistralai or cohere or bedrock-sync or bedrock-async
 
+# A process for each core, and whole files to each: what a file shares is made once.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 .PHONY: help demo test foreign test-newest test-previous lint bench build lock clean
 
 help:  ## Show these targets
@@ -40,10 +43,10 @@ test: test-newest test-previous  ## All tests, and then those of openai and anth
 foreign: $(FOREIGN)  ## The environments of other people's instrumentations, for their tests
 
 test-newest: $(VENV)/.dev $(FOREIGN)  ## All tests, with the newest SDKs (ARGS="-k streams" chooses)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-previous: $(PREVIOUS)/.ready  ## The tests of openai and anthropic, with the previous majors
-	@$(PREVIOUS)/bin/python -m pytest $(COMPATIBILITY) -k "not ($(OF_OTHERS))" $(ARGS)
+	@$(PREVIOUS)/bin/python -m pytest $(COMPATIBILITY) -k "not ($(OF_OTHERS))" $(SIDE_BY_SIDE) $(ARGS)
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	@$(BIN)/ruff check
