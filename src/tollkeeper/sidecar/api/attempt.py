@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from tollkeeper.model.cost import CostSource
 from tollkeeper.model.usage import TOKEN_METERS
 from tollkeeper.sidecar.api.answer import EXACT, NanoUsd, Usd, moment, plain, usd
 
@@ -107,7 +108,10 @@ class Attempt(CallRow):
     chunks: int
     parameters: dict[str, Any] = Field(description="Of the request. Prompts are never kept.")
     price_context: dict[str, str] = Field(description="What the price depends on besides the model.")
-    cost_source: str | None = Field(description="Who named the price: provider, catalog or overlay.")
+    cost_source: CostSource | None = Field(
+        description="Who named the price. `provider`: the answer itself. `catalog`: genai-prices. `overlay`: the price"
+        " book. `app`: the app that made the call, as nobody has a price here.",
+    )
     provider_cost: Usd | None = Field(description="What the provider's answer says that it costs.")
     usage: dict[str, int | Decimal] = Field(description="Everything that was counted, as the provider counts it.")
     line_items: list[Item] = Field(description="The cost as it was when the call was recorded.")
