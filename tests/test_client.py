@@ -69,6 +69,8 @@ def test_every_question_is_answered(client: tollkeeper.Client) -> None:
     assert client.overview().calls == 3
     assert client.orphans(limit=5).orphans == []
     assert client.unpriced().models[0].model == "acme-tuned"
+    price = client.effective_price("openai", "gpt-4o-mini", at=NOW, context=["service_tier=flex"])
+    assert price.bands[0].unit_prices["input"] == Decimal("0.000000075") and price.at == NOW
     assert client.verify_audit().sound
     page = client.calls(limit=2, order="newest")
     rest = client.calls(limit=2, cursor=page.next_cursor)

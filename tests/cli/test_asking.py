@@ -99,13 +99,17 @@ def test_calls_and_one_of_them(tollkeeper: Tell) -> None:
 
 
 def test_a_price_for_what_had_none_and_the_past_by_it(tollkeeper: Tell) -> None:
-    assert lines_with(tollkeeper("prices", "unpriced").out, "vllm", "acme-tuned")
+    assert lines_with(tollkeeper("prices", "unpriced").out, "vllm", "acme-tuned", "in no price list", f"{LAST_WEEK:%F}")
+    assert "vllm acme-tuned has no price" in tollkeeper("prices", "effective", "vllm", "acme-tuned").err
     added = tollkeeper(
         "prices", "add", "provider=vllm", "model=acme-*", "input=1", "output=2", "--from", "2026-01-01",
         "--reason", "our machines",
     )  # fmt: skip
     assert "vllm acme-*: input $1, output $2" in added.out
     row = json.loads(tollkeeper("prices", "list", "acme", "--json").out)["prices"][0]["row"]
+    effective = tollkeeper("prices", "effective", "vllm", "acme-tuned", "--at", f"{LAST_WEEK:%F}").out
+    assert lines_with(effective, "output", "$0.000002")
+    assert f"price {row} (row {row}): input $1, output $2, by a test: our machines" in effective
     assert tollkeeper("prices", "schedule", str(row), "input=3", "--from", "2199-01-01", "--reason", "later").code == 0
     listed = tollkeeper("prices", "list").out
     assert lines_with(listed, "current", "input $1") and lines_with(listed, "scheduled", "input $3")
@@ -119,6 +123,12 @@ def test_a_price_for_what_had_none_and_the_past_by_it(tollkeeper: Tell) -> None:
     assert "unknown: the model has no price; + $0.0012 by re-pricing = $0.0012" in detail
     assert "Every model has a price." in tollkeeper("prices", "unpriced").out
     assert tollkeeper("prices", "withdraw", str(row), "--reason", "done").code == 0
+
+
+def test_a_glob_is_shown_as_it_is(tollkeeper: Tell) -> None:
+    added = tollkeeper("prices", "add", "model=house-[ab]", "input=1", "output=2", "--reason", "our machines")
+    assert "house-[ab]" in added.out
+    assert lines_with(tollkeeper("prices", "list", "house").out, "house-[ab]")
 
 
 def test_what_is_wrong_is_told_in_a_line(tollkeeper: Tell) -> None:

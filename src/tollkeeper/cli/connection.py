@@ -53,9 +53,9 @@ def narrowed(options: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def console() -> Console:
-    """Where tables go."""
-    made = Console(highlight=False)
-    return made if made.is_terminal else Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+    """Where tables go. Names are shown as they are: a glob such as `gpt-[45]` is no markup."""
+    made = Console(highlight=False, markup=False)
+    return made if made.is_terminal else Console(highlight=False, markup=False, width=WIDTH_WITHOUT_TERMINAL)
 
 
 def answer(options: argparse.Namespace, ask: Ask[T], show: Callable[[Console, T], None]) -> int:

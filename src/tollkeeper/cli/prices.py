@@ -12,7 +12,7 @@ from rich.text import Text
 from tollkeeper.cli.connection import add_connection, add_filters, add_range, answer, given, narrowed, run
 from tollkeeper.cli.tables import count, dollars, table, when
 from tollkeeper.client import administration as asks
-from tollkeeper.client.records import Price, PriceChange, PriceHistory, PriceList, Repriced, Unpriced
+from tollkeeper.client.records import EffectivePrice, Price, PriceChange, PriceHistory, PriceList, Repriced, Unpriced
 
 NAMES = ("provider", "model", "tenant")
 FIELDS = """\
@@ -46,6 +46,13 @@ def _add_listing(verbs: Any) -> None:
     history.add_argument("row", nargs="?", type=int, help="of this row")
     history.add_argument("--limit", type=int, default=50)
     history.add_argument("--cursor", help="where the page before ended")
+    effective = _verb(verbs, "effective", "what a model costs, and who says so", _effective)
+    effective.add_argument("provider", help="as calls name it, such as openai")
+    effective.add_argument("model", help="as calls name it")
+    effective.add_argument("--tenant", help="with the discounts of this one")
+    effective.add_argument("--at", metavar="WHEN", help="then, not now")
+    effective.add_argument("--address", help="of the host that serves it: one's own may cost nothing")
+    effective.add_argument("--context", action="append", default=[], metavar="NAME=VALUE", help="service_tier=flex, …")
     unpriced = _verb(verbs, "unpriced", "models that were called and have no price", _unpriced)
     add_range(unpriced)
     for shown in (rows, history):
@@ -94,6 +101,13 @@ def _list(options: argparse.Namespace) -> int:
 
 def _history(options: argparse.Namespace) -> int:
     return answer(options, asks.price_history(**given(options, "row", "limit", "cursor", *NAMES)), _show_history)
+
+
+def _effective(options: argparse.Namespace) -> int:
+    ask = asks.effective_price(
+        options.provider, options.model, **given(options, "tenant", "at", "address", "context")
+    )  # fmt: skip
+    return answer(options, ask, _show_effective)
 
 
 def _unpriced(options: argparse.Namespace) -> int:
@@ -169,10 +183,27 @@ def _show_history(screen: Console, found: PriceHistory) -> None:
         screen.print(Text(f"More: --cursor {found.next_cursor}", "dim"))
 
 
+def _show_effective(screen: Console, found: EffectivePrice) -> None:
+    rows = [
+        (f"> {band.above_input_tokens:,} input tokens" if band.above_input_tokens else "", meter, f"${price:f}")
+        for band in found.bands
+        for meter, price in band.unit_prices.items()
+    ]
+    screen.print(table(("Above", "Meter", "US dollars a unit"), rows, right=("US dollars a unit",)))
+    free = ", free" if found.free else ""
+    screen.print(Text(f"{found.provider} {found.model} at {when(found.at)}{free}: by {found.version}"), soft_wrap=True)
+    for row in found.rows:
+        screen.print(Text(f"{row.kind} {row.version} (row {row.row}): {_says(row)}, by {row.author}: {row.reason}"))
+
+
 def _show_unpriced(screen: Console, found: Unpriced) -> None:
-    rows = [(model.provider, model.model or "-", count(model.calls), count(model.tokens)) for model in found.models]
-    numbers = ("Calls", "Tokens")
-    screen.print(table(("Provider", "Model", *numbers), rows, right=numbers) if rows else "Every model has a price.")
+    rows = [
+        (model.provider, model.model or "-", count(model.calls), count(model.tokens),
+         when(model.first_seen), when(model.last_seen), model.reason or "priced by now: see `prices reprice`")
+        for model in found.models
+    ]  # fmt: skip
+    columns = ("Provider", "Model", "Calls", "Tokens", "First", "Last", "Why")
+    screen.print(table(columns, rows, right=columns[2:4]) if rows else "Every model has a price.")
     if rows:
         first = found.models[0]
         names = f"provider={first.provider} model={first.model}"

@@ -27,6 +27,7 @@ class _Operations:
     prices = Operation(administration.prices)
     price = Operation(administration.price)
     price_history = Operation(administration.price_history)
+    effective_price = Operation(administration.effective_price)
     unpriced = Operation(administration.unpriced)
     add_price = Operation(administration.add_price)
     change_price = Operation(administration.change_price)

@@ -12,6 +12,7 @@ from tollkeeper.client.asks import Dimension, Wanted, When
 from tollkeeper.client.records import (
     Audit,
     CreatedKey,
+    EffectivePrice,
     Key,
     Keys,
     Price,
@@ -62,6 +63,22 @@ def price_history(
 ) -> Ask[PriceHistory]:
     """Everything that was ever said about prices, newest first."""
     return Ask("GET", "/prices/history", reader(PriceHistory), query_of(locals()))
+
+
+def effective_price(
+    provider: str,
+    model: str,
+    *,
+    tenant: str | None = None,
+    at: When | None = None,
+    address: str | None = None,
+    context: Sequence[str] = (),
+) -> Ask[EffectivePrice]:
+    """What a model costs at a moment (now): unit prices, and where they come from. `NotFound` where nobody knows.
+
+    `context` is what the price depends on besides, such as `["service_tier=flex"]`.
+    """
+    return Ask("GET", "/prices/effective", reader(EffectivePrice), query_of(locals()))
 
 
 def unpriced(

@@ -53,13 +53,39 @@ class PriceHistory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """US dollars a unit, by meter, of the calls with more than so many input tokens in all."""
+
+    above_input_tokens: int
+    unit_prices: dict[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectivePrice:
+    """What a model costs at a moment, and who says so: `version`, and the rows of the price book that it names."""
+
+    provider: str
+    model: str
+    tenant: str | None
+    at: datetime
+    source: str
+    version: str
+    free: bool
+    bands: list[Band]
+    rows: list[HeldPrice]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnpricedModel:
-    """A model that was called and has no price."""
+    """A model that was called and has no price. `reason` is why; `None` where it would have one by now."""
 
     provider: str
     model: str
     calls: int
     tokens: int | None
+    first_seen: datetime
+    last_seen: datetime
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,7 +105,7 @@ class Catalog:
             return Cost(call.provider_cost, "provider"), "priced" if call.provider_cost else "free"
         if call.error_type is not None and call.usage_source == "unknown":
             return NO_COST
-        rates = self._rates(call, call.response_model, call.request_model)
+        rates = self.rates(call)
         if isinstance(rates, Unpriced):
             return self._without(call, rates)
         if rates.free and not call.passes:
@@ -121,6 +121,10 @@ class Catalog:
         if not items and not usage.known:
             return NO_COST
         return Cost(total(items), rates.source, tuple(items), rates.version), "priced"
+
+    def rates(self, call: Call) -> Rates | Unpriced:
+        """What each meter of a call costs, whatever it used; or why it has no price."""
+        return self._rates(call, call.response_model, call.request_model)
 
     def _items(self, call: Call, rates: Rates) -> list[LineItem] | Unpriced:
         items = line_items(call.billed_usage or call.usage, rates)

@@ -18,7 +18,8 @@ FOR_READERS = {
     ("get", path)
     for path in (
         "/status", "/stats", "/usage", "/calls", "/calls/{id}", "/orphans", "/overview",
-        "/prices", "/prices/history", "/prices/unpriced", "/prices/overlay", "/prices/{row}",
+        "/prices", "/prices/history", "/prices/unpriced", "/prices/overlay", "/prices/effective",
+        "/prices/{row}",
     )
 }  # fmt: skip
 

@@ -51,6 +51,7 @@ def test_every_parameter_of_a_query_is_an_argument_of_the_client() -> None:
         "/stats": asks.stats,
         "/prices": administration.prices,
         "/prices/history": administration.price_history,
+        "/prices/effective": administration.effective_price,
         "/prices/unpriced": administration.unpriced,
         "/audit": administration.audit,
     }

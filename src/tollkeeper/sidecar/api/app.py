@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from tollkeeper.sidecar.api import (
     audit,
     calls,
+    effective,
     keys,
     overview,
     price_changes,
@@ -29,6 +30,7 @@ ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
     (stats.router, "read"),
     (usage.router, "read"),
     (calls.router, "read"),
+    (effective.router, "read"),  # before the routes of single rows, which match any word
     (prices.router, "read"),
     (repricing.router, "admin"),
     (price_changes.router, "admin"),

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Header, Path, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from tollkeeper.pricing.rows import Match
-from tollkeeper.sidecar.api.answer import Answer, nanoseconds
+from tollkeeper.sidecar.api.answer import Answer, moment, nanoseconds
 from tollkeeper.sidecar.api.filters import LONGEST, RangeParams
 from tollkeeper.sidecar.api.price_models import History, PriceList, State, held_price, price_of
 from tollkeeper.sidecar.api.problems import Refusal, missing, wrong
 from tollkeeper.sidecar.api.services import Given
-from tollkeeper.sidecar.api.zones import read_moment
-from tollkeeper.storage.ledger import UsageQuery
+from tollkeeper.sidecar.api.zones import IN_UTC, read_moment
+from tollkeeper.sidecar.pricing import Pricer
+from tollkeeper.sidecar.unpriced import UnpricedModel as Found
+from tollkeeper.sidecar.unpriced import unpriced_models
 from tollkeeper.storage.prices import HistoryQuery, Kind, Span
 
-IN_UTC = ZoneInfo("UTC")
 LARGEST = 2**31 - 1
 
 router = APIRouter(tags=["prices"])
@@ -61,11 +61,17 @@ class UnpricedModel(BaseModel):
     provider: str = Field(examples=["vllm"])
     model: str = Field(examples=["acme-tuned"])
     calls: int = Field(description="Without a price, in the range.")
-    tokens: int | None
+    tokens: int | None = Field(description="Of all its calls in the range.")
+    first_seen: datetime = Field(description="When the first call without a price began.")
+    last_seen: datetime = Field(description="When the last one began.")
+    reason: str | None = Field(
+        description="Why the last one has no price. Null: it would have one by now, and can be priced again.",
+        examples=["in no price list"],
+    )
 
 
 class Unpriced(BaseModel):
-    """Models without a price, the most called first."""
+    """Models without a price, the most called first; at most 100."""
 
     models: list[UnpricedModel]
 
@@ -99,18 +105,8 @@ def history(given: Given, params: Annotated[HistoryParams, Query()]) -> Answer:
 def unpriced(given: Given, params: Annotated[RangeParams, Query()]) -> Answer:
     """Models that were called and that nobody knows the price of: their calls are in no sum of money."""
     when = params.range(given.now())
-    rows = given.ledger.usage(UsageQuery(when.start_ns, when.end_ns, group_by=("provider", "model")))
-    found = [
-        UnpricedModel(
-            provider=row.group[0],
-            model=row.group[1],
-            calls=row.totals.unpriced,
-            tokens=row.totals.input_tokens + row.totals.output_tokens,
-        )
-        for row in rows
-        if row.totals.unpriced
-    ]
-    return Answer(Unpriced(models=sorted(found, key=lambda model: (-model.calls, model.provider, model.model))))
+    found = unpriced_models(given.ledger, Pricer(given.price_book), when.start_ns, when.end_ns)
+    return Answer(Unpriced(models=[_unpriced(model) for model in found]))
 
 
 @router.get(
@@ -144,6 +140,11 @@ def price(given: Given, row: RowNumber) -> Answer:
         (span for span in given.price_book.timeline() if span.version.row == row), key=lambda one: one.valid_from
     )
     return Answer(PriceList(revision=given.price_book.revision(), prices=[held_price(span, at) for span in held]))
+
+
+def _unpriced(model: Found) -> UnpricedModel:
+    seen = {"first_seen": moment(model.first_seen), "last_seen": moment(model.last_seen)}
+    return UnpricedModel(**{**model._asdict(), **seen})
 
 
 def _wanted(span: Span, params: PricesParams) -> bool:

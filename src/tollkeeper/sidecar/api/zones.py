@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from tollkeeper.sidecar.api.answer import nanoseconds
 from tollkeeper.sidecar.api.problems import wrong
 
+IN_UTC = ZoneInfo("UTC")
 DAY = timedelta(days=1)
 DEFAULT_DAYS = 30
 MOST_DAYS = 3660
