@@ -108,15 +108,24 @@ print(cost.source, cost.price_version, cost.usd == calls[-1].usage.input_tokens 
 
 
 def test_apps_have_the_sidecars_prices(tmp_path: Path) -> None:
-    """What is put into the price book is in force in the apps too, without a restart of either."""
-    with Simulator(seed=4) as simulator, running(f"sqlite:///{tmp_path}/ledger.db", tmp_path) as sidecar:
+    """What is put into the price book is in force in the apps too, without a restart of either.
+
+    An app has a key of the scope `write`: it sends usage with it, and reads the prices.
+    """
+    ledger = f"sqlite:///{tmp_path}/ledger.db"
+    with Simulator(seed=4) as simulator, running(ledger, tmp_path, "--require-keys", "true") as sidecar:
         env = environment(
             simulator.url + "/v1", TOLLKEEPER_SIDECAR=sidecar.url, TOLLKEEPER_SPOOL=str(tmp_path / "spool")
         )
-        add = ["prices", "add", "--url", sidecar.url, "--reason", "own hardware"]
-        fields = ["provider=vllm", "model=house-*", "input=3", "output=0"]
-        run([sys.executable, "-m", "tollkeeper", *add, *fields], env)
-        assert run(FOLLOWER, env).split() == ["overlay", "price", "1", "True"]
+
+        def tollkeeper(*arguments: str) -> str:
+            return run([sys.executable, "-m", "tollkeeper", *arguments], env).partition("\n")[0]
+
+        directly = ("--ledger", ledger)
+        admin, writer = (tollkeeper("keys", "create", of, "--scope", of, *directly) for of in ("admin", "write"))
+        fields = ("provider=vllm", "model=house-*", "input=3", "output=0")
+        tollkeeper("prices", "add", "--url", sidecar.url, "--key", admin, "--reason", "own hardware", *fields)
+        assert run(FOLLOWER, {**env, "TOLLKEEPER_SIDECAR_KEY": writer}).split() == ["overlay", "price", "1", "True"]
 
 
 def _post_log(port: int, headers: dict[str, str]) -> int:

@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 import pytest
 
 from tollkeeper.client import AsyncClient, Client, administration, answers, asks, records
+from tollkeeper.model.cost import CostSource
 from tollkeeper.pricing.rows import PER_MILLION, PER_UNIT
 from tollkeeper.sidecar.api import Services, build
 from tollkeeper.sidecar.api.price_models import PriceFields
@@ -70,6 +71,11 @@ def test_every_provider_that_calls_are_recognised_of_has_a_setup_guide() -> None
     assert {service.provider for service in SERVICES} <= named
     assert all(setup.guide.endswith(".") for setup in SETUPS)
     assert len(named) == len(SETUPS)
+
+
+def test_what_each_source_of_a_cost_means_is_told() -> None:
+    told = SCHEMAS["Attempt"]["properties"]["cost_source"]["description"]
+    assert all(f"`{source}`: " in told for source in get_args(CostSource))
 
 
 def test_every_operation_and_parameter_is_described() -> None:
