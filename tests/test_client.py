@@ -131,6 +131,13 @@ def test_address_and_key_come_from_the_environment(world: World, url: str, monke
         assert world.key("read") not in repr(reader)
 
 
+@pytest.mark.parametrize("key", ["tk_1_secret\n", "tk_1_sécret"])
+def test_a_key_that_cannot_be_sent_is_not_repeated(key: str) -> None:
+    with pytest.raises(ValueError, match="no text of one line") as refused:
+        tollkeeper.Client("http://127.0.0.1:9", key)
+    assert "cret" not in str(refused.value)
+
+
 def test_nobody_there_is_an_error_of_its_own() -> None:
     with tollkeeper.Client("http://127.0.0.1:9") as client, pytest.raises(Unreachable, match="nobody answers"):
         client.stats()

@@ -47,6 +47,9 @@ class _Connection:
         self._address = address_of(self.url)
         self._headers = {"Accept": "application/json", "User-Agent": f"tollkeeper/{__version__}"}
         if key:
+            # Here, as the HTTP library would repeat it in its own complaint.
+            if not (key.isascii() and key.isprintable()):
+                raise ValueError("the key is no text of one line; expected one as it was shown, tk_…")
             self._headers["Authorization"] = f"Bearer {key}"
 
     def __repr__(self) -> str:
