@@ -29,6 +29,7 @@ from tollkeeper.sidecar.receive import from_json, from_protobuf
 from tollkeeper.sidecar.receive.expand import write_value
 from tollkeeper.telemetry import event, record
 from tollkeeper.telemetry.attributes import EVENT_NAME
+from tollkeeper.telemetry.reading import decode
 from tollkeeper.telemetry.record import CALL_EVENT
 
 Case = Callable[[], object]
@@ -119,8 +120,8 @@ def cases(count: int) -> dict[str, tuple[Case, Case]]:
     add("GenAI span, JSON", "traces", genai, spans_as_json(genai))
     add("other span, protobuf", "traces", others)
     texts = [record.encode(call(number)) for number in range(count)]
-    found["(record.decode alone)"] = (
-        lambda: [record.decode(text) for text in texts],
+    found["(decode alone)"] = (
+        lambda: [decode(text) for text in texts],
         lambda: [json.loads(text) for text in texts],
     )
     return found

@@ -27,7 +27,7 @@ from tollkeeper.simulator import Simulator
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import CallQuery, UsageQuery
 from tollkeeper.storage.ledger.sql import SqlLedger
-from tollkeeper.telemetry.record import decode
+from tollkeeper.telemetry.reading import decode
 
 QUESTION: Any = [{"role": "user", "content": "Hello"}]
 EVER = UsageQuery(0, 2**62)

@@ -22,6 +22,7 @@ from tollkeeper.sidecar.receive import from_json, from_protobuf, salvage
 from tollkeeper.sidecar.receive.body import Malformed, TooLarge, inflate
 from tollkeeper.sidecar.receive.signals import SignalName
 from tollkeeper.telemetry import record
+from tollkeeper.telemetry.reading import decode
 from tollkeeper.telemetry.record import CALL_EVENT
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -317,7 +318,7 @@ def test_mutated_requests_are_answered_as_otlp_has_it(server: Serving, mutated: 
     if answer.status == 200 and form == JSON:
         assert set(json.loads(answer.body)) <= {"partialSuccess"}
     for batch in server.keeper.batches:
-        assert all(record.decode(record.encode(arrival.call)) == arrival.call for arrival in batch.calls)
+        assert all(decode(record.encode(arrival.call)) == arrival.call for arrival in batch.calls)
     server.keeper.batches.clear()
 
 

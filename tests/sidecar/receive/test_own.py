@@ -16,6 +16,7 @@ from tollkeeper.sidecar.receive.counts import ReceiveCounts
 from tollkeeper.telemetry import event, record
 from tollkeeper.telemetry.attributes import EVENT_NAME
 from tollkeeper.telemetry.content import INPUT_MESSAGES, OUTPUT_MESSAGES
+from tollkeeper.telemetry.reading import decode
 from tollkeeper.telemetry.record import CALL_EVENT, LOST_EVENT, STARTED_EVENT
 
 
@@ -33,7 +34,7 @@ def test_both_forms_have_one_digest(one: Call, as_json: bool) -> None:
         harvest = from_protobuf.read("logs", request.SerializeToString())
     assert harvest.message == ""
     text, attributes = harvest.calls
-    assert text.call == attributes.call == record.decode(record.encode(one), whole=False)
+    assert text.call == attributes.call == decode(record.encode(one))
     assert text.digest == attributes.digest == record.digest(record.encode(one))
 
 

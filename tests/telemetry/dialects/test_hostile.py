@@ -12,6 +12,7 @@ from tollkeeper.telemetry.dialects import DIALECTS, digest_of, read
 from tollkeeper.telemetry.dialects.reading import Fields
 from tollkeeper.telemetry.dialects.said import LARGEST_COUNT
 from tollkeeper.telemetry.emission import Emission
+from tollkeeper.telemetry.reading import decode
 
 NAMES = sorted(
     {name for dialect in DIALECTS for field in Fields.__slots__ for name in getattr(dialect.fields, field)}
@@ -79,4 +80,4 @@ def test_reading_never_raises_and_what_is_read_can_be_kept(emission: Emission) -
         assert call.usage.input_tokens is not None or call.usage.output_tokens is not None
     total = (call.usage.input_tokens or 0) + (call.usage.output_tokens or 0)
     assert sum(value for meter, value in call.usage.billable().items() if meter != "requests") == total
-    assert record.decode(record.encode(call)).usage == call.usage
+    assert decode(record.encode(call)).usage == call.usage

@@ -20,8 +20,9 @@ from tollkeeper.model import Call
 from tollkeeper.sidecar.receive.body import inflate
 from tollkeeper.sidecar.receive.door import Delivery
 from tollkeeper.sidecar.receive.harvest import UNREADABLE
-from tollkeeper.telemetry import event, record
+from tollkeeper.telemetry import event
 from tollkeeper.telemetry.attributes import EVENT_NAME
+from tollkeeper.telemetry.reading import decode
 from tollkeeper.telemetry.record import CALL_EVENT
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
@@ -103,7 +104,7 @@ def _rewrite_json(one: dict[str, Any], call: Call) -> None:
 def _call(text: str) -> Call | None:
     """The call, or nothing for a record that was rejected: it stays as it is."""
     try:
-        return record.decode(text)
+        return decode(text)
     except ValueError:
         return None
 

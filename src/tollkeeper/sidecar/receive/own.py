@@ -10,18 +10,19 @@ from tollkeeper.sidecar.intake import Arrival
 from tollkeeper.storage.ledger import Started
 from tollkeeper.telemetry import event, record
 from tollkeeper.telemetry.content import INPUT_MESSAGES, OUTPUT_MESSAGES, SYSTEM_INSTRUCTIONS, TOOL_DEFINITIONS
+from tollkeeper.telemetry.reading import decode
 
 CONTENT = (INPUT_MESSAGES, OUTPUT_MESSAGES, SYSTEM_INSTRUCTIONS, TOOL_DEFINITIONS)
 
 
 def arrival(text: str) -> Arrival:
-    """The call whose record this is; list prices are looked up anew. Raises `ValueError` for anything else."""
-    return Arrival(record.decode(text, whole=False), record.digest(text))
+    """The call whose record this is. Raises `ValueError` for anything else."""
+    return Arrival(decode(text), record.digest(text))
 
 
 def started(text: str) -> Started:
     """The call that was begun. Raises `ValueError` for anything else."""
-    return Started(record.decode(text))
+    return Started(decode(text))
 
 
 def lost(text: str) -> tuple[str, int]:

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, exists, select, text
 from tollkeeper.storage.ledger.contract import Entry, Started
 from tollkeeper.storage.ledger.rows import Unrecordable, row_of
 from tollkeeper.storage.ledger.tables import CALLS, STARTED
-from tollkeeper.telemetry.record import decode, encode
+from tollkeeper.telemetry.reading import decode
+from tollkeeper.telemetry.record import encode
 
 logger = logging.getLogger(__name__)
 

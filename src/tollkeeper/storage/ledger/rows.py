@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
 from operator import itemgetter
-from typing import Any, get_args
+from typing import Any
 
 from tollkeeper.model import Call, Cost, LineItem, Pass, Usage
-from tollkeeper.model.usage import NOTHING, Meter
+from tollkeeper.model.usage import NOTHING
 from tollkeeper.storage.ledger.clean import (
     HASHED,
     LARGEST_COUNT,
@@ -23,7 +22,7 @@ from tollkeeper.storage.ledger.clean import (
     key_of,
     seconds,
 )
-from tollkeeper.storage.ledger.compact import write
+from tollkeeper.storage.ledger.compact import write, write_exactly
 from tollkeeper.storage.ledger.contract import Entry
 from tollkeeper.storage.ledger.months import month_of
 from tollkeeper.storage.ledger.tables import CALLS
@@ -48,7 +47,6 @@ _first_five = itemgetter(*(Usage._fields.index(name) for name in COUNT_COLUMNS))
 _OTHER_USAGE = tuple(name for name in Usage._fields if name not in COUNT_COLUMNS)
 _others_of = itemgetter(*(Usage._fields.index(name) for name in _OTHER_USAGE))
 _NO_OTHERS = (None,) * len(_OTHER_USAGE)
-_METERS = frozenset(get_args(Meter))
 _TEXT_TYPES = frozenset((str, type(None)))
 
 LARGEST_ATTEMPT = 2**31 - 1
@@ -88,14 +86,14 @@ def _row(entry: Entry, recorded_at: int) -> Row:
         None if cost is None else cost.nano_usd, call.price_status,
         None if cost is None else cost.price_version, None if cost is None else cost.source,
         call.response_id, call.trace_id, call.span_id, entry.parent_span_id,
-        line_items_text(cost.items) if cost is not None and cost.items else None,
+        None if cost is None else line_items_text(cost.items),
         write(free) if free else None,
     )  # fmt: skip
     details = _details(call)
     if not _fits(row, counts):
         row, exact = _fitted(row)
-        details.append(f'"exact":{write(exact)}')
-    return (*row, "{" + ",".join(details) + "}" if details else None)
+        return (*row, write_exactly({**details, "exact": exact}))
+    return (*row, write(details) if details else None)
 
 
 def _check(call: Call, digest: bytes) -> None:
@@ -161,47 +159,35 @@ def _fitted(row: Row) -> tuple[Row, dict[str, Any]]:
     return tuple(fitted), exact
 
 
-def _details(call: Call) -> list[str]:
-    """What no column holds, as members of a JSON object, where there is anything to be said."""
-    details: list[str] = []
-    add = details.append
+def _details(call: Call) -> dict[str, Any]:
+    """What no column holds, where there is anything to be said."""
+    details: dict[str, Any] = {}
     if call.server_address is not None or call.server_port is not None:
-        add(_server(call.server_address, call.server_port))
+        details["server_address"], details["server_port"] = call.server_address, call.server_port
     if call.parameters:
-        add(f'"parameters":{write(call.parameters)}')
+        details["parameters"] = call.parameters
     if call.finish_reasons:
-        add(_reasons(call.finish_reasons))
+        details["finish_reasons"] = call.finish_reasons
     if call.price_context:
-        add(f'"price_context":{write(dict(call.price_context))}')
+        details["price_context"] = dict(call.price_context)
     if call.abandoned:
-        add('"abandoned":true')
+        details["abandoned"] = True
     if call.chunks:
-        add(f'"chunks":{write(call.chunks)}')
+        details["chunks"] = call.chunks
     if call.time_per_chunk is not None:
-        add(f'"time_per_chunk":{write(call.time_per_chunk)}')
+        details["time_per_chunk"] = call.time_per_chunk
     others = _others_of(call.usage)
     if others != _NO_OTHERS:
-        said = {name: value for name, value in zip(_OTHER_USAGE, others, strict=True) if value is not None}
-        add(f'"usage":{write(said)}')
+        details["usage"] = {name: value for name, value in zip(_OTHER_USAGE, others, strict=True) if value is not None}
     if call.billed_usage is not None:
-        add(f'"billed_usage":{write(call.billed_usage)}')
+        details["billed_usage"] = call.billed_usage
     if call.passes:
-        add(f'"passes":{write(call.passes)}')
+        details["passes"] = call.passes
     if call.provider_cost is not None:
-        add(f'"provider_cost":"{call.provider_cost}"')
+        details["provider_cost"] = call.provider_cost
     if call.cost is not None:
-        add(f'"usd":"{call.cost.usd}"')
+        details["usd"] = call.cost.usd
     return details
-
-
-@lru_cache(maxsize=1024, typed=True)
-def _server(address: str | None, port: int | None) -> str:
-    return f'"server_address":{write(address)},"server_port":{write(port)}'
-
-
-@lru_cache(maxsize=1024, typed=True)
-def _reasons(reasons: tuple[str, ...]) -> str:
-    return f'"finish_reasons":{write(reasons)}'
 
 
 def call_of(row: Mapping[str, Any]) -> Call:
@@ -263,15 +249,7 @@ def line_items_of(text: str | None) -> tuple[LineItem, ...]:
 
 def line_items_text(items: tuple[LineItem, ...]) -> str | None:
     """Line items as a row holds them."""
-    if not items:
-        return None
-    return "[" + ",".join([_item(*item) for item in items]) + "]"
-
-
-def _item(meter: str, quantity: int | Decimal, unit_price: Decimal, amount: Decimal, model: str | None) -> str:
-    named = f'"{meter}"' if meter in _METERS else write(meter)
-    many = quantity if type(quantity) is int else f'"{quantity}"'
-    return f'[{named},{many},"{unit_price}","{amount}",{"null" if model is None else write(model)}]'
+    return write(items) if items else None
 
 
 def _parameters(read: dict[str, Any] | None) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from tollkeeper.storage.ledger import Entry, LedgerUnavailable, Started
 from tollkeeper.storage.ledger.failures import Refused as LedgerRefused
 from tollkeeper.storage.ledger.sql import SqlLedger
 from tollkeeper.storage.spool.contract import Batch, Refused, Unavailable
-from tollkeeper.telemetry.record import decode, digest
+from tollkeeper.telemetry.reading import decode
+from tollkeeper.telemetry.record import digest
 
 
 class LedgerDestination:
