@@ -6,12 +6,13 @@ import http.client
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from capture.processes import ASK, environment, free_port, get, run, total
-from sidecar.running import SECONDS, running
+from sidecar.running import SECONDS, Sidecar, running
 from tollkeeper.simulator import Simulator
 
 APP = (
@@ -73,6 +74,38 @@ def test_several_workers_and_a_unix_socket(tmp_path: Path) -> None:
         assert seen == {15}
         assert sidecar.stop() == 0
     assert not path.exists()
+
+
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    """A sidecar that was killed can be started again on its ports, and has what it had taken."""
+    arguments = ("--workers", "2", "--socket", str(tmp_path / "tollkeeper.sock"), "--grpc-port", str(free_port()))
+    with Simulator(seed=5) as simulator, running(f"sqlite:///{tmp_path}/ledger.db", tmp_path, *arguments) as sidecar:
+        app(simulator, sidecar.url, tmp_path / "spool")
+        for _ in range(2):
+            workers = _children(sidecar)
+            assert len(workers) >= 2
+            sidecar.kill()
+            until = time.monotonic() + 15
+            while (left := [pid for pid in workers if _lives(pid)]) and time.monotonic() < until:
+                time.sleep(0.05)
+            assert not left
+            sidecar.start()
+            assert sidecar.get("/api/v1/stats")["total_requests"] == 5
+        assert sidecar.stop() == 0
+
+
+def _children(sidecar: Sidecar) -> list[int]:
+    assert sidecar.process is not None
+    pid = sidecar.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        # What has ended and was not waited for yet is a zombie.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_keys_are_asked_for(tmp_path: Path) -> None:

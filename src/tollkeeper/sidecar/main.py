@@ -25,6 +25,7 @@ from tollkeeper.sidecar.forward import Forwarder, Upstream
 from tollkeeper.sidecar.health import SidecarHealth
 from tollkeeper.sidecar.intake import Unavailable
 from tollkeeper.sidecar.metrics import LedgerTotals, MetricsPage, Sample
+from tollkeeper.sidecar.orphaned import end_with_parent
 from tollkeeper.sidecar.pipeline import Pipeline
 from tollkeeper.sidecar.pricing import Pricer
 from tollkeeper.sidecar.receive.body import Limits
@@ -43,8 +44,8 @@ from tollkeeper.storage.prices import PriceBook
 
 BOARD_SECONDS = 1.0
 REVIEW_SECONDS = 5.0
-GC_ALLOCATIONS = 50_000
-"""A batch makes some hundred thousand objects, and hardly any cycle."""
+GC_ALLOCATIONS = 300_000
+"""A few batches make as many objects, and hardly any cycle."""
 HOUR, DAY, NANO = 3600, 86_400, 1_000_000_000
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -191,6 +192,7 @@ class Factory:
 
     def __call__(self) -> Starlette:
         set_up_logging(self.settings.log_level)
+        end_with_parent()
         # What is here now stays: the collector need not look at it again and again.
         app = Sidecar(self.settings, self.board_folder).app
         gc.collect()
