@@ -20,11 +20,12 @@ from tollkeeper.sidecar import api
 from tollkeeper.sidecar.api.auth import needs
 from tollkeeper.sidecar.api.problems import install
 from tollkeeper.sidecar.api.services import Services, utc_now
+from tollkeeper.sidecar.board import Board, Figures
 from tollkeeper.sidecar.foreign import Foreign
-from tollkeeper.sidecar.forward import Forwarder, Upstream
+from tollkeeper.sidecar.forward import ForwardCounts, Forwarder, Upstream
 from tollkeeper.sidecar.health import SidecarHealth
 from tollkeeper.sidecar.intake import Unavailable
-from tollkeeper.sidecar.metrics import LedgerTotals, MetricsPage, Sample
+from tollkeeper.sidecar.metrics import LedgerTotals, MetricsPage
 from tollkeeper.sidecar.orphaned import end_with_parent
 from tollkeeper.sidecar.pipeline import Pipeline
 from tollkeeper.sidecar.pricing import Pricer
@@ -33,7 +34,7 @@ from tollkeeper.sidecar.receive.door import Door
 from tollkeeper.sidecar.receive.grpc import GrpcReceiver
 from tollkeeper.sidecar.receive.http import routes
 from tollkeeper.sidecar.repricing import Repricer
-from tollkeeper.sidecar.samples import Board, build_info, samples_of
+from tollkeeper.sidecar.samples import build_info, samples_of
 from tollkeeper.sidecar.schedule import Schedule, Task
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.audit import AuditTrail
@@ -90,20 +91,22 @@ class Sidecar:
             authorize=None if settings.open_on_loopback else self._may_write,
             forward=self.forwarder,
         )
+        self._board = Board(board_folder)
         audit = AuditTrail(self.database)
         self.services = Services(
             ledger=self.ledger,
-            health=SidecarHealth(self.database, self.pipeline, self.door.counts, utc_now),
+            health=SidecarHealth(
+                self.database, self.pipeline, self.door.counts, self._sent_on, lambda: self._together().lost, utc_now
+            ),
             price_book=self.price_book,
             access_keys=self.access_keys,
             audit=audit,
             repricer=Repricer(self.ledger, self.price_book, self.database, audit),
             open_on_loopback=settings.open_on_loopback,
         )
-        self._board = Board(board_folder)
         self._page = MetricsPage(
             LedgerTotals(self.ledger, settings.metric_label_sets, time.monotonic),
-            lambda: [*self._board.sum(self._samples()), build_info()],
+            lambda: [*self._together().shown(), build_info()],
         )
         self.app = Starlette(
             routes=[
@@ -114,8 +117,16 @@ class Sidecar:
             lifespan=self._running,
         )
 
-    def _samples(self) -> list[Sample]:
-        return samples_of(self.pipeline, self.door.counts)
+    @property
+    def _sent_on(self) -> ForwardCounts | None:
+        return None if self.forwarder is None else self.forwarder.counts
+
+    def _figures(self) -> Figures:
+        received = self.door.counts
+        return Figures(samples_of(self.pipeline, received, self._sent_on), dict(received.lost))
+
+    def _together(self) -> Figures:
+        return self._board.together(self._figures())
 
     def _pages(self) -> FastAPI:
         pages = FastAPI(openapi_url=None)
@@ -175,7 +186,7 @@ class Sidecar:
 
     def _tasks(self) -> list[Task]:
         tasks = [
-            Task("leave figures", BOARD_SECONDS, lambda: self._board.leave(self._samples())),
+            Task("leave figures", BOARD_SECONDS, lambda: self._board.leave(self._figures())),
             Task("review traces", REVIEW_SECONDS, self.pipeline.review),
         ]
         if (days := self.settings.retention_days) is not None:

@@ -24,6 +24,7 @@ from tollkeeper.storage.ledger.tables import (
     NS_A_DAY,
     NS_A_TRACE_BLOCK,
     RETRACTIONS,
+    TRACE_END,
 )
 
 LARGEST_PAGE = 1000
@@ -146,7 +147,8 @@ def in_traces(connection: Connection, trace_ids: Sequence[str], now: int) -> lis
     recent = literal_column(f"(recorded_at / {NS_A_TRACE_BLOCK})").in_(range(newest - TRACE_BLOCKS, newest + 2))
     found: list[Traced] = []
     for some in chunks(sorted({clean(trace_id) for trace_id in trace_ids})):
-        query = select(*(CALLS.c[name] for name in names)).where(recent, CALLS.c.trace_id.in_(some))
+        ends = literal_column(TRACE_END).in_({trace_id[26:] for trace_id in some})
+        query = select(*(CALLS.c[name] for name in names)).where(recent, ends, CALLS.c.trace_id.in_(some))
         rows = connection.execute(query).all()
         gone = retracted(connection, {(row[0], row[1]) for row in rows})
         found.extend(Traced(**row._mapping, retracted=(row[0], row[1]) in gone) for row in rows)

@@ -30,6 +30,8 @@ NS_A_DAY = 24 * NS_AN_HOUR
 
 NS_A_TRACE_BLOCK = 6 * NS_AN_HOUR
 """Trace ids are random. Indexed by the time of recording first, new ones come close together, and stay in memory."""
+TRACE_END = "substr(trace_id, 27)"
+"""The last six digits: enough to find a trace by, and a fifth of what all take to index. Some begin with a time."""
 
 
 def _only(where: str) -> dict[str, Any]:
@@ -89,7 +91,12 @@ CALLS = Table(
     Index("ix_calls_started_at", "started_at"),
     Index("ix_calls_dearest", text(f"(started_at / {NS_A_DAY})"), "nano_usd"),
     Index("ix_calls_failed", "started_at", **_only("error_type IS NOT NULL")),
-    Index("ix_calls_trace", text(f"(recorded_at / {NS_A_TRACE_BLOCK})"), "trace_id", **_only("trace_id IS NOT NULL")),
+    Index(
+        "ix_calls_trace",
+        text(f"(recorded_at / {NS_A_TRACE_BLOCK})"),
+        text(TRACE_END),
+        **_only("trace_id IS NOT NULL"),
+    ),
 )
 """A row for each attempt of each call. It is written once, and never changed."""
 

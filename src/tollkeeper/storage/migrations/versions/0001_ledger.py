@@ -122,8 +122,8 @@ def _calls() -> None:
     op.create_index("ix_calls_dearest", "calls", [sa.text("(started_at / 86400000000000)"), "nano_usd"])
     failed, traced = sa.text("error_type IS NOT NULL"), sa.text("trace_id IS NOT NULL")
     op.create_index("ix_calls_failed", "calls", ["started_at"], sqlite_where=failed, postgresql_where=failed)
-    block = sa.text("(recorded_at / 21600000000000)")
-    op.create_index("ix_calls_trace", "calls", [block, "trace_id"], sqlite_where=traced, postgresql_where=traced)
+    trace = [sa.text("(recorded_at / 21600000000000)"), sa.text("substr(trace_id, 27)")]
+    op.create_index("ix_calls_trace", "calls", trace, sqlite_where=traced, postgresql_where=traced)
 
 
 def _adjustments() -> None:
