@@ -19,6 +19,7 @@ from tollkeeper.cli.serve import parser
 from tollkeeper.config import SERVE_DEFAULTS, SERVE_OPTIONS
 from tollkeeper.sidecar.api.app import ROUTES
 from tollkeeper.sidecar.metrics import FAMILIES
+from tollkeeper.sidecar.samples import OWN, PREFIX
 
 ROOT = Path(__file__).parents[1]
 SIDECAR = (ROOT / "docs" / "sidecar.md").read_text()
@@ -61,6 +62,11 @@ def test_every_option_is_listed_as_it_is() -> None:
 def test_every_metric_is_listed_as_it_is() -> None:
     for name, meaning, label, _ in FAMILIES:
         assert [f"`{name}_total`", f"`{label}`" if label else "", meaning] in ROWS
+    own = [row for row in ROWS if row[0].startswith(f"`{PREFIX}")]
+    assert own == [
+        [f"`{PREFIX}{name}`", ", ".join(f"`{label}`" for label in family.labels), family.meaning]
+        for name, family in OWN.items()
+    ]
 
 
 @pytest.fixture(scope="module")

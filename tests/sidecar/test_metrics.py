@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +12,9 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from capture.processes import total
+from tollkeeper.sidecar.board import Board, Figures
 from tollkeeper.sidecar.metrics import FRESH_SECONDS, LedgerTotals, MetricsPage, Sample
-from tollkeeper.sidecar.samples import Board
+from tollkeeper.sidecar.receive.counts import Loss
 from tollkeeper.storage.ledger import Totals, UsageQuery, UsageRow
 
 
@@ -81,18 +85,43 @@ def test_what_comes_after_the_last_label_set_is_other() -> None:
     assert round(total(second, series) * 1e9) == 16
 
 
+def counted(value: float, **labels: str) -> Sample:
+    return Sample("tollkeeper_sidecar_writes_total", "counter", "Writes.", tuple(labels.items()), value)
+
+
+def left_by(pid: int, folder: Path, *samples: Sample, **lost: Loss) -> None:
+    """What another worker has put up."""
+    Board(str(folder)).leave(Figures(list(samples), lost))
+    (folder / f"{os.getpid()}.json").rename(folder / f"{pid}.json")
+
+
 def test_the_figures_of_all_workers(tmp_path: Path) -> None:
-    """Each worker shows the sum, its own figures as they are now; those of a dead one stay."""
-
-    def counted(value: float, **labels: str) -> Sample:
-        return Sample("tollkeeper_sidecar_writes_total", "counter", "Writes.", tuple(labels.items()), value)
-
-    board = Board(str(tmp_path))
-    board.leave([counted(1, outcome="committed")])
-    (own,) = tmp_path.glob("*.json")
-    own.rename(tmp_path / "another.json")
-    summed = board.sum([counted(2, outcome="committed"), counted(5, outcome="failed")])
-    text = page(Told(), 1, Clock(), summed).render().decode()
+    """Each worker shows the sum, its own figures as they are now."""
+    left_by(os.getppid(), tmp_path, counted(1, outcome="committed"))
+    own = Figures([counted(2, outcome="committed"), counted(5, outcome="failed")], {})
+    text = page(Told(), 1, Clock(), Board(str(tmp_path)).together(own).shown()).render().decode()
     assert total(text, "tollkeeper_sidecar_writes_total", outcome="committed") == 3
     assert total(text, "tollkeeper_sidecar_writes_total", outcome="failed") == 5
-    assert Board(None).sum([counted(7)]) == [counted(7)]
+    assert Board(None).together(own) == own
+
+
+def test_what_a_dead_worker_has_counted_stays(tmp_path: Path) -> None:
+    """No counter falls; but nothing waits in a process that is gone."""
+    waiting = Sample("tollkeeper_sidecar_waiting_records", "gauge", "Waiting.", (), 7)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left_by(dead.pid, tmp_path, counted(1), waiting)
+    left_by(os.getppid(), tmp_path, counted(1), waiting)
+    together = Board(str(tmp_path)).together(Figures([counted(1), waiting], {}))
+    assert {each.name: each.value for each in together.samples} == {
+        "tollkeeper_sidecar_writes_total": 3, "tollkeeper_sidecar_waiting_records": 14,
+    }  # fmt: skip
+
+
+def test_what_a_spool_has_lost_is_counted_once(tmp_path: Path) -> None:
+    """It tells its total to whichever worker takes its request."""
+    left_by(1, tmp_path, a=Loss(5, 100), b=Loss(2, 300))
+    together = Board(str(tmp_path)).together(Figures([], {"a": Loss(7, 200), "c": Loss(1, 50)}))
+    assert together.lost == {"a": Loss(7, 200), "b": Loss(2, 300), "c": Loss(1, 50)}
+    text = page(Told(), 1, Clock(), together.shown()).render().decode()
+    assert total(text, "tollkeeper_sidecar_lost_records_total") == 10

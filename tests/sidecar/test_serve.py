@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import subprocess
 import sys
@@ -12,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from capture.processes import ASK, environment, free_port, get, run, total
+from sidecar.receive.bodies import logs
 from sidecar.running import SECONDS, Sidecar, running
+from tollkeeper.sidecar.main import BOARD_SECONDS
 from tollkeeper.simulator import Simulator
+from tollkeeper.telemetry.record import LOST_EVENT
 
 APP = (
     """
@@ -74,6 +78,33 @@ def test_several_workers_and_a_unix_socket(tmp_path: Path) -> None:
         assert seen == {15}
         assert sidecar.stop() == 0
     assert not path.exists()
+
+
+def test_what_was_lost_on_the_way(tmp_path: Path) -> None:
+    """What spools had to drop, and what could not be sent on, on `/metrics` and in the overview, of all workers."""
+    with (
+        Simulator(seed=6) as no_collector,
+        running(
+            f"sqlite:///{tmp_path}/ledger.db", tmp_path, "--workers", "2", "--forward", no_collector.url
+        ) as sidecar,
+    ):
+        for dropped in range(1, 13):
+            for spool in ("a", "b"):
+                lost = {"name": LOST_EVENT, "body": json.dumps({"spool": spool, "dropped": dropped})}
+                body = logs(lost, scope="tollkeeper").SerializeToString()
+                assert _post_log(sidecar.port, {"Content-Type": "application/x-protobuf"}, body) == 200
+        time.sleep(2 * BOARD_SECONDS)
+        for _ in range(4):
+            metrics, overview = sidecar.get("/metrics"), sidecar.get("/api/v1/overview")
+            assert total(metrics, "tollkeeper_sidecar_lost_records_total") == 24
+            refused = {"signal": "logs", "reason": "refused"}
+            assert total(metrics, "tollkeeper_sidecar_forward_dropped_requests_total", **refused) == 24
+            assert total(metrics, "tollkeeper_sidecar_forward_waiting_requests") == 0
+            assert {spool["name"]: spool["dropped"] for spool in overview["spools"]} == {"a": 12, "b": 12}
+            assert all(spool["seen_at"] >= overview["started_at"][:10] for spool in overview["spools"])
+            assert "an app has dropped records: its spool or its disk was full" in overview["attention"]
+            assert overview["forwarding"]["sent"] == 0
+        assert sidecar.stop() == 0
 
 
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:
@@ -161,9 +192,9 @@ def test_apps_have_the_sidecars_prices(tmp_path: Path) -> None:
         assert run(FOLLOWER, {**env, "TOLLKEEPER_SIDECAR_KEY": writer}).split() == ["overlay", "price", "1", "True"]
 
 
-def _post_log(port: int, headers: dict[str, str]) -> int:
+def _post_log(port: int, headers: dict[str, str], body: bytes = b"{}") -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-    connection.request("POST", "/v1/logs", b"{}", {"Content-Type": "application/json", **headers})
+    connection.request("POST", "/v1/logs", body, {"Content-Type": "application/json", **headers})
     return connection.getresponse().status
 
 

@@ -291,13 +291,22 @@ class DatabaseState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spool:
-    """What an app process still has to send."""
+    """A spool of an app process that had to drop records."""
 
     name: str
-    waiting: int | None
-    bytes: int | None
-    dropped: int | None
-    seen_at: datetime | None
+    dropped: int
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarding:
+    """What a sidecar has sent on since it started, and what it could not, in requests."""
+
+    sent: int
+    dropped: int
+    waiting: int
+    waiting_bytes: int
+    retries: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +326,7 @@ class Overview:
     conflicts: int | None
     ingest: Ingest
     database: DatabaseState
+    forwarding: Forwarding | None = None
     spools: list[Spool] = field(default_factory=list)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,25 +11,36 @@ from pathlib import Path
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from tollkeeper.sidecar.api.vitals import DatabaseState, Ingest, Vitals
+from tollkeeper.sidecar.api.answer import moment
+from tollkeeper.sidecar.api.vitals import DatabaseState, Forwarding, Ingest, Spool, Vitals
+from tollkeeper.sidecar.forward import ForwardCounts
 from tollkeeper.sidecar.pipeline import Pipeline
-from tollkeeper.sidecar.receive.counts import ReceiveCounts
+from tollkeeper.sidecar.receive.counts import Loss, ReceiveCounts
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger.tables import CALLS, CONFLICTS
 
 MADE_OF = ("tollkeeper", "genai-prices", "sqlalchemy", "fastapi", "uvicorn", "grpcio", "opentelemetry-proto")
 NANO = 1_000_000_000
+MOST_SPOOLS = 100
 
 
 class SidecarHealth:
     """Asks the parts. A database that cannot be reached is reported, not raised."""
 
     def __init__(
-        self, database: Database, pipeline: Pipeline, received: ReceiveCounts, now: Callable[[], datetime]
+        self,
+        database: Database,
+        pipeline: Pipeline,
+        received: ReceiveCounts,
+        forwarded: ForwardCounts | None,
+        lost: Callable[[], Mapping[str, Loss]],
+        now: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._pipeline = pipeline
         self._received = received
+        self._forwarded = forwarded
+        self._lost = lost
         self._started_at = now()
 
     def vitals(self) -> Vitals:
@@ -41,6 +52,8 @@ class SidecarHealth:
             database=self._state(),
             versions={"python": platform.python_version(), **_versions()},
             conflicts=conflicts,
+            forwarding=_forwarding(self._forwarded),
+            spools=_spools(self._lost()),
         )
 
     def _ingest(self, lag: float | None, last: datetime | None) -> Ingest:
@@ -87,6 +100,23 @@ class SidecarHealth:
         file = Path(str(self._database.url.database))
         parts = (file, file.with_name(file.name + "-wal"))
         return sum(part.stat().st_size for part in parts if part.exists())
+
+
+def _forwarding(counts: ForwardCounts | None) -> Forwarding | None:
+    if counts is None:
+        return None
+    return Forwarding(
+        sent=sum(counts.sent.values()),
+        dropped=sum(counts.dropped.values()),
+        waiting=counts.queued,
+        waiting_bytes=counts.queued_bytes,
+        retries=counts.retries,
+    )
+
+
+def _spools(lost: Mapping[str, Loss]) -> list[Spool]:
+    latest = sorted(lost.items(), key=lambda one: -one[1].told_at)[:MOST_SPOOLS]
+    return [Spool(name=name, dropped=loss.dropped, seen_at=moment(loss.told_at)) for name, loss in latest]
 
 
 def _versions() -> dict[str, str]:

@@ -27,6 +27,7 @@ FOR_EVER = (0, 2**63 - 1)
 NANO = 1_000_000_000
 
 Values = Mapping[str, float]
+Kind = Literal["counter", "gauge"]
 
 FAMILIES: tuple[tuple[str, str, str, Callable[[Totals], Values]], ...] = (
     (
@@ -73,7 +74,7 @@ class Sample(NamedTuple):
     """One figure of a sidecar's own."""
 
     name: str
-    kind: Literal["counter", "gauge"]
+    kind: Kind
     meaning: str
     labels: tuple[tuple[str, str], ...]
     value: float

@@ -1,48 +1,63 @@
-"""A sidecar's own figures, summed over the worker processes that share its port.
-
-Each worker leaves its figures in a folder that they share; whichever is scraped adds them up. Those of a worker that
-has died stay, so that no counter falls.
-"""
+"""A sidecar's own figures, as `/metrics` shows them: each family spelled once, and its values in this process."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-from tollkeeper.sidecar.metrics import Sample
+from tollkeeper.sidecar.forward import ForwardCounts
+from tollkeeper.sidecar.metrics import Kind, Sample
 from tollkeeper.sidecar.pipeline import Pipeline
 from tollkeeper.sidecar.receive.counts import ReceiveCounts
 from tollkeeper.version import __version__
 
-Series = tuple[str, tuple[tuple[str, str], ...]]
+PREFIX = "tollkeeper_sidecar_"
 
 
-def samples_of(pipeline: Pipeline, received: ReceiveCounts) -> list[Sample]:
-    """The figures of this process."""
-    counts = pipeline.counts
-    found = [
-        _counter("records_total", "Calls that came in, by what became of them.", counts.new, outcome="new"),
-        _counter("records_total", "", counts.duplicates, outcome="duplicate"),
-        _counter("records_total", "", counts.conflicts, outcome="conflict"),
-        _counter("records_total", "", counts.rejected, outcome="rejected"),
-        _counter("writes_total", "Transactions of the ledger, by outcome.", counts.writes, outcome="committed"),
-        _counter("writes_total", "", counts.failed_writes, outcome="failed"),
-        _counter("orphans_total", "Calls that were begun and never reported.", counts.started),
-        _gauge("waiting_records", "Records that wait to be written.", pipeline.waiting),
-        _gauge("last_write_seconds", "How long the last write took.", counts.last_write_seconds),
-    ]
-    for (transport, signal), number in sorted(received.batches.items()):
-        found.append(_counter("requests_total", "OTLP requests taken.", number, transport=transport, signal=signal))
-    for (transport, signal, status), number in sorted(received.refused.items()):
-        labels = {"transport": transport, "signal": signal, "status": str(status)}
-        found.append(_counter("refused_requests_total", "OTLP requests refused, by status.", number, **labels))
-    for (signal, kind), number in sorted(received.records.items()):
-        found.append(_counter("received_records_total", "What was in the requests.", number, signal=signal, kind=kind))
-    for transport, number in sorted(received.received_bytes.items()):
-        found.append(_counter("received_bytes_total", "Bytes received, as they came.", number, transport=transport))
-    return found
+class Family(NamedTuple):
+    """What a figure means, and by what it is told apart."""
+
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+
+OWN: Mapping[str, Family] = {
+    "records_total": Family("Calls that came in, by what became of them.", ("outcome",)),
+    "writes_total": Family("Transactions of the ledger, by outcome.", ("outcome",)),
+    "orphans_total": Family("Calls that were begun and never reported."),
+    "waiting_records": Family("Records that wait to be written."),
+    "last_write_seconds": Family("How long the last write took."),
+    "lost_records_total": Family("Records that spools of apps had to drop, as the spool or the disk was full."),
+    "requests_total": Family("OTLP requests taken.", ("transport", "signal")),
+    "refused_requests_total": Family("OTLP requests refused, by status.", ("transport", "signal", "status")),
+    "received_records_total": Family("What was in the requests.", ("signal", "kind")),
+    "received_bytes_total": Family("Bytes received, as they came.", ("transport",)),
+    "forwarded_requests_total": Family("Requests that were sent on, with `--forward`.", ("signal",)),
+    "forwarded_bytes_total": Family("Bytes that were sent on."),
+    "forward_dropped_requests_total": Family("Requests that could not be sent on, by why.", ("signal", "reason")),
+    "forward_retries_total": Family("Times that sending on was tried again."),
+    "forward_waiting_requests": Family("Requests that wait to be sent on."),
+    "forward_waiting_bytes": Family("Bytes of the requests that wait to be sent on."),
+}
+"""By name, without `tollkeeper_sidecar_`. What ends with `_total` is a counter."""
+
+Figure = tuple[str, float, tuple[str, ...]]
+"""The name of a family, a value, and its labels in their order."""
+
+
+def samples_of(pipeline: Pipeline, received: ReceiveCounts, forwarded: ForwardCounts | None) -> list[Sample]:
+    """The figures of this process. Spools that lost records are not among them: one may tell several processes."""
+    figures = [*_of_pipeline(pipeline), *_of_receivers(received)]
+    if forwarded is not None:
+        figures += _of_forwarding(forwarded)
+    return [sample(*figure) for figure in figures]
+
+
+def sample(name: str, value: float, labels: tuple[str, ...] = ()) -> Sample:
+    """A figure of the family of this name."""
+    family = OWN[name]
+    kind: Kind = "counter" if name.endswith("_total") else "gauge"
+    return Sample(PREFIX + name, kind, family.meaning, tuple(zip(family.labels, labels, strict=True)), value)
 
 
 def build_info() -> Sample:
@@ -51,42 +66,36 @@ def build_info() -> Sample:
     )
 
 
-def _counter(name: str, meaning: str, value: float, **labels: str) -> Sample:
-    return Sample(f"tollkeeper_sidecar_{name}", "counter", meaning, tuple(labels.items()), value)
+def _of_pipeline(pipeline: Pipeline) -> Iterator[Figure]:
+    counts = pipeline.counts
+    yield "records_total", counts.new, ("new",)
+    yield "records_total", counts.duplicates, ("duplicate",)
+    yield "records_total", counts.conflicts, ("conflict",)
+    yield "records_total", counts.rejected, ("rejected",)
+    yield "writes_total", counts.writes, ("committed",)
+    yield "writes_total", counts.failed_writes, ("failed",)
+    yield "orphans_total", counts.started, ()
+    yield "waiting_records", pipeline.waiting, ()
+    yield "last_write_seconds", counts.last_write_seconds, ()
 
 
-def _gauge(name: str, meaning: str, value: float) -> Sample:
-    return Sample(f"tollkeeper_sidecar_{name}", "gauge", meaning, (), value)
+def _of_receivers(counts: ReceiveCounts) -> Iterator[Figure]:
+    for (transport, signal), number in sorted(counts.batches.items()):
+        yield "requests_total", number, (transport, signal)
+    for (transport, signal, status), number in sorted(counts.refused.items()):
+        yield "refused_requests_total", number, (transport, signal, str(status))
+    for (signal, kind), number in sorted(counts.records.items()):
+        yield "received_records_total", number, (signal, kind)
+    for transport, number in sorted(counts.received_bytes.items()):
+        yield "received_bytes_total", number, (transport,)
 
 
-class Board:
-    """The folder in which workers leave their figures. Without a folder there is one process only."""
-
-    def __init__(self, folder: str | None) -> None:
-        self._own = Path(folder, f"{os.getpid()}.json") if folder else None
-
-    def leave(self, samples: Iterable[Sample]) -> None:
-        """Put this process's figures up."""
-        if self._own is not None:
-            fresh = self._own.with_suffix(".new")
-            fresh.write_text(json.dumps(list(samples)), encoding="utf-8")
-            fresh.replace(self._own)
-
-    def sum(self, own: Iterable[Sample]) -> list[Sample]:
-        """This process's figures with those of all others."""
-        total: dict[Series, Sample] = {}
-        for sample in (*own, *self._others()):
-            key = (sample.name, sample.labels)
-            known = total.get(key)
-            total[key] = sample if known is None else known._replace(value=known.value + sample.value)
-        return list(total.values())
-
-    def _others(self) -> list[Sample]:
-        if self._own is None:
-            return []
-        return [
-            Sample(name, kind, meaning, tuple((label, text) for label, text in labels), value)
-            for path in sorted(self._own.parent.glob("*.json"))
-            if path != self._own
-            for name, kind, meaning, labels, value in json.loads(path.read_text(encoding="utf-8"))
-        ]
+def _of_forwarding(counts: ForwardCounts) -> Iterator[Figure]:
+    for signal, number in sorted(counts.sent.items()):
+        yield "forwarded_requests_total", number, (signal,)
+    for (signal, reason), number in sorted(counts.dropped.items()):
+        yield "forward_dropped_requests_total", number, (signal, reason)
+    yield "forwarded_bytes_total", counts.sent_bytes, ()
+    yield "forward_retries_total", counts.retries, ()
+    yield "forward_waiting_requests", counts.queued, ()
+    yield "forward_waiting_bytes", counts.queued_bytes, ()

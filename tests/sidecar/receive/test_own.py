@@ -12,7 +12,7 @@ from sidecar.receive.bodies import call, json_body, logs
 from telemetry.drawn import calls
 from tollkeeper import Call
 from tollkeeper.sidecar.receive import from_json, from_protobuf
-from tollkeeper.sidecar.receive.counts import ReceiveCounts
+from tollkeeper.sidecar.receive.counts import Loss, ReceiveCounts
 from tollkeeper.telemetry import event, record
 from tollkeeper.telemetry.attributes import EVENT_NAME
 from tollkeeper.telemetry.content import INPUT_MESSAGES, OUTPUT_MESSAGES
@@ -96,6 +96,7 @@ def test_what_a_spool_has_lost(as_json: bool) -> None:
         else from_protobuf.read("logs", request.SerializeToString())
     )
     assert (harvest.lost, harvest.rejected) == ({"a": 5, "b": 4}, 5)
-    counts = ReceiveCounts(lost={"a": 9, "c": 1})
+    counts = ReceiveCounts(lost={"a": Loss(9, 1), "c": Loss(1, 1)})
     counts.taken("http", "logs", harvest)
-    assert counts.lost == {"a": 9, "b": 4, "c": 1}, "a late message does not make it fewer"
+    assert {spool: loss.dropped for spool, loss in counts.lost.items()} == {"a": 9, "b": 4, "c": 1}, "one was late"
+    assert min(counts.lost["a"].told_at, counts.lost["b"].told_at) > counts.lost["c"].told_at == 1

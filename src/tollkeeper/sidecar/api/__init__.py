@@ -2,6 +2,6 @@
 
 from tollkeeper.sidecar.api.app import build
 from tollkeeper.sidecar.api.services import Services
-from tollkeeper.sidecar.api.vitals import DatabaseState, Health, Ingest, Spool, Vitals
+from tollkeeper.sidecar.api.vitals import DatabaseState, Forwarding, Health, Ingest, Spool, Vitals
 
-__all__ = ["DatabaseState", "Health", "Ingest", "Services", "Spool", "Vitals", "build"]
+__all__ = ["DatabaseState", "Forwarding", "Health", "Ingest", "Services", "Spool", "Vitals", "build"]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from tollkeeper.sidecar.api.answer import Answer
 from tollkeeper.sidecar.api.services import Given
 from tollkeeper.sidecar.api.sums import add
-from tollkeeper.sidecar.api.vitals import DatabaseState, Ingest, Spool
+from tollkeeper.sidecar.api.vitals import DatabaseState, Forwarding, Ingest, Spool
 from tollkeeper.storage.ledger import UsageQuery
 from tollkeeper.version import __version__
 
@@ -45,7 +45,8 @@ class Overview(BaseModel):
     conflicts: int | None = Field(description="Calls that were reported twice, differently.")
     ingest: Ingest
     database: DatabaseState
-    spools: list[Spool]
+    forwarding: Forwarding | None = Field(description="Null where nothing is sent on.")
+    spools: list[Spool] = Field(description="Those that lost records, the latest first; at most 100.")
 
 
 @liveness.get("/health", response_model=Alive, summary="Whether the process answers")
@@ -56,7 +57,7 @@ def health() -> Answer:
 
 @router.get("/overview", response_model=Overview, summary="How the sidecar is")
 def overview(given: Given) -> Answer:
-    """Ingest, database, versions, and what needs a look: calls without a price, orphans, conflicts."""
+    """Ingest, database, versions, and what needs a look: calls without a price, orphans, conflicts, lost records."""
     vitals = given.health.vitals()
     reachable = vitals.database.reachable
     totals = add(row.totals for row in given.ledger.usage(UsageQuery(0, FOR_EVER))) if reachable else None
@@ -68,7 +69,8 @@ def overview(given: Given) -> Answer:
             (totals and totals.unpriced, "there are calls without a price: GET prices/unpriced"),
             (orphans, "there are calls that were begun and never reported: GET orphans"),
             (vitals.conflicts, "there are calls that were reported twice, differently"),
-            (any(spool.dropped for spool in vitals.spools), "an app has dropped records: its disk was full"),
+            (vitals.spools, "an app has dropped records: its spool or its disk was full"),
+            (vitals.forwarding and vitals.forwarding.dropped, "some requests could not be sent on"),
         )
         if count
     ]
@@ -87,6 +89,7 @@ def overview(given: Given) -> Answer:
             conflicts=vitals.conflicts,
             ingest=vitals.ingest,
             database=vitals.database,
+            forwarding=vitals.forwarding,
             spools=vitals.spools,
         )
     )

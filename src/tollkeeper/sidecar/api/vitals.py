@@ -30,14 +30,22 @@ class DatabaseState(BaseModel):
     bytes: int | None = Field(default=None, description="On disk.")
 
 
-class Spool(BaseModel):
-    """What an app process still has to send, as it said when it last did."""
+class Forwarding(BaseModel):
+    """What this process has sent on since it started, and what it could not. In requests."""
 
-    name: str = Field(description="Host and process.", examples=["web-1/4711"])
-    waiting: int | None = Field(default=None, description="Records.")
-    bytes: int | None = None
-    dropped: int | None = Field(default=None, description="Records given up because the disk was full.")
-    seen_at: datetime | None = None
+    sent: int
+    dropped: int
+    waiting: int = Field(description="To be sent on.")
+    waiting_bytes: int
+    retries: int = Field(description="Times that a request was tried again.")
+
+
+class Spool(BaseModel):
+    """A spool of an app process that had to drop records, as far as this sidecar was told since it started."""
+
+    name: str = Field(description="Its folder, in the app's spool.", examples=["0b9f5c1d7a6e4f2c8d3b1a9e7c5f2d4b"])
+    dropped: int = Field(description="Records given up in all, because the spool or the disk was full.", examples=[12])
+    seen_at: datetime = Field(description="When it last said so.")
 
 
 class Vitals(BaseModel):
@@ -50,7 +58,8 @@ class Vitals(BaseModel):
     conflicts: int | None = Field(
         default=None, description="Calls in the ledger that were reported twice, differently."
     )
-    spools: list[Spool] = []
+    forwarding: Forwarding | None = Field(default=None, description="Null where nothing is sent on.")
+    spools: list[Spool] = Field(default=[], description="Those that lost records, the latest first; at most 100.")
 
 
 class Health(Protocol):
