@@ -21,10 +21,13 @@ SECONDS = 60.0
 class Sidecar:
     """One that can be killed and started again, on the same port and ledger."""
 
-    def __init__(self, ledger: str, log: Path, *arguments: str, port: int | None = None) -> None:
+    def __init__(
+        self, ledger: str, log: Path, *arguments: str, port: int | None = None, path: Path | None = None
+    ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
+        self._env = environment("", path)
         self._command = [
             sys.executable, "-m", "tollkeeper", "serve", "--port", str(self.port), "--ledger", ledger,
             *(arguments if "--grpc-port" in arguments else ("--grpc-port", "off", *arguments)),
@@ -33,7 +36,7 @@ class Sidecar:
 
     def start(self, wait: bool = True) -> None:
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(self._command, env=environment(""), stdout=output, stderr=output)
+            self.process = subprocess.Popen(self._command, env=self._env, stdout=output, stderr=output)
         if wait:
             self.wait()
 

@@ -28,6 +28,9 @@ ROUNDS = int(os.environ.get("TOLLKEEPER_CRASH_ROUNDS", "2"))
 ROUND_SECONDS = 4.0
 LAST_SECONDS = 60.0
 FOR_EVER = (0, 2**63 - 1)
+AN_HOUR = 3600 * 10**9
+JUMPING = Path(__file__).with_name("jumping")
+"""A clock that jumps, in every other round."""
 
 APP = """
 import os, threading, openai, tollkeeper
@@ -55,11 +58,12 @@ class Round:
 
     def __init__(self, seed: int, ledger: str, simulator: Simulator, folder: Path) -> None:
         self.chance = random.Random(seed)
-        self.sidecar = Sidecar(ledger, folder / "sidecar.log")
+        clock = JUMPING if seed % 2 else None
+        self.sidecar = Sidecar(ledger, folder / "sidecar.log", path=clock)
         self.answered = folder / "answered"
         self.env = environment(
             simulator.url + "/v1",
-            None,
+            clock,
             TOLLKEEPER_SIDECAR=self.sidecar.url,
             TOLLKEEPER_SPOOL=str(folder / "spool"),
             ANSWERED=str(self.answered),
@@ -111,7 +115,7 @@ def rows_of(ledger: SqlLedger) -> list[Any]:
             return rows
 
 
-def audit(ledger: SqlLedger, books: Books, answered: set[str]) -> None:
+def audit(ledger: SqlLedger, books: Books, answered: set[str], jumping: bool) -> None:
     """The ledger against the provider's books: each answer once, each token, each nano-dollar."""
     rows = rows_of(ledger)
     ids = [row["response_id"] for row in rows if row["response_id"]]
@@ -124,6 +128,8 @@ def audit(ledger: SqlLedger, books: Books, answered: set[str]) -> None:
             due = (row["input_tokens"] - cached) * 150 + cached * 75 + row["output_tokens"] * 600
             assert row["nano_usd"] == due, row
     assert not books.unequal
+    moments = [row["started_at"] for row in rows]
+    assert (max(moments) - min(moments) > AN_HOUR) is jumping
     (totals,) = (row.totals for row in ledger.usage(UsageQuery(*FOR_EVER)))
     assert totals.calls == len(rows)
     assert totals.nano_usd == sum(row["nano_usd"] or 0 for row in rows)
@@ -148,5 +154,5 @@ def test_killed_at_random_points(seed: int, database_url: str, tmp_path: Path) -
             played.kill_app()
         assert threading.active_count() < 100
         database = Database(database_url)
-        audit(SqlLedger(database), books, set(played.answered.read_text().split()))
+        audit(SqlLedger(database), books, set(played.answered.read_text().split()), bool(seed % 2))
         database.close()
