@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -234,4 +237,11 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 def test_the_page_tells_where_things_are(tmp_path: Path) -> None:
     with running(f"sqlite:///{tmp_path}/ledger.db", tmp_path) as sidecar:
         assert "/api/v1/stats" in get(sidecar.url)
-        assert "Tollkeeper" in get(sidecar.url + "/api/v1/docs")
+        page = sidecar.url + "/api/v1/docs"
+        files = re.findall(r'(?:href|src|url:) ?=? ?["\']([^"\']+)', text := get(page))
+        assert "Tollkeeper" in text and len(files) == 4
+        for file in files:
+            where = urljoin(page, file)
+            assert where.startswith(sidecar.url), "there may be no internet"
+            with urllib.request.urlopen(where, timeout=SECONDS) as answer:
+                assert answer.status == 200 and len(answer.read()) > 1000

@@ -21,6 +21,7 @@ from tollkeeper.sidecar.api import (
 )
 from tollkeeper.sidecar.api.auth import needs
 from tollkeeper.sidecar.api.problems import Refusal, install, refuse_unknown_parameters
+from tollkeeper.sidecar.api.reference import install_reference
 from tollkeeper.sidecar.api.services import Services
 from tollkeeper.storage.access_keys import Scope
 from tollkeeper.version import __version__
@@ -76,10 +77,12 @@ def build(services: Services) -> FastAPI:
         description=DESCRIPTION,
         version=__version__,
         openapi_tags=TAGS,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.services = services
     install(app)
+    install_reference(app)
     for router, scope in ROUTES:
         asked = [needs(scope)] if scope else []
         errors = {status: told for status, told in ERRORS.items() if scope or status == 422}
