@@ -30,7 +30,7 @@ OF_OTHERS := google or groq or ollama or mistralai or cohere or bedrock-sync or 
 # A process for each core, and whole files to each: what a file shares is made once.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help demo test foreign test-newest test-previous lint bench build lock clean
+.PHONY: help demo test foreign test-newest test-previous lint bench bench-sidecar build lock clean
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,11 @@ lint: $(VENV)/.dev  ## ruff and mypy
 
 bench: $(VENV)/.dev  ## What a call costs with Tollkeeper and without
 	@$(BIN)/python benchmarks/overhead.py $(ARGS)
+
+bench-sidecar: $(VENV)/.dev  ## What spool, receiver and sidecar take in (minutes; benchmarks/ledger.py takes longer)
+	@$(BIN)/python benchmarks/spool.py
+	@$(BIN)/python benchmarks/receive.py
+	@$(BIN)/python benchmarks/ingest.py
 
 build: $(VENV)/.dev  ## Wheel and sdist, in dist/
 	@$(BIN)/python -m build

@@ -33,12 +33,12 @@ FIRST_DAY = 20_393  # 1 November 2025
 BATCHES = (100, 1000, 5000)
 
 
-def calls(count: int, dice: random.Random) -> list[Entry]:
+def calls(count: int, dice: random.Random, users: int = USERS) -> list[Entry]:
     """Calls of just now, as the sidecar would hand them on."""
     prices = Decimal("0.00000015"), Decimal("0.0000006")
     made = []
     for _ in range(count):
-        user, chosen = dice.randrange(USERS), dice.randrange(len(FEATURES))
+        user, chosen = dice.randrange(users), dice.randrange(len(FEATURES))
         feature, service = FEATURES[chosen]
         model = MODELS[(chosen + (dice.random() < 0.2)) % len(MODELS)]
         usage = Usage(dice.randint(50, 8000), dice.randint(1, 1500), 0, reasoning_tokens=0)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from capture.processes import free_port
+
 OVERHEAD = Path(__file__).resolve().parents[1] / "benchmarks" / "overhead.py"
 
 
@@ -53,3 +55,18 @@ def test_the_receivers_figures_have_a_row_for_every_case() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("|")]
     assert {"own record, protobuf", "own record, JSON", "GenAI span, protobuf", "other span, protobuf"} <= set(rows)
+
+
+def test_the_sidecars_figures_have_a_row_for_each_load() -> None:
+    command = [sys.executable, str(OVERHEAD.with_name("ingest.py")), "--records=400", "--batch=50", "--connections=2"]
+    done = subprocess.run([*command, f"--port={free_port()}"], capture_output=True, text=True, timeout=120, check=True)
+    rows = [line.split("|") for line in done.stdout.splitlines() if line.startswith("|")]
+    assert {row[1].strip() for row in rows} >= {"sidecar", "ten times the load", "floor"}
+    assert all(int(row[2].replace(",", "")) > 0 for row in rows[2:])
+
+
+def test_the_ledgers_figures_have_a_row_for_every_question() -> None:
+    command = [sys.executable, str(OVERHEAD.with_name("ledger.py")), "--rows=3000", "--recorded=200"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("|")]
+    assert {"sqlite", "totals", "by model", "50 dearest calls"} <= set(rows)
