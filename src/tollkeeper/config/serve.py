@@ -27,7 +27,7 @@ class ServeSettings:
     require_keys: bool | None = None
     forward: str | None = None
     max_body_bytes: int = 64 * MEBIBYTE
-    max_waiting: int = 50_000
+    max_waiting: int = 20_000
     metric_label_sets: int = 2000
     retention_days: int | None = None
     log_level: str = "info"
@@ -66,7 +66,7 @@ SERVE_OPTIONS = (
     Option("max_body_bytes", positive, "TOLLKEEPER_MAX_BODY_BYTES",
            "The largest request that is taken, after decompression."),
     Option("max_waiting", positive, "TOLLKEEPER_MAX_WAITING",
-           "Records that may wait to be written before senders are asked to come back."),
+           "Records that may wait to be written before senders are asked to come back: about 100 MB."),
     Option("metric_label_sets", positive, "TOLLKEEPER_METRIC_LABEL_SETS",
            "The most label sets on `/metrics`; what comes after counts under `other`."),
     Option("retention_days", positive, "TOLLKEEPER_RETENTION_DAYS",

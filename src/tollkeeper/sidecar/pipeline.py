@@ -17,8 +17,6 @@ from tollkeeper.telemetry.emission import Emission
 
 log = logging.getLogger("tollkeeper")
 
-MOST_WAITING = 50_000
-"""Records that may wait to be written: about 100 MB. Senders are asked to come back when there are more."""
 MOST_AT_ONCE = 5_000
 """Records that one transaction takes, where more than one batch is waiting."""
 RECORDS_A_SECOND = 10_000
@@ -91,7 +89,7 @@ class Pipeline:
         pricing: Pricing,
         foreign: Foreign,
         clock: Callable[[], float],
-        most_waiting: int = MOST_WAITING,
+        most_waiting: int,
     ) -> None:
         self.counts = PipelineCounts()
         self.waiting = 0
