@@ -24,10 +24,18 @@ class Office:
 
     def __enter__(self) -> Office:
         self._folder = tempfile.TemporaryDirectory(prefix="tollkeeper-demo-")
+        # Somebody may take the usual port between the look at it and the start.
+        url = self._start(_port()) or self._start(0)
+        if url is None:
+            raise RuntimeError("the sidecar did not start; it has said why above")
+        self.url = url
+        return self
+
+    def _start(self, port: int) -> str | None:
         ledger = Path(self._folder.name, "ledger.db")
         self._process = subprocess.Popen(
             [
-                sys.executable, "-m", "tollkeeper", "serve", "--port", str(_port()), "--grpc-port", "off",
+                sys.executable, "-m", "tollkeeper", "serve", "--port", str(port), "--grpc-port", "off",
                 "--ledger", f"sqlite:///{ledger}",
             ],
             stdout=subprocess.PIPE,
@@ -35,11 +43,10 @@ class Office:
         )  # fmt: skip
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        if not line.startswith(LISTENS):
-            self._process.wait(END_SECONDS)
-            raise RuntimeError("the sidecar did not start; it has said why above")
-        self.url = line.removeprefix(LISTENS).split()[0]
-        return self
+        if line.startswith(LISTENS):
+            return line.removeprefix(LISTENS).split()[0]
+        self._process.wait(END_SECONDS)
+        return None
 
     @property
     def spool(self) -> str:
