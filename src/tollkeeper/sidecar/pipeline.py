@@ -55,7 +55,7 @@ class Work:
 
 @dataclass(slots=True)
 class PipelineCounts:
-    """Totals since the start, and how long the last write took, in seconds."""
+    """Totals since the start."""
 
     new: int = 0
     duplicates: int = 0
@@ -64,7 +64,7 @@ class PipelineCounts:
     started: int = 0
     writes: int = 0
     failed_writes: int = 0
-    last_write_seconds: float = 0.0
+    write_seconds: float = 0.0
 
 
 class _Ticket(NamedTuple):
@@ -204,7 +204,7 @@ class Pipeline:
                 _answer(tickets[0], self._one_by_one(batch))
         else:
             self.counts.writes += 1
-            self.counts.last_write_seconds = self._clock() - began
+            self.counts.write_seconds += self._clock() - began
             for ticket in tickets:
                 _answer(ticket, _for_one(recorded, ticket.batch) if recorded.rejected else recorded)
 

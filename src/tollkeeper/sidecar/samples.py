@@ -26,7 +26,7 @@ OWN: Mapping[str, Family] = {
     "writes_total": Family("Transactions of the ledger, by outcome.", ("outcome",)),
     "orphans_total": Family("Calls that were begun and never reported."),
     "waiting_records": Family("Records that wait to be written."),
-    "last_write_seconds": Family("How long the last write took."),
+    "write_seconds_total": Family("How long the transactions took, all together."),
     "lost_records_total": Family("Records that spools of apps had to drop, as the spool or the disk was full."),
     "requests_total": Family("OTLP requests taken.", ("transport", "signal")),
     "refused_requests_total": Family("OTLP requests refused, by status.", ("transport", "signal", "status")),
@@ -76,7 +76,7 @@ def _of_pipeline(pipeline: Pipeline) -> Iterator[Figure]:
     yield "writes_total", counts.failed_writes, ("failed",)
     yield "orphans_total", counts.started, ()
     yield "waiting_records", pipeline.waiting, ()
-    yield "last_write_seconds", counts.last_write_seconds, ()
+    yield "write_seconds_total", counts.write_seconds, ()
 
 
 def _of_receivers(counts: ReceiveCounts) -> Iterator[Figure]:
