@@ -3,9 +3,10 @@
     python benchmarks/ingest.py [--records 200000] [--batch 500] [--connections 8] [--users 200] [--ledger URL]
 
 Every record is a priced call with all columns filled, of one of so many users and their tenants, features and models.
-A batch is acknowledged when it is on the disk. Then ten times the load (as many connections more), to see that memory
-does not grow with it; and, as the floor, a server of the same kind that parses each body and inserts its texts, unread,
-into a table without an index: what receiving and SQLite take by themselves. Linux only: it reads /proc.
+A batch is acknowledged when it is on the disk; one that is turned away is sent again when the answer says so. Then ten
+times the load (as many connections more), to see that memory does not grow with it; and, as the floor, a server of the
+same kind that parses each body and inserts its texts, unread, into a table without an index: what receiving and SQLite
+take by themselves. Linux only: it reads /proc.
 """
 
 from __future__ import annotations
@@ -95,8 +96,9 @@ class Server:
                 if body is None:
                     return
                 began = time.perf_counter()
-                while self._status(connection, body) == 503:
-                    time.sleep(0.05)
+                while wait := self._send(connection, body):
+                    time.sleep(wait)
+                    began = time.perf_counter()
                 latencies.append(time.perf_counter() - began)
 
         senders = [threading.Thread(target=send) for _ in range(connections)]
@@ -115,17 +117,18 @@ class Server:
         self._process.kill()
         self._process.wait()
 
-    def _status(self, connection: http.client.HTTPConnection, body: bytes) -> int:
+    def _send(self, connection: http.client.HTTPConnection, body: bytes) -> int:
+        """How many seconds to wait before it is sent again; 0 when it was taken."""
         connection.request("POST", "/v1/logs", body, HEADERS)
         answer = connection.getresponse()
         answer.read()
         if answer.status not in (200, 503):
             raise SystemExit(f"HTTP {answer.status}")
-        return answer.status
+        return 0 if answer.status == 200 else int(answer.headers["retry-after"])
 
     def _answers(self) -> bool:
         try:
-            return self._status(http.client.HTTPConnection("127.0.0.1", self._port), b"") == 200
+            return self._send(http.client.HTTPConnection("127.0.0.1", self._port), b"") == 0
         except OSError:
             return False
 

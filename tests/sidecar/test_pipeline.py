@@ -117,15 +117,17 @@ async def test_what_waits_is_written_together(bench: Bench) -> None:
 
 async def test_too_much_is_turned_away_and_nothing_of_it_kept(bench: Bench) -> None:
     bench.ledger.open.clear()
-    held = asyncio.create_task(bench.pipeline.take(arrivals(*(call() for _ in range(90)))))
+    held = asyncio.create_task(bench.pipeline.take(arrivals(*(call() for _ in range(100)))))
     while not bench.pipeline.waiting:
         await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        bench.pipeline.check_room()
     with pytest.raises(Busy) as busy:
-        await bench.pipeline.take(arrivals(*(call() for _ in range(11))))
+        await bench.pipeline.take(arrivals(call()))
     assert busy.value.retry_after >= 1
     bench.ledger.open.set()
     await held
-    assert len(bench.rows()) == 90
+    assert len(bench.rows()) == 100
     assert bench.pipeline.waiting == 0
 
 

@@ -43,5 +43,8 @@ class Unavailable(Exception):
 class Intake(Protocol):
     """Takes batches in. What it has returned for is in the ledger, and survives a crash."""
 
+    def check_room(self) -> None:
+        """Raises `Busy` when a batch would be turned away, before anybody has the work of decoding it."""
+
     async def take(self, batch: Batch) -> Recorded:
         """Record a batch. Raises `Busy` or `Unavailable`: then it is to be sent again."""

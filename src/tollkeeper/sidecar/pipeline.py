@@ -112,12 +112,15 @@ class Pipeline:
         if self._thread.is_alive():
             self._thread.join()
 
+    def check_room(self) -> None:
+        # Not whether a batch still fits: one that has been decoded is better kept than thrown away and sent again.
+        if self.waiting >= self._most_waiting:
+            raise Busy(1 + self.waiting // RECORDS_A_SECOND)
+
     async def take(self, batch: Batch) -> Recorded:
         """Record a batch. What is returned is of the whole write; `rejected` is of this batch only."""
+        self.check_room()
         with self._lock:
-            # One that is larger than all that may wait is taken when nothing does.
-            if self.waiting and self.waiting + len(batch) > self._most_waiting:
-                raise Busy(1 + self.waiting // RECORDS_A_SECOND)
             self.waiting += len(batch)
         loop = asyncio.get_running_loop()
         ticket = _Ticket(batch, loop, loop.create_future())

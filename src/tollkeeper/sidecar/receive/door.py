@@ -87,6 +87,7 @@ class Door:
 
     async def take(self, transport: Transport, delivery: Delivery) -> Harvest:
         """What was in a delivery, once it is recorded. Raises, if it is not: `refusal` says what that means."""
+        self._intake.check_room()
         with self.share() as share:
             harvest = await self._read(transport, delivery, share)
             batch = harvest.batch()
