@@ -182,20 +182,21 @@ def _call(record: Record) -> Call:
 
 
 def _usage(usage: Usage) -> Usage:
-    counts = [count for count in usage if count is not None]
+    counts = [count for count in usage if count]
     if counts and not 0 <= min(counts) <= max(counts) <= LARGEST_COUNT:
         raise ValueError(f"a count is below zero, or above {LARGEST_COUNT}: {counts}")
     return usage
 
 
 def _cost(usd: Decimal, source: CostSource, items: Iterable[_Item], price_version: str | None) -> Cost:
-    return Cost(_money(usd), source, tuple([_item(*item) for item in items]), price_version)
-
-
-def _item(meter: Any, quantity: int | Decimal, unit_price: Decimal, amount: Decimal, model: str | None) -> LineItem:
-    if not 0 <= quantity <= LARGEST_COUNT:
-        raise ValueError(f"a quantity is {quantity!r:.100}")
-    return LineItem(meter, quantity, _money(unit_price), _money(amount), model)
+    read = []
+    for meter, quantity, unit_price, amount, model in items:
+        if not 0 <= quantity <= LARGEST_COUNT:
+            raise ValueError(f"a quantity is {quantity!r:.100}")
+        if not (SMALLEST <= unit_price <= DEAREST and SMALLEST <= amount <= DEAREST):
+            _money(unit_price), _money(amount)
+        read.append(LineItem(meter, quantity, unit_price, amount, model))  # type: ignore[arg-type]
+    return Cost(_money(usd), source, tuple(read), price_version)
 
 
 def _money(number: Decimal) -> Decimal:
