@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import socket
 import sys
@@ -20,6 +21,8 @@ from tollkeeper.config import SERVE_DEFAULTS, SERVE_OPTIONS, ConfigurationError,
 from tollkeeper.sidecar.main import Factory, set_up_logging
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.database import Database
+
+log = logging.getLogger("tollkeeper")
 
 BACKLOG = 2048
 SHUTDOWN_SECONDS = 20
@@ -54,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     settings = replace(settings, port=sockets[0].getsockname()[1])
     _welcome(settings, key)
+    if settings.open_to_all and not settings.listens_on_loopback:
+        log.warning("everybody who reaches %s may read and write: require_keys is false", settings.host)
     return _run(settings, sockets)
 
 
@@ -64,7 +69,8 @@ def _prepare(settings: ServeSettings) -> str | None:
     database = Database(settings.ledger)
     try:
         database.migrate()
-        first = None if settings.open_on_loopback else AccessKeys(database).bootstrap()
+        needs_keys = not (settings.open_on_loopback or settings.open_to_all)
+        first = AccessKeys(database).bootstrap() if needs_keys else None
     finally:
         database.close()
     return first[0] if first else None
@@ -118,7 +124,9 @@ def _welcome(settings: ServeSettings, key: str | None) -> None:
     print(f"Ledger: {make_url(settings.ledger).render_as_string(hide_password=True)}")
     if key is not None:
         print(f"The first key, shown this once: {key}")
-    if settings.open_on_loopback:
+    if settings.open_to_all:
+        print("No key is asked for, of anybody.")
+    elif settings.open_on_loopback:
         print("No key is needed from this machine.")
     print(f"Try: curl {url}/api/v1/stats", flush=True)
 

@@ -35,8 +35,16 @@ class ServeSettings:
     @property
     def open_on_loopback(self) -> bool:
         """Whether requests from this machine need no key: the embedded form, that nobody else can reach."""
-        if self.require_keys is not None:
-            return not self.require_keys
+        return self.require_keys is None and self.listens_on_loopback
+
+    @property
+    def open_to_all(self) -> bool:
+        """Whether nobody needs a key, wherever a request is from."""
+        return self.require_keys is False
+
+    @property
+    def listens_on_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
         return self.host in ("127.0.0.1", "::1", "localhost")
 
 
@@ -61,7 +69,7 @@ SERVE_OPTIONS = (
     Option("ledger", text, "TOLLKEEPER_LEDGER", "The database: `sqlite:///FILE` or `postgresql://HOST/NAME`."),
     Option("workers", positive, "TOLLKEEPER_WORKERS", "Processes that share the ports and the ledger."),
     Option("require_keys", boolean, "TOLLKEEPER_REQUIRE_KEYS",
-           "Ask for a key on loopback too (true), or not even beyond it (false, behind a proxy that does)."),
+           "Ask for a key on loopback too (true), or nobody, not even beyond it (false, behind a proxy that does)."),
     Option("forward", text, "TOLLKEEPER_FORWARD", "An OTLP/HTTP endpoint that everything received is sent on to."),
     Option("max_body_bytes", positive, "TOLLKEEPER_MAX_BODY_BYTES",
            "The largest request that is taken, after decompression."),

@@ -88,7 +88,8 @@ class Sidecar:
         self.door = Door(
             self.pipeline,
             limits=Limits(body=body, in_flight=max(Limits().in_flight, 2 * body)),
-            authorize=None if settings.open_on_loopback else self._may_write,
+            authorize=None if settings.open_to_all else self._may_write,
+            open_on_loopback=settings.open_on_loopback,
             forward=self.forwarder,
         )
         self._board = Board(board_folder)
@@ -103,6 +104,7 @@ class Sidecar:
             audit=audit,
             repricer=Repricer(self.ledger, self.price_book, self.database, audit),
             open_on_loopback=settings.open_on_loopback,
+            open_to_all=settings.open_to_all,
         )
         self._page = MetricsPage(
             LedgerTotals(self.ledger, settings.metric_label_sets, time.monotonic),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from datetime import timedelta
 from typing import Any
@@ -142,6 +143,19 @@ def test_embedded_others_need_one(embedded: World, change: dict[str, Any], why: 
 
 def test_embedded_a_wrong_key_is_refused_all_the_same(embedded: World) -> None:
     assert embedded.client(**HERE).get("/api/v1/stats", headers={"Authorization": "Bearer x"}).status_code == 401
+
+
+def test_open_to_all_nobody_needs_one(sqlite_world: World) -> None:
+    """Neither from elsewhere, nor with a key of somebody else's; who has one of ours is still known by it."""
+    services = dataclasses.replace(sqlite_world.services, open_to_all=True)
+    sqlite_world.api.state.services = services
+    client = sqlite_world.client()
+    made = {"name": "x", "scopes": ["read"]}
+    assert client.post("/api/v1/keys", json=made, headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 201
+    assert client.post("/api/v1/keys", json=made, headers={"Authorization": "Bearer a-proxy's"}).status_code == 201
+    assert sqlite_world.client("read").post("/api/v1/keys", json=made).status_code == 201
+    authors = [one["author"] for one in client.get("/api/v1/audit").json()["changes"]]
+    assert [author for author in authors if author != "tests"] == ["a test", "anybody", "anybody"]
 
 
 def test_keys_are_in_no_log_and_no_answer(world: World, caplog: pytest.LogCaptureFixture) -> None:

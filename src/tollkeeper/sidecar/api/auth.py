@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Annotated, Any
 
 from fastapi import Request, Security
@@ -10,13 +9,14 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from tollkeeper.sidecar.api.problems import Problem, Refused
 from tollkeeper.sidecar.api.services import Services
+from tollkeeper.sidecar.loopback import is_local
 from tollkeeper.storage.access_keys import Scope
 
 LOCAL_AUTHOR = "local"
 """Who does something without a key, in the audit trail."""
 
-FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-"""What a proxy adds: then the caller is not on this machine, though the proxy is."""
+ANYBODY = "anybody"
+"""The same where no keys are asked for at all."""
 
 bearer = HTTPBearer(
     auto_error=False,
@@ -32,7 +32,11 @@ def needs(scope: Scope) -> Any:
 
     def check(request: Request, given: Given) -> None:
         services: Services = request.app.state.services
-        if given is None and services.open_on_loopback and is_local(request):
+        if services.open_to_all:
+            known = None if given is None else services.access_keys.authenticate(given.credentials)
+            request.state.author = ANYBODY if known is None else known.name
+            return
+        if given is None and services.open_on_loopback and _is_local(request):
             request.state.author = LOCAL_AUTHOR
             return
         if given is None:
@@ -57,38 +61,8 @@ def author_of(request: Request) -> str:
     return author
 
 
-def is_local(request: Request) -> bool:
-    """Whether the caller is a program on this machine, and not a web page in a browser on it.
-
-    A page may send requests to loopback, and may give its own name that address; but then `Host` or `Origin` says so.
-    """
-    client = request.client
-    # A unix socket has no address; whoever can open it is on this machine.
-    if client is not None and client.host and not is_loopback(client.host):
-        return False
-    if any(request.headers.get(name) for name in FORWARDED):
-        return False
-    origin = request.headers.get("origin")
-    return is_loopback(_host(request.headers.get("host", ""))) and (
-        origin is None or is_loopback(_host(origin.partition("://")[2]))
-    )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host's name or address is this machine's own."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _host(location: str) -> str:
-    """The host of `host:port`."""
-    if location.startswith("["):
-        return location[1:].partition("]")[0]
-    return location.partition(":")[0].lower()
+def _is_local(request: Request) -> bool:
+    return is_local(None if request.client is None else request.client.host, request.headers)
 
 
 def _unauthorized(message: str, error: str | None) -> Refused:

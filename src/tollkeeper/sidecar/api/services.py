@@ -23,7 +23,10 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`open_on_loopback`: requests from this machine need no key (embedded mode, bound to loopback only)."""
+    """`open_on_loopback`: requests from this machine need no key (embedded mode, bound to loopback only).
+
+    `open_to_all`: nobody needs one, as somebody else sees to that.
+    """
 
     ledger: Ledger
     price_book: PriceBook
@@ -32,6 +35,7 @@ class Services:
     repricer: Repricer
     health: Health
     open_on_loopback: bool = False
+    open_to_all: bool = False
     now: Callable[[], datetime] = utc_now
 
 

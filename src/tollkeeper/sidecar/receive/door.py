@@ -65,6 +65,7 @@ class Door:
         *,
         limits: Limits | None = None,
         authorize: Authorize | None = None,
+        open_on_loopback: bool = False,
         forward: Forward | None = None,
     ) -> None:
         self.limits = limits or Limits()
@@ -74,12 +75,15 @@ class Door:
         self.room = Room(self.limits.in_flight)
         self._intake = intake
         self._authorize = authorize
+        self._open_on_loopback = open_on_loopback
         self._forward = forward
         self._large = asyncio.Semaphore(1)
 
-    async def admit(self, authorization: str | None) -> None:
-        """Raises `Refused` unless the bearer may write."""
-        if self._authorize is None or (status := await self._authorize(authorization)) is None:
+    async def admit(self, authorization: str | None, is_local: bool = False) -> None:
+        """Raises `Refused` unless the bearer may write. Without `authorize`, everybody may."""
+        if self._authorize is None or (is_local and self._open_on_loopback):
+            return
+        if (status := await self._authorize(authorization)) is None:
             return
         if status == 403:
             raise Refused(Refusal(403, replies.PERMISSION_DENIED, "this key may not write usage"))

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 from grpc import aio
 
+from tollkeeper.sidecar.loopback import is_local_peer
 from tollkeeper.sidecar.receive.door import Delivery, Door
 from tollkeeper.sidecar.receive.replies import success, trailers
 from tollkeeper.sidecar.receive.signals import SIGNALS, Signal
@@ -59,7 +60,8 @@ class GrpcReceiver:
     def _export(self, signal: Signal) -> Export:
         async def export(message: bytes, context: aio.ServicerContext[bytes, bytes]) -> bytes:
             try:
-                await self._door.admit(_authorization(context))
+                metadata = _metadata(context)
+                await self._door.admit(metadata.get("authorization"), is_local_peer(context.peer(), metadata))
                 with self._door.share() as share:
                     share.take(len(message))
                     harvest = await self._door.take("grpc", Delivery(signal.name, "protobuf", "", message))
@@ -71,8 +73,5 @@ class GrpcReceiver:
         return export
 
 
-def _authorization(context: Any) -> str | None:
-    for key, value in context.invocation_metadata() or ():
-        if key == "authorization":
-            return str(value)
-    return None
+def _metadata(context: Any) -> dict[str, str]:
+    return {key: str(value) for key, value in context.invocation_metadata() or ()}

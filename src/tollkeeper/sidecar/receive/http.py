@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from tollkeeper.sidecar.loopback import is_local
 from tollkeeper.sidecar.receive import replies
 from tollkeeper.sidecar.receive.body import ENCODINGS, Share, TooLarge
 from tollkeeper.sidecar.receive.door import Delivery, Door, Refused
@@ -37,17 +38,18 @@ class _Export:
         headers = Headers(scope=scope)
         form = _form(headers)
         try:
-            answer = await self._answer(scope["method"], headers, form, receive)
+            answer = await self._answer(scope, headers, form, receive)
         except _Gone:
             return
         except Exception as error:  # noqa: BLE001  the guard at this boundary: each failure has its status
             answer = _refused(self._door.refusal("http", self._signal.name, error), form)
         await answer(scope, receive, send)
 
-    async def _answer(self, method: str, headers: Headers, form: Form | None, receive: Receive) -> Response:
-        if method != "POST":
+    async def _answer(self, scope: Scope, headers: Headers, form: Form | None, receive: Receive) -> Response:
+        if scope["method"] != "POST":
             raise Refused(Refusal(405, replies.UNIMPLEMENTED, "OTLP is sent by POST"))
-        await self._door.admit(headers.get("authorization"))
+        client = scope.get("client")
+        await self._door.admit(headers.get("authorization"), is_local(client[0] if client else None, headers))
         encoding = ENCODING_NAMES.get(headers.get("content-encoding", "").strip().lower())
         if form is None:
             raise Refused(_unsupported(f"a Content-Type of {' or '.join(FORMS)} is needed"))
