@@ -15,10 +15,18 @@ VERBS = {
     "calls": "the log of calls; with an id, how the cost of one comes about",
     "prices": "your own prices: list, add, change, schedule, history; models without one; pricing the past again",
     "keys": "keys to the sidecar's API: create, list, revoke",
+    "ledger": "whether the ledger is sound; its sums made from its calls again",
     "demo": "a simulated provider, an app that uses it, and what Tollkeeper sees of it",
 }
 """Each is a module `tollkeeper.cli.<verb>` with `main(arguments) -> exit code`."""
-EXTRAS = {"serve": "sidecar", "usage": "client", "calls": "client", "prices": "client", "keys": "sidecar"}
+EXTRAS = {
+    "serve": "sidecar",
+    "usage": "client",
+    "calls": "client",
+    "prices": "client",
+    "keys": "sidecar",
+    "ledger": "sidecar",
+}
 """What is to be installed for a verb, if it is not named like it."""
 
 
