@@ -10,14 +10,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tollkeeper.storage.spool.contract import Destination, SpoolState
+from tollkeeper.storage.spool.open_calls import Mark
 from tollkeeper.storage.spool.shelf import Shelf
 from tollkeeper.storage.spool.shipper import PACE, Pace, Shipper
-from tollkeeper.storage.spool.writer import Mark, WhenFull, Writer, discard
+from tollkeeper.storage.spool.writer import WhenFull, Writer, discard
 
 NAP = 0.05
 """Seconds: who flushes looks so often."""
 
-_spools: weakref.WeakSet[Spool] = weakref.WeakSet()
+_spools: list[weakref.ref[Spool]] = []
+"""In the order in which they were made, which is that in which a fork takes their locks."""
 
 
 class Spool:
@@ -41,7 +43,7 @@ class Spool:
         self._shipper = Shipper(self._shelf, destination, pace)
         self._thread: threading.Thread | None = None
         self._retiring = False
-        _spools.add(self)
+        _spools.append(weakref.ref(self, _spools.remove))
 
     def start(self) -> None:
         """Deliver what is there, and what dead processes have left. Harmless when it is being done."""
@@ -106,7 +108,7 @@ class Spool:
         self._writer.patient = False
         with shelf.lock:
             home = shelf.own
-            self._hand_over(list(self._writer.marks.values()))
+            self._hand_over(list(self._writer.marks.texts))
         if home is None and self._thread is None:
             return True
         return self._await(lambda: self._shipper.has_looked and not shelf.homes(), seconds, once=True)
@@ -164,26 +166,35 @@ class Spool:
         self._thread = None
 
 
-_forking: list[Spool] = []
+class _Forks(threading.local):
+    """The forks of this thread that have begun and not ended, and the spools that each holds. Others fork as well."""
+
+    def __init__(self) -> None:
+        self.under_way: list[list[Spool]] = []
+
+
+_forks = _Forks()
 
 
 def _before_fork() -> None:
     """No child inherits a lock that is held, nor the lock of a folder that it does not know of."""
-    _forking[:] = _spools
-    for spool in _forking:
-        spool._shelf.lock.acquire()
+    held: list[Spool] = []
+    _forks.under_way.append(held)
+    for reference in _spools:
+        spool = reference()
+        if spool is not None:
+            spool._shelf.lock.acquire()
+            held.append(spool)
 
 
 def _after_in_parent() -> None:
-    for spool in _forking:
+    for spool in _forks.under_way.pop():
         spool._shelf.lock.release()
-    _forking.clear()
 
 
 def _after_in_child() -> None:
-    for spool in _forking:
+    for spool in _forks.under_way.pop():
         spool._forked()
-    _forking.clear()
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from tollkeeper.storage.spool.frame import CLOSED, LONGEST, LOST, RECORD, STARTED, pack
 from tollkeeper.storage.spool.home import SUFFIX, Home, Segment
+from tollkeeper.storage.spool.open_calls import Mark, OpenCalls
 from tollkeeper.storage.spool.shelf import Shelf
 
 log = logging.getLogger("tollkeeper.spool")
@@ -25,11 +26,13 @@ WORN = 256 * 1024
 """A segment of this size that is wholly delivered gives way to a new one: the disk is not kept for nothing."""
 BLOCK_SECONDS = 0.2
 """How often one who waits looks whether others have made room."""
+SHARE_OF_MARKS = 4
+"""The marks of open calls take this part of the room at most. Each segment begins with them."""
 
 FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
-Mark = tuple[str, int]
-"""The id and the attempt of a call."""
+Piece = tuple[bytes, bytes]
+"""What becomes a frame: its kind and its text."""
 
 
 class Writer:
@@ -53,11 +56,12 @@ class Writer:
         """Own no segment and know of no call: this is a new process."""
         self._file = -1
         self._number = 0
-        self.marks: dict[Mark, bytes] = {}
-        """The calls that have begun and not ended."""
+        self._preamble = 0
+        """The bytes with which the segment begins, before anything new is in it."""
+        self.marks = OpenCalls(self._max_bytes // SHARE_OF_MARKS)
         self.dropped = 0
-        self._preamble_due = False
-        """Whether the losses and the open calls are to be written again."""
+        self._losses_due = self._marks_due = False
+        """Whether the losses, and the open calls, are to be written again."""
 
     def forget(self) -> None:
         """In a forked child: close what the parent writes to."""
@@ -69,10 +73,10 @@ class Writer:
         """A call is about to be sent."""
         data = text.encode()
         with self._shelf.lock:
-            if self._ready():
-                # It is among the open ones first: a rotation in between must find it.
-                self.marks[mark] = data
-                self._append(STARTED, data)
+            if len(data) >= self._longest or not self._ready() or not self.marks.add(mark, data):
+                return
+            if not self._tell(STARTED, data):
+                self._marks_due = True
 
     def record(self, text: str, mark: Mark | None) -> None:
         """A call has ended, of which there may be a mark."""
@@ -80,16 +84,16 @@ class Writer:
         with self._shelf.lock:
             if len(data) >= self._longest:
                 self._lose(1, f"a record has {len(data)} bytes")
-            elif not self._ready() or not self._append(RECORD, data):
+            elif not self._ready() or not self._append(data):
                 self._lose(1, "the disk takes no more")
             if mark is not None:
-                self.marks.pop(mark, None)
+                self.marks.remove(mark)
 
     def end(self, mark: Mark) -> None:
         """A call has ended without a record of the id that its mark has."""
         with self._shelf.lock:
-            if self.marks.pop(mark, None) is not None and self._ready():
-                self._append(CLOSED, json.dumps([1, *mark], separators=(",", ":")).encode())
+            if self.marks.remove(mark) and self._ready():
+                self._tell(CLOSED, json.dumps([1, *mark], separators=(",", ":")).encode())
 
     def finish(self) -> None:
         """Write no more to the segment that is open: all of it can be delivered and deleted now."""
@@ -100,7 +104,7 @@ class Writer:
         """Have a segment to write to. False: there can be none."""
         try:
             while self._shelf.current is None or self._is_worn(self._shelf.current):
-                if self._when_full == "block" and self.patient and self._is_over():
+                if self._when_full == "block" and self.patient and not self._has_room():
                     self._shelf.freed.wait(BLOCK_SECONDS)
                 else:
                     self._rotate()
@@ -111,27 +115,36 @@ class Writer:
         return True
 
     def _is_worn(self, segment: Segment) -> bool:
-        return segment.size >= self._segment_bytes or (segment.size >= WORN and segment.acked >= segment.size)
+        """Whether enough is in it. With what it began with does not count: the next one begins with that as well."""
+        new, is_delivered = segment.size - self._preamble, segment.acked >= segment.size
+        enough = min(self._segment_bytes, WORN) if is_delivered else self._segment_bytes
+        # At least as much as it began with: of all that is written, no more than half is written again.
+        return new >= max(enough, self._preamble)
 
-    def _append(self, kind: bytes, text: bytes) -> bool:
-        if self._preamble_due:
-            self._write_preamble()
-        return self._try(kind, text) or self._make_do(kind, text)
+    def _tell(self, kind: bytes, text: bytes) -> bool:
+        """Append what is no record, if there is room: no record is given for it, and no caller waits."""
+        self._write_what_is_due()
+        return self._try((kind, text))
 
-    def _try(self, kind: bytes, text: bytes) -> bool:
-        """Append a frame, or leave the file as it was."""
+    def _append(self, text: bytes) -> bool:
+        """Append a record, at the cost of older ones where the disk is full."""
+        self._write_what_is_due()
+        return self._try((RECORD, text)) or self._make_do(text)
+
+    def _try(self, *pieces: Piece) -> bool:
+        """Append frames, or leave the file as it was."""
         segment = self._shelf.current
         assert segment is not None
-        frame = pack(kind, text, segment.frames)
+        data = b"".join(pack(kind, text, segment.frames + at) for at, (kind, text) in enumerate(pieces))
         self._error = errno.ENOSPC
         try:
-            written = self.write(self._file, frame)
+            written = self.write(self._file, data)
         except OSError as error:
             written, self._error = 0, error.errno or errno.EIO
-        if written == len(frame):
+        if written == len(data):
             segment.size += written
-            segment.frames += 1
-            segment.records += kind == RECORD
+            segment.frames += len(pieces)
+            segment.records += sum(kind == RECORD for kind, _ in pieces)
             return True
         try:
             os.ftruncate(self._file, segment.size)
@@ -140,31 +153,32 @@ class Writer:
             segment.size = max(segment.size, os.fstat(self._file).st_size)
         return False
 
-    def _make_do(self, kind: bytes, text: bytes) -> bool:
-        """The disk has refused a frame: begin another file, wait, or drop the oldest. False: it is not to be had."""
+    def _make_do(self, text: bytes) -> bool:
+        """The disk has refused a record: begin another file, wait, or drop the oldest. False: it is not to be had."""
         segment = self._shelf.current
         if segment is not None and segment.size:
             # A file may be too long, or be delivered already and only take room.
             with suppress(OSError):
                 self._reopen()
                 self._shelf.sweep()
-                if self._try(kind, text):
+                if self._try((RECORD, text)):
                     return True
         while self._when_full == "block" and self.patient:
             self._shelf.freed.wait(BLOCK_SECONDS)
-            if self._try(kind, text):
+            if self._try((RECORD, text)):
                 return True
         victim = self._shelf.oldest_victim() if self._when_full == "drop_oldest" and self._error in FULL else None
         if victim is None:
             return False
         # One only: if that does not help, then somebody else takes the room, and nothing is gained by losing more.
         self._lose(self._shelf.drop(*victim), "the disk is full")
-        return self._try(kind, text)
+        return self._try((RECORD, text))
 
     def _rotate(self) -> None:
         """Begin a new segment, and drop the oldest while there are too many."""
         self._reopen()
-        while self._when_full == "drop_oldest" and self._is_over():
+        self._shelf.sweep()
+        while self._when_full == "drop_oldest" and self._is_over(self._shelf.used()):
             victim = self._shelf.oldest_victim()
             if victim is None:
                 break
@@ -176,8 +190,14 @@ class Writer:
                 self._note(segment.number if home is self._shelf.own else None)
             self._shelf.drop(home, segment)
 
-    def _is_over(self) -> bool:
-        return self._shelf.used() + self._segment_bytes > self._max_bytes
+    def _has_room(self) -> bool:
+        """Whether there is room for another segment, should one begin now."""
+        worn = self._shelf.current
+        goes = worn.size if worn is not None and worn.acked >= worn.size else 0
+        return not self._is_over(self._shelf.used() - goes + self.marks.bytes)
+
+    def _is_over(self, used: int) -> bool:
+        return used + max(self._segment_bytes, self.marks.bytes) > self._max_bytes
 
     def _reopen(self) -> None:
         """Open a new segment. It begins with what must outlive the older ones: the losses, and the open calls."""
@@ -191,11 +211,15 @@ class Writer:
         self._file = file
         self._shelf.current = segment = Segment(path, self._number)
         own.segments.append(segment)
-        self._write_preamble()
+        self._losses_due, self._marks_due = self.dropped > 0, len(self.marks) > 0
+        self._write_what_is_due()
+        self._preamble = segment.size
 
-    def _write_preamble(self) -> None:
-        written = not self.dropped or self._note(None)
-        self._preamble_due = not (all(self._try(STARTED, text) for text in self.marks.values()) and written)
+    def _write_what_is_due(self) -> None:
+        if self._losses_due:
+            self._note(None)
+        if self._marks_due:
+            self._marks_due = not self._try(*((STARTED, text) for text in self.marks.texts))
 
     def _seal(self) -> None:
         segment, self._shelf.current = self._shelf.current, None
@@ -211,14 +235,15 @@ class Writer:
                 "%s: records of finished calls are lost, %d just now; from here on they are counted", why, records
             )
         self.dropped += records
-        self._preamble_due = self._preamble_due or records > 0
+        self._losses_due = self._losses_due or records > 0
 
-    def _note(self, segment: int | None) -> bool:
+    def _note(self, segment: int | None) -> None:
         """Write how many were lost so far. It is a sum, told again and again: read twice, nothing is counted twice."""
         own = self._shelf.own
         assert own is not None
         lost = {"spool": own.path.name, "dropped": self.dropped, "segments": [segment] if segment is not None else []}
-        return self._try(LOST, json.dumps(lost).encode())
+        if self._try((LOST, json.dumps(lost).encode())):
+            self._losses_due = False
 
 
 def discard(shelf: Shelf, writer: Writer) -> None:
