@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tollkeeper.sidecar.pricing import Pricer
 from tollkeeper.storage.ledger import CallQuery, Ledger, UsageQuery
-from tollkeeper.storage.ledger.contract import Dimension, Kept
+from tollkeeper.storage.ledger.contract import Dimension, Interval, Kept
 
 NS_AN_HOUR = 3_600_000_000_000
 
@@ -38,8 +38,7 @@ def unpriced_models(ledger: Ledger, pricer: Pricer, start: int, end: int, limit:
     for row in found[:limit]:
         provider, model = row.group
         filters: Filters = {"provider": (provider,), "model": (model,)}
-        hours = ledger.usage(UsageQuery(start, end, filters=filters, interval="hour"))
-        seen = [hour.bucket for hour in hours if hour.totals.unpriced and hour.bucket is not None]
+        seen = _first_and_last_hour(ledger, filters, start, end)
         first = _first(ledger, filters, max(seen[0], start), min(seen[0] + NS_AN_HOUR, end))
         last = _last(ledger, filters, max(seen[-1], start), min(seen[-1] + NS_AN_HOUR, end)) or first
         models.append(
@@ -54,6 +53,18 @@ def unpriced_models(ledger: Ledger, pricer: Pricer, start: int, end: int, limit:
             )
         )
     return models
+
+
+def _first_and_last_hour(ledger: Ledger, filters: Filters, start: int, end: int) -> tuple[int, int]:
+    """Those with a call that has no price: first the days, as a call of a wrong clock is many hours away."""
+
+    def seen(start: int, end: int, interval: Interval) -> list[int]:
+        rows = ledger.usage(UsageQuery(start, end, filters=filters, interval=interval))
+        return [row.bucket for row in rows if row.totals.unpriced and row.bucket is not None]
+
+    days = seen(start, end, "day")
+    first, last = (seen(max(day, start), min(day + 24 * NS_AN_HOUR, end), "hour") for day in (days[0], days[-1]))
+    return first[0], last[-1]
 
 
 def _first(ledger: Ledger, filters: Filters, start: int, end: int) -> Kept | None:

@@ -6,6 +6,7 @@ The ledger has its own tests on every database; here both are asked where an ans
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ import pytest
 
 from sidecar.api.world import NOW, World, failed, make_call, unpriced
 from tollkeeper.model import Call, Cost, Usage
-from tollkeeper.sidecar.api.answer import write
+from tollkeeper.sidecar.api.answer import nanoseconds, write
 from tollkeeper.storage.ledger import LedgerUnavailable, Started
 
 
@@ -198,6 +199,34 @@ def test_status_names_who_is_in_use_and_how_to_begin_with_others(sqlite_world: W
     groq = next(one for one in status["providers"] if one["name"] == "groq")
     assert groq["status"] == "not_configured" and "GROQ_API_KEY" in groq["setup_guide"]
     assert status["total_providers"] == len(status["providers"])
+
+
+def test_a_call_of_a_wrong_clock_spoils_no_answer(world: World) -> None:
+    """More days than anybody counts one by one: from 1970 to 2262."""
+    ahead, behind = (
+        dataclasses.replace(unpriced(number), started_at=started_at, id=f"019c0000-0000-7000-8000-{number:012d}")
+        for number, started_at in ((1, 2**63 - 2), (2, 5))
+    )
+    world.record(ahead, behind, make_call(3), dataclasses.replace(make_call(4, provider="groq"), started_at=2**63 - 2))
+    status = get(world, "/status")
+    seen = {one["name"]: one["last_seen"] for one in status["providers"] if one["status"] == "configured"}
+    assert seen == {"openai": "2026-03-31T13:30:15.250000Z", "groq": None}
+    assert get(world, "/stats")["total_requests"] == 4
+    assert get(world, "/overview")["status"]
+    assert get(world, "/calls")["calls"][0]["id"] == make_call(4).id
+    whole = {"start": "1970-01-02", "end": "2199-12-31"}
+    assert get(world, "/prices/unpriced", **whole)["models"] == []
+    far = dataclasses.replace(unpriced(5), started_at=nanoseconds(datetime(2199, 1, 1, tzinfo=UTC)))
+    near = dataclasses.replace(unpriced(6), started_at=nanoseconds(datetime(1971, 1, 1, tzinfo=UTC)))
+    world.record(far, near)
+    for path, query in (("/prices/unpriced", whole), ("/usage", whole), ("/usage", {**whole, "interval": "month"})):
+        answer = world.client("admin").get(f"/api/v1{path}", params=query)
+        assert answer.status_code == 422, path
+        assert answer.json()["error"]["field"] == "start"
+        assert "days" in answer.text or "intervals of one day" in answer.text
+    assert get(world, "/usage", start="2020-01-01")["total_calls"] == 1
+    (model,) = get(world, "/prices/unpriced", start="1970-01-02", end="2100-01-01")["models"]
+    assert model["last_seen"] == "1971-01-01T00:00:00Z"
 
 
 WRONG: tuple[tuple[str, dict[str, Any], str, str], ...] = (

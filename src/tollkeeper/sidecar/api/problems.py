@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from tollkeeper.sidecar.api.answer import Answer
 from tollkeeper.storage.ledger import LedgerUnavailable
+from tollkeeper.storage.ledger.calendar import TooManyIntervals
 from tollkeeper.storage.ledger.failures import Refused as Unacceptable
 
 logger = logging.getLogger(__name__)
@@ -155,7 +156,11 @@ def install(app: FastAPI) -> None:
         problem = Problem(message="the database does not take one of the values; expected texts without control codes")
         return Answer(Refusal(error=problem), 422)
 
+    async def too_long(_: Request, error: Exception) -> Answer:
+        return Answer(Refusal(error=Problem(message=str(error), field="start", expected="a shorter range")), 422)
+
     app.add_exception_handler(Refused, refused)
+    app.add_exception_handler(TooManyIntervals, too_long)
     for kind in (LedgerUnavailable, OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(kind, unavailable)
     for refusal in (Unacceptable, DataError):

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from tollkeeper.sidecar.api.answer import Answer, moment
+from tollkeeper.sidecar.api.answer import Answer, moment, nanoseconds
 from tollkeeper.sidecar.api.providers import SETUPS
 from tollkeeper.sidecar.api.services import Given
-from tollkeeper.storage.ledger import CallQuery, Ledger, UsageQuery, UsageRow
-from tollkeeper.storage.ledger.contract import Dimension
+from tollkeeper.storage.ledger import Ledger, UsageQuery, UsageRow
 
 FOR_EVER = 2**63 - 1
-DAY = 86_400_000_000_000
+DAY = timedelta(days=1)
 
 router = APIRouter(tags=["usage"])
 
@@ -28,7 +27,9 @@ class Provider(BaseModel):
     status: Literal["configured", "not_configured"]
     model: str | None = Field(default=None, description="The one that is called most.", examples=["gpt-4o"])
     calls: int = Field(default=0, description="Recorded so far.")
-    last_seen: datetime | None = Field(default=None, description="When the newest call to it began.")
+    last_seen: datetime | None = Field(
+        default=None, description="When the newest call to it began, without those of clocks that are days ahead."
+    )
     setup_guide: str | None = Field(default=None, description="How to begin; null for a provider that is in use.")
 
 
@@ -46,7 +47,7 @@ class Status(BaseModel):
 @router.get("/status", response_model=Status, summary="Providers in use")
 def status(given: Given) -> Answer:
     """A provider is configured once the ledger has a call to it; keys of providers are never looked at."""
-    used = _used(given.ledger)
+    used = _used(given.ledger, given.now())
     names = {provider.name for provider in used}
     others = [
         Provider(name=setup.name, status="not_configured", setup_guide=setup.guide)
@@ -65,33 +66,22 @@ def status(given: Given) -> Answer:
     )
 
 
-def _used(ledger: Ledger) -> list[Provider]:
+def _used(ledger: Ledger, now: datetime) -> list[Provider]:
     rows: dict[str, list[UsageRow]] = {}
     for row in ledger.usage(UsageQuery(0, FOR_EVER, group_by=("provider", "model"))):
         rows.setdefault(row.group[0], []).append(row)
-    days = ledger.usage(UsageQuery(0, FOR_EVER, group_by=("provider",), interval="day"))
-    last = {row.group[0]: row.bucket or 0 for row in days}
-    found = [_provider(ledger, name, of_it, last[name]) for name, of_it in rows.items()]
+    # A clock may be ahead by some hours; one that is by years would name its own time for ever.
+    newest = ledger.newest(nanoseconds(now + DAY))
+    found = [_provider(name, of_it, newest.get(name)) for name, of_it in rows.items()]
     return sorted(found, key=lambda provider: (-provider.calls, provider.name))
 
 
-def _provider(ledger: Ledger, name: str, rows: Sequence[UsageRow], last_day: int) -> Provider:
+def _provider(name: str, rows: Sequence[UsageRow], newest: int | None) -> Provider:
     most = max(rows, key=lambda row: row.totals.calls)
     return Provider(
         name=name,
         status="configured",
         model=most.group[1] or None,
         calls=sum(row.totals.calls for row in rows),
-        last_seen=_last_seen(ledger, name, last_day),
+        last_seen=None if newest is None else moment(newest),
     )
-
-
-def _last_seen(ledger: Ledger, name: str, day: int) -> datetime | None:
-    """The newest call of a day. The rollups tell its hour, so that only that hour's calls are looked at."""
-    only: Mapping[Dimension, tuple[str, ...]] = {"provider": (name,)}
-    hours = ledger.usage(UsageQuery(day, day + DAY, filters=only, interval="hour"))
-    if not hours:
-        return None
-    hour = hours[-1].bucket or 0
-    newest, _ = ledger.calls(CallQuery(hour, hour + DAY, only, limit=1))
-    return moment(newest[0]["started_at"]) if newest else moment(hour)

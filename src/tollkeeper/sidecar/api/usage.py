@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -15,7 +15,7 @@ from tollkeeper.sidecar.api.filters import FilterParams, RangeParams
 from tollkeeper.sidecar.api.problems import wrong
 from tollkeeper.sidecar.api.services import Given, Services
 from tollkeeper.sidecar.api.sums import UNKNOWN_COST, Sums, add, average_usd, sums
-from tollkeeper.sidecar.api.zones import Range
+from tollkeeper.sidecar.api.zones import MOST_DAYS, Range
 from tollkeeper.storage.ledger import UsageQuery, UsageRow
 from tollkeeper.storage.ledger.contract import Dimension, Interval
 
@@ -93,6 +93,8 @@ def usage(request: Request, given: Given, params: Annotated[UsageParams, Query()
     Adjustments of re-priced periods are in it, on the days of their calls. Amounts are exact.
     """
     when = params.range(given.now())
+    if when.end - when.start > timedelta(days=MOST_DAYS):
+        raise wrong("start", when.start.isoformat(), f"a range of at most {MOST_DAYS:,} days")
     if params.interval == "hour" and when.end_ns - when.start_ns > HOURS_AT_MOST * HOUR:
         raise wrong("interval", "hour", f"a range of at most {HOURS_AT_MOST:,} hours, or a longer interval")
     if wants_csv(request, params.format):

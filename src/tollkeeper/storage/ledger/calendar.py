@@ -19,6 +19,10 @@ MOST_INTERVALS = 50_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class TooManyIntervals(ValueError):
+    """A range that is too long for its intervals."""
+
+
 class Span(NamedTuple):
     """From `start` (included) to `end` (not included) in nanoseconds, and the start of the interval it belongs to."""
 
@@ -30,7 +34,8 @@ class Span(NamedTuple):
 def intervals(start: int, end: int, interval: Interval, zone: str) -> list[Span]:
     """The intervals that have a part in the range, in order; the first and the last are cut to the range.
 
-    `bucket` is where an interval truly begins. Raises `ValueError` for an unknown zone, and for too many intervals.
+    `bucket` is where an interval truly begins. Raises `ValueError` for an unknown zone, and
+    `TooManyIntervals`.
     """
     spans: list[Span] = []
     if start >= end:
@@ -43,7 +48,7 @@ def intervals(start: int, end: int, interval: Interval, zone: str) -> list[Span]
         if following >= end:
             return spans
         if len(spans) > MOST_INTERVALS:
-            raise ValueError(f"the range has more than {MOST_INTERVALS} intervals of an {interval}")
+            raise TooManyIntervals(f"the range has more than {MOST_INTERVALS:,} intervals of one {interval}")
         bucket = following
     return spans
 

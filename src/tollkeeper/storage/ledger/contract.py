@@ -208,6 +208,9 @@ class Ledger(Protocol):
     def usage(self, query: UsageQuery) -> list[UsageRow]:
         """Sums, adjustments of re-priced periods included. Rows are sorted by interval, then by group."""
 
+    def newest(self, before: int) -> Mapping[str, int]:
+        """When the newest call of each provider began, without days that begin at `before` or later."""
+
     def calls(self, query: CallQuery) -> tuple[list[Mapping[str, Any]], str | None]:
         """A page of calls, and the cursor of the next page, if there is one. Rows are as `call` gives them."""
 

@@ -26,6 +26,7 @@ from tollkeeper.storage.ledger.contract import (
 )
 from tollkeeper.storage.ledger.dimensions import Dimensions
 from tollkeeper.storage.ledger.failures import told_apart
+from tollkeeper.storage.ledger.newest import newest
 from tollkeeper.storage.ledger.prune import prune
 from tollkeeper.storage.ledger.rollups import Hours
 from tollkeeper.storage.ledger.store import Store
@@ -64,6 +65,11 @@ class SqlLedger:
         """Sums, sorted by interval, then by group. Raises `ValueError` for an unknown zone or dimension."""
         with told_apart(self._database), self._database.read() as connection:
             return usage(connection, query, self._database.is_sqlite)
+
+    def newest(self, before: int) -> Mapping[str, int]:
+        """When the newest call of each provider began, without days that begin at `before` or later."""
+        with told_apart(self._database), self._database.read() as connection:
+            return newest(connection, before)
 
     def calls(self, query: CallQuery) -> tuple[list[Mapping[str, Any]], str | None]:
         """A page of calls, and the cursor of the next page, if there is one."""
