@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 from pricing.calls import MILLION, at, call
 from tollkeeper.model import Call, Usage
-from tollkeeper.sidecar.pricing import Pricer
 from tollkeeper.sidecar.repricing import Period, Repricer
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import Entry, UsageQuery
 from tollkeeper.storage.ledger.sql import SqlLedger
 from tollkeeper.storage.prices import PriceBook
+from tollkeeper.storage.prices.pricer import Pricer
 
 USD = 1_000_000_000
 BY: dict[str, Any] = {"author": "ada", "reason": "the invoice says so"}

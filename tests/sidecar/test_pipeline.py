@@ -16,11 +16,11 @@ from tollkeeper import Call, Usage
 from tollkeeper.sidecar.foreign import Foreign
 from tollkeeper.sidecar.intake import Arrival, Batch, Busy, Unavailable
 from tollkeeper.sidecar.pipeline import Pipeline
-from tollkeeper.sidecar.pricing import Pricer
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import CallQuery, Entry, LedgerUnavailable, Recorded, Started
 from tollkeeper.storage.ledger.sql import SqlLedger
 from tollkeeper.storage.prices import PriceBook
+from tollkeeper.storage.prices.pricer import Pricer
 from tollkeeper.telemetry import record
 
 numbers = count(1)

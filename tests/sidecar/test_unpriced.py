@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pricing.calls import MILLION, at
 from sidecar.priced import ALWAYS, BY, NOVEMBER, World
-from tollkeeper.sidecar.pricing import Pricer
 from tollkeeper.sidecar.unpriced import UnpricedModel, unpriced_models
+from tollkeeper.storage.prices.pricer import Pricer
 
 
 def test_models_without_a_price_are_listed_with_why(world: World) -> None:

@@ -28,7 +28,6 @@ from tollkeeper.sidecar.intake import Unavailable
 from tollkeeper.sidecar.metrics import LedgerTotals, MetricsPage
 from tollkeeper.sidecar.orphaned import end_with_parent
 from tollkeeper.sidecar.pipeline import Pipeline
-from tollkeeper.sidecar.pricing import Pricer
 from tollkeeper.sidecar.receive.body import Limits
 from tollkeeper.sidecar.receive.door import Door
 from tollkeeper.sidecar.receive.grpc import GrpcReceiver
@@ -42,6 +41,7 @@ from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import LedgerUnavailable
 from tollkeeper.storage.ledger.sql import SqlLedger
 from tollkeeper.storage.prices import PriceBook
+from tollkeeper.storage.prices.pricer import Pricer
 
 BOARD_SECONDS = 1.0
 REVIEW_SECONDS = 5.0

@@ -13,12 +13,12 @@ from itertools import islice
 from typing import NamedTuple
 
 from tollkeeper.model import Cost
-from tollkeeper.sidecar.pricing import Pricer
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import Adjustment, Kept, Ledger
 from tollkeeper.storage.ledger.contract import Dimension
 from tollkeeper.storage.prices import PriceBook
+from tollkeeper.storage.prices.pricer import Pricer
 
 AT_ONCE = 500
 """Adjustments in one transaction."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tollkeeper.sidecar.pricing import Pricer
 from tollkeeper.storage.ledger import CallQuery, Ledger, UsageQuery
 from tollkeeper.storage.ledger.contract import Dimension, Interval, Kept
+from tollkeeper.storage.prices.pricer import Pricer
 
 NS_AN_HOUR = 3_600_000_000_000
 

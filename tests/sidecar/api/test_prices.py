@@ -12,7 +12,7 @@ from sidecar.api.world import NOW, World, unpriced
 from tollkeeper.model import Call, Usage
 from tollkeeper.pricing.price_file import moment_text
 from tollkeeper.sidecar.api.answer import nanoseconds
-from tollkeeper.sidecar.pricing import Pricer
+from tollkeeper.storage.prices.pricer import Pricer
 
 BY: dict[str, Any] = {"author": "ada", "reason": "the contract says so"}
 MINI = {"provider": "openai", "model": "gpt-4o-mini"}

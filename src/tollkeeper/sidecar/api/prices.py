@@ -16,10 +16,10 @@ from tollkeeper.sidecar.api.price_models import History, PriceList, State, held_
 from tollkeeper.sidecar.api.problems import Refusal, missing, wrong
 from tollkeeper.sidecar.api.services import Given
 from tollkeeper.sidecar.api.zones import IN_UTC, read_moment
-from tollkeeper.sidecar.pricing import Pricer
 from tollkeeper.sidecar.unpriced import UnpricedModel as Found
 from tollkeeper.sidecar.unpriced import unpriced_models
 from tollkeeper.storage.prices import HistoryQuery, Kind, Span
+from tollkeeper.storage.prices.pricer import Pricer
 
 LARGEST = 2**31 - 1
 

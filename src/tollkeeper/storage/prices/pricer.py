@@ -1,4 +1,4 @@
-"""Prices what comes in, by the price book as it is at that moment, whoever has changed it and in which sidecar."""
+"""Prices what comes in, by the price book as it is at that moment, whoever has changed it and in which process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tollkeeper.model import Call, Cost
 from tollkeeper.pricing import Catalog
 from tollkeeper.pricing.catalog import Priced
-from tollkeeper.storage.prices import PriceBook
+from tollkeeper.storage.prices.book import PriceBook
 
 
 class Pricer:

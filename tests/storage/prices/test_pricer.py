@@ -1,4 +1,4 @@
-"""The sidecar's prices: at the moment of the call, by the book as it is when the batch comes in."""
+"""Prices at the moment of the call, by the book as it is when the batch comes in."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 
 from pricing.calls import MILLION, TODAY, at, call
 from tollkeeper.model import Call, Cost, Usage
-from tollkeeper.sidecar.pricing import Pricer
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import LedgerUnavailable
 from tollkeeper.storage.prices import PriceBook
+from tollkeeper.storage.prices.pricer import Pricer
 
 ONE_IN = Usage(input_tokens=MILLION, output_tokens=0)
 BY: dict[str, Any] = {"author": "ada", "reason": "contract"}
