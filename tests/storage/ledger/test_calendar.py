@@ -86,6 +86,12 @@ def test_a_day_of_25_hours() -> None:
     assert len(intervals(day.start, day.end, "hour", "America/New_York")) == 25
 
 
+def test_an_hour_that_was_skipped_at_one_minute_past() -> None:
+    midnight = at("2005-04-03", "America/St_Johns")
+    hours = intervals(midnight, midnight + 3 * HOUR, "hour", "America/St_Johns")
+    assert [span.start - midnight for span in hours] == [0, MINUTE, HOUR, 2 * HOUR]
+
+
 def test_the_day_that_samoa_left_out() -> None:
     spans = intervals(at("2011-12-29", "Pacific/Apia"), at("2012-01-01", "Pacific/Apia"), "day", "Pacific/Apia")
     assert [label(span.start, "Pacific/Apia", "day")[2] for span in spans] == [29, 31]

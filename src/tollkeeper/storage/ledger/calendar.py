@@ -76,7 +76,7 @@ def _starts(moment: int, interval: Interval, zone: ZoneInfo | timezone) -> Itera
         day = day.replace(day=1)
     last = None
     while True:
-        begins = _moment(datetime(day.year, day.month, day.day), zone)
+        begins = _first(datetime(day.year, day.month, day.day), zone)
         # A date that a zone has left out (Samoa, 30 December 2011) begins when the next one does.
         if begins != last:
             yield begins
@@ -94,12 +94,31 @@ def _hours(local: datetime, zone: ZoneInfo | timezone) -> Iterator[int]:
     last = None
     while True:
         for fold in (0, 1):
-            begins = _moment(hour.replace(fold=fold), zone)
-            shown = datetime.fromtimestamp(begins // NS_A_SECOND, zone).replace(tzinfo=None, fold=0)
-            if (last is None or begins > last) and (fold == 0 or shown == hour):
+            begins = _moment(hour.replace(fold=1), zone) if fold else _first(hour, zone)
+            if (last is None or begins > last) and (fold == 0 or _shown(begins, zone) == hour):
                 yield begins
                 last = begins
         hour += timedelta(hours=1)
+
+
+def _first(local: datetime, zone: ZoneInfo | timezone) -> int:
+    """The first moment at which the clock shows a time, or has skipped it."""
+    found = _moment(local, zone)
+    if _shown(found, zone) == local:
+        return found
+    # Not always at a full hour: in Newfoundland, 00:01 was followed by 01:01.
+    before, after = _moment(local.replace(fold=1), zone) // NS_A_SECOND, found // NS_A_SECOND
+    while after - before > 1:
+        middle = (before + after) // 2
+        if _shown(middle * NS_A_SECOND, zone) < local:
+            before = middle
+        else:
+            after = middle
+    return after * NS_A_SECOND
+
+
+def _shown(moment: int, zone: ZoneInfo | timezone) -> datetime:
+    return datetime.fromtimestamp(moment // NS_A_SECOND, zone).replace(tzinfo=None, fold=0)
 
 
 def _moment(local: datetime, zone: ZoneInfo | timezone) -> int:
