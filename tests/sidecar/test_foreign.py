@@ -68,7 +68,8 @@ def take(ledger: Ledger, foreign: Foreign, emissions: Sequence[Emission], calls:
 
 def review(ledger: Ledger, foreign: Foreign, clock: Clock) -> None:
     clock.now += AFTER_ALL_REVIEWS
-    ledger.retract(foreign.review())
+    while foreign.review(ledger.retract):
+        pass
 
 
 def counted(ledger: Ledger) -> list[Call]:

@@ -17,11 +17,13 @@ from tollkeeper.sidecar.foreign import Foreign
 from tollkeeper.sidecar.intake import Arrival, Batch, Busy, Unavailable
 from tollkeeper.sidecar.pipeline import Pipeline
 from tollkeeper.storage.database import Database
-from tollkeeper.storage.ledger import CallQuery, Entry, LedgerUnavailable, Recorded, Started
+from tollkeeper.storage.ledger import CallQuery, Entry, LedgerUnavailable, Recorded, Rejection, Started
 from tollkeeper.storage.ledger.sql import SqlLedger
 from tollkeeper.storage.prices import PriceBook
 from tollkeeper.storage.prices.pricer import Pricer
 from tollkeeper.telemetry import record
+from tollkeeper.telemetry.dialects import read
+from tollkeeper.telemetry.emission import Emission
 
 numbers = count(1)
 AT = 1_790_000_000_000
@@ -56,6 +58,7 @@ class Gate:
         self.writes: list[int] = []
         self.fail: list[Exception] = []
         self.poison = ""
+        self.refuse: set[str] = set()
 
     def record(self, entries: Sequence[Entry], retractions: Any = ()) -> Recorded:
         self.open.wait(30)
@@ -64,7 +67,11 @@ class Gate:
             raise self.fail.pop()
         if self.poison and any(entry.call.request_model == self.poison for entry in entries):
             raise RuntimeError("nobody has foreseen this")
-        return self._ledger.record(entries, retractions)
+        recorded = self._ledger.record([entry for entry in entries if entry.call.id not in self.refuse], retractions)
+        odd = tuple(
+            Rejection(id, 1, "it is odd") for id in self.refuse if any(entry.call.id == id for entry in entries)
+        )
+        return recorded._replace(rejected=recorded.rejected + odd)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
@@ -163,6 +170,51 @@ async def test_one_odd_record_costs_the_others_nothing(bench: Bench) -> None:
     assert recorded.new == 2
     assert (await clean).rejected == () == (await first).rejected
     assert len(bench.rows()) == 4
+
+
+def of_others(response_id: str, **more: Any) -> Batch:
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "gen_ai.response.id": response_id}
+    return Batch(emissions=[Emission("span", "chat", "some.scope", attributes, {}, None, "a" * 32, **more)])
+
+
+async def test_no_sender_is_told_of_what_another_one_sent(bench: Bench) -> None:
+    """Of those that share a write. The calls of emitted spans have no id before they are read."""
+    bench.ledger.open.clear()
+    first = asyncio.create_task(bench.pipeline.take(arrivals(call())))
+    while not bench.pipeline.waiting:
+        await asyncio.sleep(0)
+    bad = call(request_model="m" * 100, attempt=2**40)
+    ours = asyncio.create_task(bench.pipeline.take(arrivals(bad)))
+    theirs = [asyncio.create_task(bench.pipeline.take(of_others(f"r-{at}", span_id=f"{at:016x}"))) for at in (1, 2)]
+    while bench.pipeline.waiting < 4:
+        await asyncio.sleep(0)
+    refused = read(of_others("r-1", span_id=f"{1:016x}").emissions[0])
+    assert refused is not None
+    bench.ledger.refuse.add(refused.call.id)
+    bench.ledger.open.set()
+    assert [each.id for each in (await ours).rejected] == [bad.id]
+    assert [[each.id for each in (await task).rejected] for task in theirs] == [[refused.call.id], []]
+    assert (await first).rejected == ()
+    assert len(bench.ledger.writes) <= 2, "they have shared one"
+
+
+async def test_what_is_due_is_compared_again_until_nothing_is(bench: Bench) -> None:
+    pieces: list[Any] = ["one", "two", RuntimeError("the ledger is away"), "three"]
+    left = list(pieces)
+
+    def review(_: object) -> bool:
+        piece = left.pop(0)
+        if isinstance(piece, Exception):
+            raise piece
+        return bool(left)
+
+    bench.pipeline._foreign.review = review  # type: ignore[assignment, method-assign]
+    bench.pipeline.review()
+    while len(left) > 1:
+        await asyncio.sleep(0.001)
+    bench.pipeline.review()
+    while left:
+        await asyncio.sleep(0.001)
 
 
 async def test_marks_of_calls_that_were_never_reported(bench: Bench) -> None:

@@ -8,14 +8,15 @@ seen by `review`, some time later.
 from __future__ import annotations
 
 import dataclasses
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from tollkeeper.model import Call
-from tollkeeper.storage.ledger import OWN, Entry, Retraction, Traced
-from tollkeeper.telemetry.dialects import Observed, digest_of, read
+from tollkeeper.sidecar.reviews import Reviews
+from tollkeeper.storage.ledger import OWN, Entry, Kept, Retraction, Traced
+from tollkeeper.telemetry.dialects import MAY_GUESS, Observed, digest_of, read
 from tollkeeper.telemetry.emission import Emission
 from tollkeeper.telemetry.nesting import Sight, nested
 
@@ -25,8 +26,6 @@ SPANS = 2_000
 """Spans that are remembered of one trace."""
 REVIEWS = (30.0, 600.0)
 """When what was recorded is compared again, in seconds after it was."""
-AT_ONCE = 1_000
-"""Traces that one review compares."""
 FILLED = ("user", "session", "tenant", "project", "feature")
 """Tags that the observation kept takes over from those that are given up."""
 
@@ -35,6 +34,8 @@ class Traces(Protocol):
     """The part of the ledger that is needed here."""
 
     def find_in_trace(self, trace_ids: Sequence[str]) -> list[Traced]: ...
+
+    def select_calls(self, start: int, end: int) -> Iterator[Kept]: ...
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Foreign:
         self._clock = clock
         self._room = traces
         self._traces: OrderedDict[str, _Trace] = OrderedDict()
-        self._due = tuple(deque[tuple[float, str]]() for _ in REVIEWS)
+        self._reviews = Reviews(REVIEWS, clock)
 
     def settle(self, emissions: Sequence[Emission], calls: Sequence[Call] = ()) -> tuple[list[Entry], list[Retraction]]:
         """The calls among them that are to be recorded, and the recorded ones that turn out to be the same calls.
@@ -79,20 +80,30 @@ class Foreign:
             entries += more
             retractions += gone
             if more:
-                self._schedule(trace_id)
+                self._reviews.add(trace_id)
         return entries, retractions
 
-    def review(self) -> list[Retraction]:
-        """The recorded calls that turn out, by now, to be the same as others, in the traces that are due."""
-        due: dict[str, None] = {}
-        now = self._clock()
-        for queue in self._due:
-            while queue and queue[0][0] <= now and len(due) < AT_ONCE:
-                due[queue.popleft()[1]] = None
-        retractions: list[Retraction] = []
-        for trace_id, sights in self._recorded(list(due)).items():
-            retractions += self._compare(trace_id, {}, sights, [])[1]
-        return retractions
+    def ids_of(self, emissions: Sequence[Emission]) -> set[str]:
+        """The ids of the calls among them."""
+        return {observed.call.id for emission in emissions if (observed := read(emission)) is not None}
+
+    def review(self, retract: Callable[[Sequence[Retraction]], object]) -> bool:
+        """Have retracted what turns out, by now, to be the same as another call, in some of the traces that are due.
+
+        Returns whether there may be more of them. Whatever `retract` raises is passed on: they are due again later.
+        """
+        due = self._reviews.due()
+        try:
+            retractions: list[Retraction] = []
+            for trace_id, sights in self._recorded(due).items():
+                retractions += self._compare(trace_id, {}, sights, [])[1]
+            if retractions:
+                retract(retractions)
+        except BaseException:
+            self._reviews.put_off(due)
+            raise
+        self._reviews.done(due)
+        return bool(due)
 
     def _compare(
         self, trace_id: str, fresh: Mapping[str, Observed], recorded: Sequence[Traced], own: Sequence[Call]
@@ -104,14 +115,35 @@ class Foreign:
             *(_sight_of_traced(each) for each in counted),
         ]
         given_up = nested(sights, self._trace(trace_id).parents)
-        known = {(each.id, each.attempt) for each in counted}
-        entries = [
-            _entry(observed, _filling(id, given_up, fresh)) for id, observed in fresh.items() if id not in given_up
-        ]
+        entries = []
+        for id, observed in fresh.items():
+            if id not in given_up:
+                losers = _losers(id, given_up)
+                completed = self._completed(observed, losers, fresh, counted)
+                entries.append(_entry(completed, _filling(losers, fresh)))
         retractions = [
-            Retraction(id, attempt, f"the same call as {given_up[id]}") for id, attempt in known if id in given_up
+            Retraction(each.id, each.attempt, f"the same call as {given_up[each.id]}")
+            for each in counted
+            if each.id in given_up
         ]
         return entries, sorted(retractions)
+
+    def _completed(
+        self, event: Observed, losers: Sequence[str], fresh: Mapping[str, Observed], counted: Sequence[Traced]
+    ) -> Observed:
+        """An event that is counted, as its span did not tell what was used: with what the span did tell."""
+        if event.kind != "event":
+            return event
+        for id in losers:
+            if id in fresh and fresh[id].kind == "span" and fresh[id].call.span_id == event.call.span_id:
+                return _with_span(event, fresh[id].call, fresh[id].parent_span_id)
+        for each in counted:
+            if each.id in losers and each.duration is not None and each.span_id == event.call.span_id:
+                # By its moment, which is how the ledger finds a call as a whole.
+                for kept in self._ledger.select_calls(each.started_at, each.started_at + 1):
+                    if kept.call.id == each.id:
+                        return _with_span(event, kept.call, each.parent_span_id or "")
+        return event
 
     def _dated(self, observed: Observed) -> Observed:
         """With the time of its arrival where it says none."""
@@ -148,11 +180,6 @@ class Foreign:
             self._traces.move_to_end(trace_id)
         return trace
 
-    def _schedule(self, trace_id: str) -> None:
-        now = self._clock()
-        for after, queue in zip(REVIEWS, self._due, strict=True):
-            queue.append((now + after, trace_id))
-
 
 def _by_trace(found: Iterable[Observed]) -> dict[str, dict[str, Observed]]:
     """By trace and by id. Of the same call, what was said later fills in what is missing."""
@@ -166,17 +193,29 @@ def _by_trace(found: Iterable[Observed]) -> dict[str, dict[str, Observed]]:
 
 def _merged(one: Observed, other: Observed) -> Observed:
     """A span and the event of it: the span knows when, and the one that knows what was used knows that."""
-    first, second = (one, other) if one.kind == "span" else (other, one)
-    if first.call.usage_source == "unknown" and second.call.usage_source != "unknown":
-        call = dataclasses.replace(
-            first.call,
-            usage=second.call.usage,
-            usage_source=second.call.usage_source,
-            response_model=first.call.response_model or second.call.response_model,
-            parameters={**second.call.parameters, **first.call.parameters},
-        )
-        first = first._replace(call=call)
-    return first
+    span, event = (one, other) if one.kind == "span" else (other, one)
+    if span.call.usage_source == "unknown" and event.call.usage_source != "unknown":
+        return _with_span(event, span.call, span.parent_span_id)
+    return span
+
+
+def _with_span(event: Observed, span: Call, parent_span_id: str) -> Observed:
+    """An event that knows what was used, with all that only its span knows."""
+    told = event.call
+    call = dataclasses.replace(
+        span,
+        id=told.id,
+        usage=told.usage,
+        usage_source=told.usage_source,
+        response_model=span.response_model or told.response_model,
+        response_id=span.response_id or told.response_id,
+        error_type=span.error_type or told.error_type,
+        parameters={**told.parameters, **span.parameters},
+        tags={**told.tags, **span.tags},
+        cost=None,
+        price_status=None,
+    )
+    return event._replace(call=call, parent_span_id=parent_span_id)
 
 
 def _entry(observed: Observed, tags: Mapping[str, str] | None = None) -> Entry:
@@ -186,14 +225,23 @@ def _entry(observed: Observed, tags: Mapping[str, str] | None = None) -> Entry:
     return Entry(call, digest_of(call), observed.emitter, observed.parent_span_id or None)
 
 
-def _filling(id: str, given_up: Mapping[str, str], fresh: Mapping[str, Observed]) -> dict[str, str]:
-    """On whose behalf a call was, as those say that are given up for it: often only the outermost knows."""
-    tags: dict[str, str] = {}
+def _losers(id: str, given_up: Mapping[str, str]) -> list[str]:
+    """All that are given up for a call in the end."""
+    losers = []
     for loser in given_up:
         winner = loser
         while winner in given_up:
             winner = given_up[winner]
-        if winner == id and loser in fresh:
+        if winner == id:
+            losers.append(loser)
+    return losers
+
+
+def _filling(losers: Iterable[str], fresh: Mapping[str, Observed]) -> dict[str, str]:
+    """On whose behalf a call was, as those say that are given up for it: often only the outermost knows."""
+    tags: dict[str, str] = {}
+    for loser in losers:
+        if loser in fresh:
             known = fresh[loser].call.tags
             tags.update({name: known[name] for name in FILLED if name in known and name not in tags})
     return tags
@@ -201,7 +249,7 @@ def _filling(id: str, given_up: Mapping[str, str], fresh: Mapping[str, Observed]
 
 def _sight_of_observed(observed: Observed) -> Sight:
     call = observed.call
-    return _sight_of_call(call)._replace(
+    sight = _sight_of_call(call)._replace(
         emitter=observed.emitter,
         parent_span_id=observed.parent_span_id,
         ended_at=observed.ended_at,
@@ -209,6 +257,14 @@ def _sight_of_observed(observed: Observed) -> Sight:
         is_event=observed.kind == "event",
         is_aggregate=observed.is_aggregate,
     )
+    return _sure(sight)
+
+
+def _sure(sight: Sight) -> Sight:
+    """Without counts that may be made up, which are recorded, but are no reason to choose them."""
+    if sight.is_event and sight.emitter in MAY_GUESS:
+        return sight._replace(input_tokens=None, output_tokens=None)
+    return sight
 
 
 def _sight_of_call(call: Call) -> Sight:
@@ -231,7 +287,7 @@ def _sight_of_call(call: Call) -> Sight:
 
 def _sight_of_traced(traced: Traced) -> Sight:
     is_own = traced.emitter == OWN
-    return Sight(
+    sight = Sight(
         id=traced.id,
         emitter=traced.emitter,
         span_id=traced.span_id or "",
@@ -248,3 +304,4 @@ def _sight_of_traced(traced: Traced) -> Sight:
         # Of a foreign call, only an event does not say how long it took.
         is_event=traced.duration is None and not is_own,
     )
+    return _sure(sight)

@@ -39,8 +39,11 @@ class Foreign(Protocol):
         `calls` are our own of the same batch.
         """
 
-    def review(self) -> list[Retraction]:
-        """Recorded calls that turn out, by now, to be the same as others."""
+    def ids_of(self, emissions: Sequence[Emission]) -> set[str]:
+        """The ids of the calls among them."""
+
+    def review(self, retract: Callable[[Sequence[Retraction]], object]) -> bool:
+        """Have retracted what turns out, by now, to be the same as another call. Whether there may be more to do."""
 
 
 @dataclass(slots=True)
@@ -181,8 +184,9 @@ class Pipeline:
 
     def _review(self) -> None:
         try:
-            if retractions := self._foreign.review():
-                self._ledger.retract(retractions)
+            if self._foreign.review(self._ledger.retract):
+                # The rest, after what has come in meanwhile.
+                self._queue.put("review")
         except Exception:  # noqa: BLE001  the guard of this thread: it is looked at again at the next turn
             log.exception("traces of others cannot be looked at again just now")
 
@@ -209,7 +213,12 @@ class Pipeline:
             self.counts.writes += 1
             self.counts.write_seconds += self._clock() - began
             for ticket in tickets:
-                _answer(ticket, _for_one(recorded, ticket.batch) if recorded.rejected else recorded)
+                _answer(ticket, self._for_one(recorded, ticket.batch) if recorded.rejected else recorded)
+
+    def _for_one(self, recorded: Recorded, batch: Batch) -> Recorded:
+        """With the rejections of a write that are of this batch: no sender is told of what another one sent."""
+        ids = {arrival.call.id for arrival in batch.calls} | self._foreign.ids_of(batch.emissions)
+        return recorded._replace(rejected=tuple(each for each in recorded.rejected if each.id in ids))
 
     def _run(self, batch: Batch) -> Recorded:
         work = Work(batch)
@@ -254,12 +263,6 @@ def _together(tickets: list[_Ticket]) -> Batch:
         [started for ticket in tickets for started in ticket.batch.started],
         [emission for ticket in tickets for emission in ticket.batch.emissions],
     )
-
-
-def _for_one(recorded: Recorded, batch: Batch) -> Recorded:
-    """The rejections of a write that are of this batch. A foreign call has no id before it is read."""
-    own = {arrival.call.id for arrival in batch.calls}
-    return recorded._replace(rejected=tuple(each for each in recorded.rejected if each.id in own or batch.emissions))
 
 
 def _rejection(single: Batch, fault: Exception) -> Rejection:

@@ -3,8 +3,8 @@
 Two instrumentations that stand over each other see one call twice: as a parent and its child, side by side, or as a
 span and an event. Whoever compares them, in whatever order they came, has to choose the same one: two sidecars that
 disagree would each give up the other's choice. So what is compared is in the observations themselves. Our own record
-comes first, an aggregate last; a span before an event, which may be of the span around and knows no more; one that
-knows what was used before one that does not; and of those that are left, the one that began last: it is the innermost,
+comes first, an aggregate last; one that knows what was used before one that does not; a span before an event, which may
+be of the span around and knows no more; and of those that are left, the one that began last: it is the innermost,
 nearest to the provider.
 """
 
@@ -69,7 +69,7 @@ def nested(sights: Sequence[Sight], parents: Mapping[str, str]) -> dict[str, str
 
 
 def _rank(sight: Sight) -> tuple[bool, bool, bool, bool, int, str]:
-    return (sight.is_own, not sight.is_aggregate, not sight.is_event, sight.measured, sight.started_at, sight.id)
+    return (sight.is_own, not sight.is_aggregate, sight.measured, not sight.is_event, sight.started_at, sight.id)
 
 
 class _Family:

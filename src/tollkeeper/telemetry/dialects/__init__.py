@@ -20,6 +20,9 @@ DIALECTS = (
 )
 """In the order in which they are tried: those with marks of their own before those that are told by the conventions."""
 
+MAY_GUESS = frozenset(dialect.name for dialect in DIALECTS if dialect.events_may_guess)
+"""The emitters whose events may have counts that were made up, which only their spans tell."""
+
 OWN_SCOPE = "tollkeeper"
 
 
@@ -37,4 +40,4 @@ def read(emission: Emission) -> Observed | None:
     return None
 
 
-__all__ = ["DIALECTS", "Observed", "call_id", "digest_of", "read"]
+__all__ = ["DIALECTS", "MAY_GUESS", "Observed", "call_id", "digest_of", "read"]

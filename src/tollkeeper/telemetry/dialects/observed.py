@@ -31,15 +31,18 @@ class Observed(NamedTuple):
     is_aggregate: bool = False
 
 
-def call_id(trace_id: str, span_id: str, response_id: str | None, otherwise: str = "") -> str:
+def call_id(trace_id: str, span_id: str, response_id: str | None, otherwise: str = "", is_measured: bool = True) -> str:
     """A UUIDv8 that this call has in every sidecar, however often and in whatever form it arrives.
 
     An event and its span agree on nothing but the trace, the span and the response: their times differ. So the id has
     no time in it, and these calls are kept with those of no month. The response is part of it because some emitters
     write the events of several calls with the id of the one span around them. `otherwise` tells apart what belongs to
-    no trace.
+    no trace. An observation that does not tell what was used has an id of its own, or one that does would be taken for
+    its repeat when it comes later; the two are compared by their trace, so without one there is no such difference.
     """
     known = f"{trace_id}\0{span_id}\0{response_id or ''}" if trace_id or response_id else f"\0\0\0{otherwise}"
+    if trace_id and not is_measured:
+        known += "\0unmeasured"
     digest = hashlib.sha256(known.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-8{digest[12:15]}-8{digest[15:18]}-{digest[18:30]}"
 

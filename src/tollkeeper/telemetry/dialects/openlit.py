@@ -64,4 +64,5 @@ DIALECT = Dialect(
     input_has_caches=_input_has_caches,
     output_has_thoughts=_output_has_thoughts,
     is_guess=_is_guess,
+    events_may_guess=True,
 )

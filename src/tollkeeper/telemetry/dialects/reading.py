@@ -149,6 +149,8 @@ class Dialect:
     """How many seconds before its start the call began, where a span was written at the end of it only."""
     is_guess: Callable[[Said], bool] = field(default=lambda said: False)
     """Whether the emitter has made its counts up: then they are unknown."""
+    events_may_guess: bool = False
+    """Whether only its spans tell that counts were made up, so that no event of its own is better than a span."""
 
 
 def read_as(dialect: Dialect, said: Said) -> Observed | None:
@@ -189,7 +191,8 @@ def read_as(dialect: Dialect, said: Said) -> Observed | None:
         return None
     is_known = bool(emission.trace_id or call.response_id)
     otherwise = "" if is_known else repr((emission.name, call))
-    call.id = call_id(emission.trace_id, emission.span_id, call.response_id, otherwise)
+    is_measured = call.usage.input_tokens is not None or call.usage.output_tokens is not None
+    call.id = call_id(emission.trace_id, emission.span_id, call.response_id, otherwise, is_measured)
     ended_at = emission.ended_at if emission.kind == "span" else emission.started_at
     return Observed(call, dialect.name, emission.parent_span_id, ended_at, emission.kind, is_aggregate)
 
