@@ -138,7 +138,8 @@ class Repricer:
         """Each call, what it costs by now, and whether it has no price."""
         for kept in self._ledger.select_calls(period.start, period.end, period.filters):
             cost, status = pricer.price_again(kept.call)
-            yield kept, cost, status == "unpriced"
+            # As the ledger counts it: of what nobody has counted, no price would tell the cost.
+            yield kept, cost, status == "unpriced" and kept.call.usage_source != "unknown"
 
     def _note(self, plan: Plan, author: str, reason: str) -> None:
         total, period = plan.total, plan.period
@@ -175,6 +176,6 @@ def _with(change: Change, kept: Kept, new: Cost | None, unpriced: bool) -> Chang
         changed=change.changed + (nano_usd != kept.nano_usd),
         old_nano_usd=change.old_nano_usd + (kept.nano_usd or 0),
         new_nano_usd=change.new_nano_usd + (nano_usd or 0),
-        old_unpriced=change.old_unpriced + (kept.nano_usd is None and kept.call.price_status == "unpriced"),
+        old_unpriced=change.old_unpriced + kept.unpriced,
         new_unpriced=change.new_unpriced + unpriced,
     )

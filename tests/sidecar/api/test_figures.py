@@ -18,7 +18,7 @@ import pytest
 from sidecar.api.world import NOW, World, failed, make_call, unpriced
 from tollkeeper.model import Call, Cost, Usage
 from tollkeeper.sidecar.api.answer import nanoseconds, write
-from tollkeeper.storage.ledger import LedgerUnavailable, Started
+from tollkeeper.storage.ledger import Adjustment, LedgerUnavailable, Started
 
 
 def costing(number: int, usd: str, **fields: Any) -> Call:
@@ -48,8 +48,8 @@ def test_stats_have_the_exact_sums(world: World) -> None:
     assert (stats["total_requests"], stats["failed_requests"], stats["unpriced_requests"]) == (6, 1, 1)
     assert stats["total_cost"] == Decimal("7.300000001")
     assert stats["total_cost_nano_usd"] == 7_300_000_001
-    # Five have a known cost: the failed one cost nothing. To the nano-dollar, half to even.
-    assert stats["average_cost"] == Decimal("1.460000000")
+    # Of the four whose cost is known. To the nano-dollar, half to even.
+    assert stats["average_cost"] == Decimal("1.825000000")
     hour = stats["recent_hour"]
     assert (hour["requests"], hour["cost"]) == (5, Decimal("0.300000001"))
     assert hour["since"] == "2026-03-31T13:30:15.250000Z"
@@ -74,6 +74,44 @@ def test_what_nobody_knows_is_null(sqlite_world: World) -> None:
     assert usage["by_model"]["acme-tuned"]["cost"] is None
     assert (usage["unpriced_calls"], usage["unmeasured_calls"]) == (1, 1)
     assert get(sqlite_world, "/stats")["daily_costs"] == {"2026-03-31": None}
+
+
+def unmeasured(number: int, **fields: Any) -> Call:
+    nothing = {"cost": None, "price_status": None, "usage": Usage(), "usage_source": "unknown"}
+    return make_call(number, **{**nothing, **fields})
+
+
+def test_averages_are_over_what_is_known(world: World) -> None:
+    known = costing(0, "6", duration=2.0)
+    silent = [unmeasured(number, duration=None) for number in range(1, 10)]
+    world.record(known, *silent, *(failed(number, duration=None) for number in range(10, 20)))
+    usage, stats = get(world, "/usage"), get(world, "/stats")
+    assert (usage["average_cost"], stats["average_cost"], usage["total_cost"]) == (6, 6, 6)
+    assert usage["by_model"]["gpt-4o"]["average_duration_ms"] == 2000
+    assert get(world, "/usage", start="2026-03-01", end="2026-03-02")["average_cost"] is None
+    world.ledger.adjust("r1", [Adjustment(silent[0].id, 1, 2_000_000_000, "v2")], "ann", "found out")
+    assert get(world, "/usage")["average_cost"] == get(world, "/stats")["average_cost"] == 4
+
+
+def test_no_call_is_both_unpriced_and_unmeasured(world: World) -> None:
+    world.record(unmeasured(1, price_status="unpriced"), costing(2, "0"))
+    usage = get(world, "/usage")
+    assert (usage["total_calls"], usage["unpriced_calls"], usage["unmeasured_calls"]) == (2, 0, 1)
+    assert usage["total_cost"] == 0
+    assert get(world, "/calls", outcome="unpriced")["calls"] == []
+
+
+def test_a_call_that_was_priced_again_has_that_price(world: World) -> None:
+    world.record(unpriced(1), costing(2, "3"))
+    world.ledger.adjust("r1", [Adjustment(unpriced(1).id, 1, 4_000_000_000, "price 7 1")], "ann", "a price")
+    world.ledger.adjust("r2", [Adjustment(make_call(2).id, 1, None)], "ann", "no price")
+    dearest = get(world, "/calls", order="dearest")["calls"]
+    told = [(row["id"], row["cost"], row["price_status"], row["price_version"]) for row in dearest]
+    assert told == [(unpriced(1).id, 4, "priced", "price 7 1")]
+    assert [row["id"] for row in get(world, "/calls", outcome="unpriced")["calls"]] == [make_call(2).id]
+    (attempt,) = get(world, f"/calls/{make_call(2).id}")["attempts"]
+    assert (attempt["cost"], attempt["price_status"], attempt["price_version"]) == (None, "unpriced", None)
+    assert attempt["formula"] == "$3 as the provider states it (openai gpt-4o); − $3 by re-pricing = unknown"
 
 
 def test_free_is_zero_and_not_unknown(sqlite_world: World) -> None:

@@ -74,14 +74,16 @@ def totals(calls: Iterable[Call]) -> Totals:
         calls=len(found),
         failed=sum(one.error_type is not None for one in found),
         unmeasured=sum(one.error_type is None and one.usage_source == "unknown" for one in found),
-        unpriced=sum(one.price_status == "unpriced" for one in found),
+        unpriced=sum(one.price_status == "unpriced" and one.usage_source != "unknown" for one in found),
         input_tokens=summed(one.usage.input_tokens for one in found),
         output_tokens=summed(one.usage.output_tokens for one in found),
         cache_read_tokens=summed(one.usage.cache_read_tokens for one in found),
         cache_write_tokens=summed(one.usage.cache_write_tokens for one in found),
         reasoning_tokens=summed(one.usage.reasoning_tokens for one in found),
         nano_usd=summed(one.cost and one.cost.nano_usd for one in found),
+        costed=sum(one.cost is not None for one in found),
         duration_ns=sum(int((one.duration or 0) * 1e9) for one in found),
+        timed=sum(one.duration is not None for one in found),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from typing import Any
 
 import pytest
 
 from storage.ledger.drawn import DAY, NOON, call, entries, entry
 from tollkeeper.model import Usage
-from tollkeeper.storage.ledger import CallQuery, Retraction, Started
+from tollkeeper.storage.ledger import Adjustment, CallQuery, Retraction, Started, UsageQuery
 from tollkeeper.storage.ledger.sql import SqlLedger
 
 
@@ -85,6 +86,41 @@ def test_filters_and_outcomes(ledger: SqlLedger) -> None:
     assert found(start=made[2].started_at, end=made[4].started_at) == {2, 3}
     ledger.retract([Retraction(made[0].id, 1, "x")])
     assert found() == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_lists_follow_adjustments(ledger: SqlLedger, seed: int) -> None:
+    """What has no price, and what is dearest, by what calls cost now; statuses and versions too."""
+    dice = random.Random(seed)
+    made = [call(number, started_at=NOON + dice.randrange(4) * DAY + number) for number in range(40)]
+    for one in made[::4]:
+        one.cost, one.price_status = None, "unpriced"
+    for one in made[::7]:
+        one.cost, one.price_status, one.usage, one.usage_source = None, "unpriced", Usage(), "unknown"
+    ledger.record([entry(one) for one in made])
+    now = {one.id: (one.cost and one.cost.nano_usd, one.price_status, one.cost and "v1") for one in made}
+    for repricing in ("r1", "r2"):
+        # In between the costs that were recorded, above them, and none.
+        chosen = {one.id: dice.choice((0, None, 15_000, dice.randrange(30_000))) for one in dice.sample(made, 15)}
+        ledger.adjust(repricing, [Adjustment(id, 1, cost, repricing) for id, cost in chosen.items()], "a", "b")
+        for id, cost in chosen.items():
+            if cost != now[id][0]:
+                now[id] = (cost, "unpriced" if cost is None else "priced" if cost else "free", repricing)
+    counted = {one.id: one.usage_source != "unknown" for one in made}
+    at = {one.id: one.started_at for one in made}
+    for limit in (1, 6, 100):
+        dearest = sorted((id for id in now if now[id][0] is not None), key=lambda id: (now[id][0], id), reverse=True)
+        assert pages(ledger, CallQuery(order="dearest", limit=limit)) == dearest
+        within = CallQuery(NOON, NOON + 2 * DAY, order="dearest", limit=limit)
+        assert pages(ledger, within) == [id for id in dearest if at[id] < NOON + 2 * DAY]
+        unpriced = [id for id in now if now[id][1] == "unpriced" and counted[id]]
+        newest = sorted(unpriced, key=lambda id: (at[id], id), reverse=True)
+        assert pages(ledger, CallQuery(outcome="unpriced", limit=limit)) == newest
+    for row in ledger.calls(CallQuery(limit=100))[0]:
+        assert (row["current_nano_usd"], row["current_price_status"], row["current_price_version"]) == now[row["id"]]
+    assert ledger.usage(UsageQuery(0, 2**63 - 1))[0].totals.unpriced == len(unpriced)
+    kept = {one.call.id: (one.nano_usd, one.unpriced) for one in ledger.select_calls(0, 2**63 - 1)}
+    assert kept == {id: (cost, status == "unpriced" and counted[id]) for id, (cost, status, _) in now.items()}
 
 
 def test_a_row_as_the_world_sees_it(ledger: SqlLedger) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from sqlalchemy import select
 
 from storage.ledger.drawn import NOON, call, changed, entries, entry, totals
-from tollkeeper.model import LineItem
+from tollkeeper.model import Cost, LineItem, Usage
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import Adjustment, Retraction, UsageQuery
 from tollkeeper.storage.ledger.sql import SqlLedger
@@ -118,6 +118,38 @@ def test_a_price_of_nothing_is_a_price(ledger: SqlLedger) -> None:
     assert ledger.adjust("r1", [Adjustment(one.id, 1, 0, "free")], "a", "b") == 1
     assert ledger.usage(EVERYTHING)[0].totals.unpriced == 0
     assert ledger.call(one.id)[0]["current_nano_usd"] == 0
+
+
+def test_what_is_known_of_the_cost_follows(ledger: SqlLedger) -> None:
+    """Calls whose cost is known are counted, whatever becomes of it; what nobody has counted is never unpriced."""
+    unmeasured = {"usage": Usage(), "usage_source": "unknown", "cost": None}
+    made = [
+        call(0),
+        call(1, cost=None, price_status="unpriced"),
+        call(2, price_status="unpriced", **unmeasured),
+        call(3, error_type="timeout", price_status=None, **unmeasured),
+        call(4, usage=Usage(), usage_source="unknown", cost=Cost(Decimal(2), "provider")),
+    ]
+    ledger.record([entry(one) for one in made])
+
+    def counted() -> tuple[int, int, int]:
+        sums = ledger.usage(EVERYTHING)[0].totals
+        assert ledger.check_rollups(0, ALWAYS) == []
+        by_call = [ledger.call(one.id)[0] for one in made]
+        assert sum(row["current_nano_usd"] is not None for row in by_call) == sums.costed
+        assert sum(row["current_nano_usd"] or 0 for row in by_call) == sums.nano_usd
+        return sums.costed, sums.unpriced, sums.unmeasured
+
+    assert counted() == (2, 1, 2)
+    ledger.adjust("r1", [Adjustment(one.id, 1, None) for one in made], "a", "b")
+    assert counted() == (0, 2, 2)
+    ledger.adjust("r2", [Adjustment(one.id, 1, 5, "v2") for one in made[:3]], "a", "b")
+    assert counted() == (3, 0, 2)
+    ledger.retract([Retraction(made[0].id, 1, "x"), Retraction(made[4].id, 1, "x")])
+    sums = ledger.usage(EVERYTHING)[0].totals
+    assert (sums.costed, sums.unpriced, sums.unmeasured, sums.nano_usd) == (2, 0, 1, 10)
+    ledger.rebuild_rollups(0, ALWAYS)
+    assert ledger.usage(EVERYTHING)[0].totals == sums
 
 
 def test_adjusted_and_then_retracted(ledger: SqlLedger) -> None:

@@ -36,6 +36,11 @@ QUESTIONS: dict[str, tuple[Callable[[SqlLedger], Any], str]] = {
         lambda ledger: ledger.calls(CallQuery(MONTH.start, MONTH.end, order="dearest")),
         "calls",
     ),
+    "newest calls without a price": (
+        lambda ledger: ledger.calls(CallQuery(MONTH.start, MONTH.end, outcome="unpriced")),
+        "calls",
+    ),
+    "newest call of each provider": (lambda ledger: ledger.newest(MONTH.end), "calls"),
     "newest calls": (lambda ledger: ledger.calls(CallQuery(MONTH.start, MONTH.end)), "calls"),
     "a call": (lambda ledger: ledger.call("x"), "calls"),
     "calls of a trace": (lambda ledger: ledger.find_in_trace(["a", "b"]), "calls"),

@@ -32,13 +32,17 @@ def sample(seed: int, count: int, days: int) -> list[Call]:
         moment = BEGIN - 10 * DAY + dice.randrange(days * 24) * HOUR
         moment += dice.choice((0, 0, -1, HOUR // 2, HOUR // 4, dice.randrange(HOUR)))
         one = call(number, started_at=moment, provider=dice.choice(("openai", "anthropic")))
-        kind = dice.randrange(6)
+        kind = dice.randrange(9)
         if kind == 0:
             one = dataclasses.replace(one, error_type="timeout", cost=None, price_status=None, usage=Usage())
         elif kind == 1:
             one = dataclasses.replace(one, usage=Usage(), usage_source="unknown", cost=None, price_status=None)
         elif kind == 2:
             one = dataclasses.replace(one, cost=None, price_status="unpriced", response_model="new-model", tags={})
+        elif kind == 3:
+            one = dataclasses.replace(one, usage=Usage(), usage_source="unknown", cost=None, price_status="unpriced")
+        elif kind == 4:
+            one = dataclasses.replace(one, duration=None, cost=Cost(Decimal(0), "catalog"), price_status="free")
         made.append(one)
     return made
 

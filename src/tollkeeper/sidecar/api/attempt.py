@@ -45,8 +45,12 @@ class CallRow(BaseModel):
     usage_source: str = Field(description="Who counted: provider, partial, estimated, or unknown.")
     cost: Usd | None = Field(description="US dollars, adjustments included; null if unknown.", examples=[0.00036])
     cost_nano_usd: NanoUsd | None = Field(examples=[360_000])
-    price_status: str | None = Field(description="priced, free or unpriced; null if nobody knows what was used.")
-    price_version: str | None = Field(examples=["genai-prices 0.2.3"])
+    price_status: str | None = Field(
+        description="priced, free or unpriced, as adjusted; null if nobody knows what was used."
+    )
+    price_version: str | None = Field(
+        description="Whose cost this is, that of the last adjustment included.", examples=["genai-prices 0.2.3"]
+    )
     tenant: str | None
     project: str | None
     user: str | None
@@ -173,6 +177,8 @@ def _shared(row: Row) -> dict[str, Any]:
         "completion_tokens": row["output_tokens"],
         "cost": None if cost is None else usd(cost),
         "cost_nano_usd": cost,
+        "price_status": row["current_price_status"],
+        "price_version": row["current_price_version"],
     }
 
 

@@ -28,7 +28,9 @@ class Sums(BaseModel):
     reasoning_tokens: int | None = Field(description="The part of the output that was reasoning.")
     cost: Usd | None = Field(description=f"US dollars, exact. {UNKNOWN_COST}", examples=[2.45])
     cost_nano_usd: NanoUsd | None = Field(examples=[2_450_000_000])
-    average_duration_ms: int | None = Field(description="Milliseconds, streams to their end.", examples=[820])
+    average_duration_ms: int | None = Field(
+        description="Milliseconds, streams to their end; of the calls whose duration is known.", examples=[820]
+    )
     unpriced_calls: int = Field(description="Calls with usage and without a price: their cost is unknown.")
     unmeasured_calls: int = Field(description="Answered calls whose usage nobody knows.")
 
@@ -48,8 +50,8 @@ def sums(totals: Totals) -> Sums:
         reasoning_tokens=totals.reasoning_tokens if known else None,
         cost=None if cost is None else usd(cost),
         cost_nano_usd=cost,
-        average_duration_ms=round(totals.duration_ns / totals.calls / NANOSECONDS_A_MILLISECOND)
-        if totals.calls
+        average_duration_ms=round(totals.duration_ns / totals.timed / NANOSECONDS_A_MILLISECOND)
+        if totals.timed
         else None,
         unpriced_calls=totals.unpriced,
         unmeasured_calls=totals.unmeasured,
@@ -63,20 +65,15 @@ def tokens_known(totals: Totals) -> bool:
 
 
 def nano_usd(totals: Totals) -> int | None:
-    """What the calls cost, or `None` if there are calls and the cost of none is known."""
-    without = totals.unpriced + totals.unmeasured
-    if totals.nano_usd or not without:
-        return totals.nano_usd
-    return totals.nano_usd if totals.calls - totals.failed > without else None
+    """What the calls cost, or `None` if the cost of none is known, and some may have cost something."""
+    return totals.nano_usd if totals.costed or not (totals.unpriced or totals.calls > totals.failed) else None
 
 
 def average_usd(totals: Totals) -> Decimal | None:
     """The cost of a call, over those whose cost is known, rounded half to even to the nano-dollar."""
-    cost = nano_usd(totals)
-    of = totals.calls - totals.unpriced
-    if cost is None or of <= 0:
+    if not totals.costed:
         return None
-    return usd(int(EXACT.to_integral_value(EXACT.divide(Decimal(cost), Decimal(of)))))
+    return usd(int(EXACT.to_integral_value(EXACT.divide(Decimal(totals.nano_usd), Decimal(totals.costed)))))
 
 
 def add(rows: Iterable[Totals]) -> Totals:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table
 from tollkeeper.storage.ledger.calendar import Span
 from tollkeeper.storage.ledger.clean import clean
 from tollkeeper.storage.ledger.contract import Dimension
+from tollkeeper.storage.ledger.rollups import Correction
 from tollkeeper.storage.ledger.store import TOTALS
 
 Values = list[object]
@@ -74,9 +75,10 @@ class Asked:
         sums = (
             "count(*), count(d.error_type), "
             "sum(CASE WHEN d.error_type IS NULL AND d.usage_source = 'unknown' THEN 1 ELSE 0 END), "
-            "sum(CASE WHEN d.price_status = 'unpriced' THEN 1 ELSE 0 END), sum(d.input_tokens), "
+            "sum(CASE WHEN d.price_status = 'unpriced' AND d.usage_source <> 'unknown' THEN 1 ELSE 0 END), "
+            "sum(d.input_tokens), "
             "sum(d.output_tokens), sum(d.cache_read_tokens), sum(d.cache_write_tokens), sum(d.reasoning_tokens), "
-            f"sum(d.nano_usd), sum({whole})"
+            f"sum(d.nano_usd), count(d.nano_usd), sum({whole}), count(d.duration)"
         )
         return self._of_calls(spanned, span_end, sums, "calls d ON", "d", values)
 
@@ -84,9 +86,8 @@ class Asked:
         """Sums of the adjustments of those calls."""
         values: Values = []
         spanned, span_end = self._spans(spans, values)
-        sums = ", ".join(
-            {"nano_usd": "sum(a.delta_nano_usd)", "unpriced": "sum(a.delta_unpriced)"}.get(name, "0") for name in TOTALS
-        )
+        corrected = {name.removeprefix("delta_"): f"sum(a.{name})" for name in Correction._fields}
+        sums = ", ".join(corrected.get(name, "0") for name in TOTALS)
         joined = "adjustments a ON"
         return self._of_calls(spanned, span_end, sums, joined, "a", values)
 

@@ -7,7 +7,21 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal_column, or_, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 
 from tollkeeper.storage.ledger.changes import chunks, corrections, retracted, rows_of
 from tollkeeper.storage.ledger.clean import clean, key_of
@@ -34,10 +48,13 @@ HIDDEN = frozenset(("digest", "month"))
 
 _not_retracted = ~exists().where(RETRACTIONS.c.id == CALLS.c.id, RETRACTIONS.c.attempt == CALLS.c.attempt)
 
+_of_the_call = and_(ADJUSTMENTS.c.id == CALLS.c.id, ADJUSTMENTS.c.attempt == CALLS.c.attempt)
+_not_adjusted = ~exists().where(_of_the_call)
+_recorded_unpriced = func.coalesce(CALLS.c.price_status, "") == "unpriced"
+
 _OUTCOMES: Mapping[str, ColumnElement[bool]] = {
     "succeeded": CALLS.c.error_type.is_(None),
     "failed": CALLS.c.error_type.is_not(None),
-    "unpriced": CALLS.c.price_status == "unpriced",
     "unmeasured": and_(CALLS.c.error_type.is_(None), CALLS.c.usage_source == "unknown"),
 }
 
@@ -50,13 +67,13 @@ def page(connection: Connection, query: CallQuery) -> tuple[list[dict[str, Any]]
     if after is not None and query.order == "newest":
         # One bound, or the index might be read from the other one.
         end = min(end, after[0] + 1)
-    chosen = _chosen(query.start, end, query.filters)
+    conditions = _conditions(query.filters)
     if query.outcome is not None:
-        chosen = chosen.where(_OUTCOMES[query.outcome])
+        conditions.append(_unpriced(query.start, end) if query.outcome == "unpriced" else _OUTCOMES[query.outcome])
     if query.order == "newest":
-        keys = _newest(connection, chosen, after, limit + 1)
+        keys = _newest(connection, _chosen(query.start, end, conditions), after, limit + 1)
     else:
-        keys = _dearest(connection, chosen, query, after, limit + 1)
+        keys = _dearest(connection, conditions, query, after, limit + 1)
     rows = rows_of(connection, [(id, attempt) for _, id, attempt in keys[:limit]])
     held = {(id, attempt): rows[id, attempt] for _, id, attempt in keys[:limit]}
     return _described(connection, held), _cursor(*keys[limit - 1]) if len(keys) > limit else None
@@ -64,6 +81,8 @@ def page(connection: Connection, query: CallQuery) -> tuple[list[dict[str, Any]]
 
 Place = tuple[int, str, int]
 """Where a call is in a list: by its moment or its cost, then by its key."""
+Conditions = Sequence[ColumnElement[bool]]
+"""That calls are to meet, besides the range."""
 
 
 def _newest(connection: Connection, chosen: Select[Any], after: Place | None, limit: int) -> list[Place]:
@@ -75,15 +94,18 @@ def _newest(connection: Connection, chosen: Select[Any], after: Place | None, li
 
 
 def _dearest(
-    connection: Connection, chosen: Select[Any], query: CallQuery, after: Place | None, limit: int
+    connection: Connection, conditions: Conditions, query: CallQuery, after: Place | None, limit: int
 ) -> list[Place]:
-    """The dearest of each day, merged: an index has each day's calls by cost. Those without a price are left out."""
+    """The dearest of each day, merged: an index has each day's calls by cost. Those without a price are left out.
+
+    What was adjusted has another cost than that index says, and is merged with them.
+    """
     columns = (CALLS.c.nano_usd, CALLS.c.id, CALLS.c.attempt)
-    chosen = chosen.where(CALLS.c.nano_usd.is_not(None))
+    chosen = _chosen(query.start, query.end, conditions).where(CALLS.c.nano_usd.is_not(None), _not_adjusted)
     if after is not None:
         chosen = chosen.where(CALLS.c.nano_usd <= after[0], tuple_(*columns) < tuple_(*after))
     chosen = chosen.order_by(*(column.desc() for column in columns)).limit(limit).with_only_columns(*columns)
-    found: list[Place] = []
+    found = _dearest_adjusted(connection, conditions, query, after, limit)
     for day in _days(connection, query.start, query.end):
         of_day = chosen.where(literal_column(f"(started_at / {NS_A_DAY})") == day)
         if len(found) == limit:
@@ -91,6 +113,36 @@ def _dearest(
         found.extend((row[0], row[1], row[2]) for row in connection.execute(of_day))
         found = sorted(found, reverse=True)[:limit]
     return found
+
+
+def _dearest_adjusted(
+    connection: Connection, conditions: Conditions, query: CallQuery, after: Place | None, limit: int
+) -> list[Place]:
+    """The dearest of the calls that were adjusted, by what they cost now. The range is that of the adjustments, as
+    calls are to be looked up by their keys here."""
+    table = ADJUSTMENTS.c
+    sums = (
+        select(
+            table.id,
+            table.attempt,
+            cast(func.sum(table.delta_nano_usd), BigInteger).label("nano_usd"),
+            func.sum(table.delta_costed).label("costed"),
+        )
+        .where(table.started_at >= query.start, table.started_at < query.end)
+        .group_by(table.id, table.attempt)
+        .subquery()
+    )
+    place = (func.coalesce(CALLS.c.nano_usd, 0) + sums.c.nano_usd, CALLS.c.id, CALLS.c.attempt)
+    chosen = (
+        select(*place)
+        .join(sums, and_(CALLS.c.id == sums.c.id, CALLS.c.attempt == sums.c.attempt))
+        .where(*conditions, case((CALLS.c.nano_usd.is_(None), 0), else_=1) + sums.c.costed > 0)
+        .order_by(*(column.desc() for column in place))
+        .limit(limit)
+    )
+    if after is not None:
+        chosen = chosen.where(tuple_(*place) < tuple_(*after))
+    return [(row[0], row[1], row[2]) for row in connection.execute(chosen)]
 
 
 def _days(connection: Connection, start: int, end: int) -> Iterator[int]:
@@ -126,7 +178,7 @@ def kept(
 ) -> tuple[list[Kept], tuple[Any, ...] | None]:
     """Some of the calls of a period, oldest first, and where to go on."""
     columns = (CALLS.c.started_at, CALLS.c.id, CALLS.c.attempt)
-    chosen = _chosen(max(start, after[0]), end, filters).where(tuple_(*columns) > tuple_(*after))
+    chosen = _chosen(max(start, after[0]), end, _conditions(filters)).where(tuple_(*columns) > tuple_(*after))
     rows = connection.execute(chosen.order_by(*columns).limit(LARGEST_PAGE)).all()
     held = {(row[0], row[1]): tuple(row) for row in rows}
     changed = corrections(connection, held)
@@ -134,8 +186,10 @@ def kept(
     found = []
     for key, row in held.items():
         named = dict(zip(COLUMNS, row, strict=True))
-        nano_usd = costs_now(named, changed.get(key))
-        found.append(Kept(call_of(named), named["emitter"], nano_usd, versions.get(key, named["price_version"])))
+        nano_usd, status = priced_now(named, changed.get(key))
+        unpriced = status == "unpriced" and named["usage_source"] != "unknown"
+        version = versions.get(key, named["price_version"])
+        found.append(Kept(call_of(named), named["emitter"], nano_usd, version, unpriced))
     last = rows[-1]._mapping if len(rows) == LARGEST_PAGE else None
     return found, None if last is None else (last["started_at"], last["id"], last["attempt"])
 
@@ -155,12 +209,14 @@ def in_traces(connection: Connection, trace_ids: Sequence[str], now: int) -> lis
     return sorted(found, key=lambda one: (one.started_at, one.id, one.attempt))
 
 
-def costs_now(row: Mapping[str, Any], changed: Correction | None) -> int | None:
-    """What a call costs by now; `None` where nobody knows."""
+def priced_now(row: Mapping[str, Any], changed: Correction | None) -> tuple[int | None, str | None]:
+    """What a call costs by now, `None` where nobody knows, and its price status."""
     if changed is None:
-        return row["nano_usd"]  # type: ignore[no-any-return]
-    unpriced = (row["price_status"] == "unpriced") + changed.delta_unpriced
-    return None if unpriced > 0 else (row["nano_usd"] or 0) + changed.delta_nano_usd
+        return row["nano_usd"], row["price_status"]
+    if (row["nano_usd"] is not None) + changed.delta_costed <= 0:
+        return None, "unpriced"
+    nano_usd = (row["nano_usd"] or 0) + changed.delta_nano_usd
+    return nano_usd, "priced" if nano_usd else "free"
 
 
 def condition(name: Dimension, values: tuple[str, ...]) -> ColumnElement[bool]:
@@ -172,16 +228,35 @@ def condition(name: Dimension, values: tuple[str, ...]) -> ColumnElement[bool]:
     return or_(column.in_(wanted), column.is_(None)) if "" in wanted else column.in_(wanted)
 
 
-def _chosen(start: int, end: int, filters: Mapping[Dimension, tuple[str, ...]]) -> Select[Any]:
-    chosen = select(CALLS).where(CALLS.c.started_at >= start, CALLS.c.started_at < end, _not_retracted)
-    for name, values in filters.items():
-        chosen = chosen.where(condition(name, values))
-    return chosen
+def _chosen(start: int, end: int, conditions: Conditions) -> Select[Any]:
+    return select(CALLS).where(CALLS.c.started_at >= start, CALLS.c.started_at < end, *conditions)
+
+
+def _conditions(filters: Mapping[Dimension, tuple[str, ...]]) -> list[ColumnElement[bool]]:
+    return [_not_retracted, *(condition(name, values) for name, values in filters.items())]
+
+
+def _unpriced(start: int, end: int) -> ColumnElement[bool]:
+    """That a call of this range has no price by now: it had none, or has lost it, and has not got one since.
+
+    Only of such calls are the adjustments added up. What nobody has counted is not unpriced, but unmeasured.
+    """
+    table = ADJUSTMENTS.c
+    lost = select(table.id, table.attempt).where(
+        table.started_at >= start, table.started_at < end, table.nano_usd.is_(None)
+    )
+    since = select(func.coalesce(func.sum(table.delta_unpriced), 0)).where(_of_the_call).scalar_subquery()
+    return and_(
+        CALLS.c.usage_source != "unknown",
+        or_(_recorded_unpriced, tuple_(CALLS.c.id, CALLS.c.attempt).in_(lost)),
+        case((_recorded_unpriced, 1), else_=0) + since > 0,
+    )
 
 
 def _described(connection: Connection, rows: Mapping[Key, tuple[Any, ...]]) -> list[dict[str, Any]]:
     """Rows as the world sees them: JSON read, and what became of them since."""
     changed = corrections(connection, rows)
+    versions = _versions(connection, changed)
     gone = retracted(connection, rows)
     answer = []
     for key, row in rows.items():
@@ -192,7 +267,8 @@ def _described(connection: Connection, rows: Mapping[Key, tuple[Any, ...]]) -> l
         one["stream"] = bool(one["stream"])
         one["tags"] = json.loads(one["tags"]) if one["tags"] else {}
         one["line_items"] = _items(one["line_items"])
-        one["current_nano_usd"] = costs_now(one, changed.get(key))
+        one["current_nano_usd"], one["current_price_status"] = priced_now(one, changed.get(key))
+        one["current_price_version"] = versions.get(key, one["price_version"])
         one["retracted"] = gone.get(key)
         answer.append(one)
     return answer

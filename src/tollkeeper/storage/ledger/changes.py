@@ -68,15 +68,14 @@ def adjust(
             continue
         one = wanted[key]
         difference = _difference(row, earlier.get(key), one)
-        if difference == Correction(0, 0):
+        if not any(difference):
             continue
         old_version = last_version(connection, key) if key in earlier else row[_PRICE_VERSION]
         values = {
             "id": key[0],
             "attempt": key[1],
             "started_at": row[_STARTED],
-            "delta_nano_usd": difference.delta_nano_usd,
-            "delta_unpriced": difference.delta_unpriced,
+            **difference._asdict(),
             "nano_usd": one.nano_usd,
             "old_price_version": old_version,
             "new_price_version": None if one.price_version is None else clean(one.price_version),
@@ -89,14 +88,21 @@ def adjust(
 
 
 def _difference(row: Row, earlier: Correction | None, one: Adjustment) -> Correction:
-    nano_usd, unpriced = earlier or Correction(0, 0)
+    nano_usd, unpriced, costed = earlier or Correction(0, 0, 0)
     nano_usd += row[_NANO_USD] or 0
-    unpriced += row[_PRICE_STATUS] == "unpriced"
-    return Correction((one.nano_usd or 0) - nano_usd, (one.nano_usd is None) - unpriced)
+    measured = row[_USAGE_SOURCE] != "unknown"
+    unpriced += measured and row[_PRICE_STATUS] == "unpriced"
+    costed += row[_NANO_USD] is not None
+    return Correction(
+        (one.nano_usd or 0) - nano_usd,
+        (measured and one.nano_usd is None) - unpriced,
+        (one.nano_usd is not None) - costed,
+    )
 
 
 _STARTED, _NANO_USD = COLUMNS.index("started_at"), COLUMNS.index("nano_usd")
 _PRICE_STATUS, _PRICE_VERSION = COLUMNS.index("price_status"), COLUMNS.index("price_version")
+_USAGE_SOURCE = COLUMNS.index("usage_source")
 
 
 def rows_of(connection: Connection, keys: Iterable[Key]) -> dict[Key, Row]:
@@ -118,12 +124,12 @@ def corrections(connection: Connection, keys: Iterable[Key]) -> dict[Key, Correc
     table, found = ADJUSTMENTS.c, {}
     for some in chunks(sorted(keys)):
         query = (
-            select(table.id, table.attempt, func.sum(table.delta_nano_usd), func.sum(table.delta_unpriced))
+            select(table.id, table.attempt, *(func.sum(table[name]) for name in Correction._fields))
             .where(table.id.in_(sorted({id for id, _ in some})))
             .group_by(table.id, table.attempt)
         )
-        for id, attempt, delta, unpriced in connection.execute(query):
-            found[id, attempt] = Correction(int(delta), int(unpriced))
+        for id, attempt, *deltas in connection.execute(query):
+            found[id, attempt] = Correction(*map(int, deltas))
     return found
 
 

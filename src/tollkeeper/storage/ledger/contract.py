@@ -77,12 +77,16 @@ class Adjustment(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A call as it was recorded, and what it costs by now: adjustments may have changed that."""
+    """A call as it was recorded, and what it costs by now: adjustments may have changed that.
+
+    `unpriced`: its usage is known, and its model has no price.
+    """
 
     call: Call
     emitter: str
     nano_usd: int | None
     price_version: str | None
+    unpriced: bool
 
 
 class Traced(NamedTuple):
@@ -125,8 +129,9 @@ class LedgerUnavailable(Exception):
 class Totals(NamedTuple):
     """Sums over calls, without those that were retracted.
 
-    Tokens and money sum what is known. `unpriced` counts the calls whose model has no price, `unmeasured` those that
-    succeeded and whose usage nobody counted.
+    Tokens, money and durations sum what is known. `unpriced` counts the calls whose usage is known and whose model has
+    no price, `unmeasured` those that succeeded and whose usage nobody counted. `costed` are those whose cost is known,
+    `timed` those whose duration is: averages are over them.
     """
 
     calls: int = 0
@@ -139,7 +144,9 @@ class Totals(NamedTuple):
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     nano_usd: int = 0
+    costed: int = 0
     duration_ns: int = 0
+    timed: int = 0
 
 
 class UsageQuery(NamedTuple):

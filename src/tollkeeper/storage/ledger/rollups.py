@@ -42,6 +42,7 @@ class Correction(NamedTuple):
 
     delta_nano_usd: int
     delta_unpriced: int
+    delta_costed: int
 
 
 def fold(rows: Iterable[Row]) -> Hours:
@@ -56,18 +57,22 @@ def fold(rows: Iterable[Row]) -> Hours:
         sums[0] += 1
         if error is not None:
             sums[1] += 1
-        elif source == "unknown":
-            sums[2] += 1
-        if status == "unpriced":
+        if source == "unknown":
+            if error is None:
+                sums[2] += 1
+        elif status == "unpriced":
             sums[3] += 1
         sums[4] += sent or 0
         sums[5] += received or 0
         sums[6] += read or 0
         sums[7] += written or 0
         sums[8] += reasoned or 0
-        sums[9] += nano_usd or 0
-        if duration:
-            sums[10] += int(duration * 1e9)
+        if nano_usd is not None:
+            sums[9] += nano_usd
+            sums[10] += 1
+        if duration is not None:
+            sums[11] += int(duration * 1e9)
+            sums[12] += 1
     return hours
 
 
@@ -79,18 +84,19 @@ def take_out(hours: Hours, rows: Iterable[Row], corrections: Mapping[tuple[str, 
             for place, value in enumerate(sums):
                 into[place] -= value
             if correction := corrections.get((row[0], row[1])):
-                into[UNPRICED] -= correction.delta_unpriced
-                into[NANO_USD] -= correction.delta_nano_usd
+                for place, value in zip(CORRECTED, correction, strict=True):
+                    into[place] -= value
 
 
 def correct(hours: Hours, row: Row, correction: Correction) -> None:
     """Add an adjustment of a call's price to the sums."""
     into = hours.setdefault((row[_STARTED] // NS_AN_HOUR, _values_of(row)), [*ZERO])
-    into[UNPRICED] += correction.delta_unpriced
-    into[NANO_USD] += correction.delta_nano_usd
+    for place, value in zip(CORRECTED, correction, strict=True):
+        into[place] += value
 
 
-UNPRICED, NANO_USD = Totals._fields.index("unpriced"), Totals._fields.index("nano_usd")
+CORRECTED = tuple(Totals._fields.index(name.removeprefix("delta_")) for name in Correction._fields)
+"""The totals that an adjustment changes."""
 
 
 def add(connection: Connection, store: Store, dimensions: Dimensions, hours: Hours) -> Places:

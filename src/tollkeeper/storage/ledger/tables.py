@@ -148,6 +148,7 @@ ADJUSTMENTS = Table(
     Column("recorded_at", BigInteger, nullable=False),
     Column("delta_nano_usd", BigInteger, nullable=False),
     Column("delta_unpriced", Integer, nullable=False),  # -1: it has a price now; 1: it has none any more
+    Column("delta_costed", Integer, nullable=False),  # 1: its cost is known now; -1: it is not any more
     Column("nano_usd", BigInteger),  # what the call costs from now on
     Column("old_price_version", Text),
     Column("new_price_version", Text),
@@ -156,6 +157,7 @@ ADJUSTMENTS = Table(
     Column("author", Text, nullable=False),
     PrimaryKeyConstraint("id", "attempt", "repricing_id"),
     Index("ix_adjustments_started_at", "started_at"),
+    Index("ix_adjustments_unpriced", "started_at", **_only("nano_usd IS NULL")),
 )
 """Corrections of a call's price, made later. A call costs its own `nano_usd` and all of its deltas."""
 

@@ -16,7 +16,7 @@ TEXT_COLUMNS = (
 )  # fmt: skip
 TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 DIMENSIONS = ("provider", "model", "operation", "tenant", "project", "user", "service", "feature", "config")
-TOTALS = ("calls", "failed", "unmeasured", "unpriced", *TOKENS, "nano_usd", "duration_ns")
+TOTALS = ("calls", "failed", "unmeasured", "unpriced", *TOKENS, "nano_usd", "costed", "duration_ns", "timed")
 ROLLUPS = ("usage_hourly", "usage_daily", "usage_hourly_broad", "usage_daily_broad")
 
 
@@ -133,6 +133,7 @@ def _adjustments() -> None:
         *_key(),
         _number("delta_nano_usd"),
         sa.Column("delta_unpriced", sa.Integer, nullable=False),
+        sa.Column("delta_costed", sa.Integer, nullable=False),
         _number("nano_usd", True),
         _text("old_price_version", True),
         _text("new_price_version", True),
@@ -142,3 +143,7 @@ def _adjustments() -> None:
         sa.PrimaryKeyConstraint("id", "attempt", "repricing_id", name="pk_adjustments"),
     )
     op.create_index("ix_adjustments_started_at", "adjustments", ["started_at"])
+    without = sa.text("nano_usd IS NULL")
+    op.create_index(
+        "ix_adjustments_unpriced", "adjustments", ["started_at"], sqlite_where=without, postgresql_where=without
+    )
