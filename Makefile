@@ -27,10 +27,13 @@ COMPATIBILITY := $(wildcard tests/cli/test_demo.py tests/capture/test_scenarios*
 	tests/capture/providers/test_openai*.py tests/capture/providers/test_anthropic*.py)
 OF_OTHERS := google or groq or ollama or mistralai or cohere or bedrock-sync or bedrock-async
 
+# What is killed in them is killed as often as `TOLLKEEPER_CRASH_ROUNDS` says.
+CRASHES := tests/sidecar/test_crashes.py tests/storage/spool/test_kill.py
+
 # A process for each core, and whole files to each: what a file shares is made once.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help demo test foreign test-newest test-previous lint bench bench-sidecar build lock clean
+.PHONY: help demo test foreign test-newest test-previous crash lint bench bench-sidecar build lock clean
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +50,9 @@ test-newest: $(VENV)/.dev $(FOREIGN)  ## All tests, with the newest SDKs (ARGS="
 
 test-previous: $(PREVIOUS)/.ready  ## The tests of openai and anthropic, with the previous majors
 	@$(PREVIOUS)/bin/python -m pytest $(COMPATIBILITY) -k "not ($(OF_OTHERS))" $(SIDE_BY_SIDE) $(ARGS)
+
+crash: $(VENV)/.dev  ## Kill apps, sidecar and writers at random points, 100 times each (an hour; ROUNDS=10 is shorter)
+	@TOLLKEEPER_CRASH_ROUNDS=$(or $(ROUNDS),100) $(BIN)/python -m pytest $(CRASHES) -k killed_at $(ARGS)
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	@$(BIN)/ruff check

@@ -1,11 +1,10 @@
-"""App and sidecar are killed at random points under load; the ledger equals what the provider served all the same.
+"""Apps and sidecar are killed at random points under load; the ledger equals what the provider served all the same.
 
-`TOLLKEEPER_CRASH_ROUNDS=100` runs that many rounds, each with a seed of its own.
+`make crash` runs a hundred rounds, each with a seed of its own.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from capture.processes import environment
+from crash_rounds import rounds
 from sidecar.running import Sidecar
 from tollkeeper.cli.demo.books import Books, Tokens, keep_books
 from tollkeeper.simulator import Simulator
@@ -24,7 +24,6 @@ from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import CallQuery, UsageQuery
 from tollkeeper.storage.ledger.sql import SqlLedger
 
-ROUNDS = int(os.environ.get("TOLLKEEPER_CRASH_ROUNDS", "2"))
 ROUND_SECONDS = 4.0
 LAST_SECONDS = 60.0
 FOR_EVER = (0, 2**63 - 1)
@@ -33,7 +32,7 @@ JUMPING = Path(__file__).with_name("jumping")
 """A clock that jumps, in every other round."""
 
 APP = """
-import os, threading, openai, tollkeeper
+import os, threading, time, openai, tollkeeper
 handle = tollkeeper.instrument(providers=["openai"])
 log = os.open(os.environ["ANSWERED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 client = openai.OpenAI(base_url=os.environ["BASE_URL"], api_key="any", max_retries=0)
@@ -48,61 +47,97 @@ def work():
 threads = [threading.Thread(target=work) for _ in range(3)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
-print("all was taken" if handle.flush(50) else "something is left")
+taken = handle.flush(50)
+while handle.spool.records and handle.flush(10):
+    time.sleep(0.05)
+print("all was taken" if taken and not handle.spool.records else "something is left")
 """
 """Calls from three threads. Writes down each answer that its caller has got."""
 
 
-class Round:
-    """One app and one sidecar, and what befalls them."""
+class App:
+    """An app that is killed and started anew."""
 
-    def __init__(self, seed: int, ledger: str, simulator: Simulator, folder: Path) -> None:
-        self.chance = random.Random(seed)
-        clock = JUMPING if seed % 2 else None
-        self.sidecar = Sidecar(ledger, folder / "sidecar.log", path=clock)
-        self.answered = folder / "answered"
-        self.env = environment(
+    def __init__(self, simulator: Simulator, folder: Path, clock: Path | None, name: str, **options: str) -> None:
+        self.answered = folder / f"answered {name}"
+        self.answered.touch()
+        self._env = environment(
             simulator.url + "/v1",
             clock,
-            TOLLKEEPER_SIDECAR=self.sidecar.url,
             TOLLKEEPER_SPOOL=str(folder / "spool"),
             ANSWERED=str(self.answered),
+            **options,
         )
-        self.app: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self._before = 0
 
-    def start_app(self, calls: int) -> None:
-        self.app = subprocess.Popen(
-            [sys.executable, "-c", APP], env={**self.env, "CALLS": str(calls)}, stdout=subprocess.PIPE, text=True
+    def start(self, calls: int = 10_000) -> None:
+        self._before = self.answered.stat().st_size
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", APP], env={**self._env, "CALLS": str(calls)}, stdout=subprocess.PIPE, text=True
         )
 
-    def play(self) -> None:
-        """Kill either of the two, again and again, and start it anew a little later."""
-        self.sidecar.start()
-        self.start_app(10_000)
-        until = time.monotonic() + ROUND_SECONDS
-        while time.monotonic() < until:
-            time.sleep(self.chance.uniform(0.3, 1.5))
-            if self.chance.random() < 0.5:
-                self.sidecar.kill()
-                time.sleep(self.chance.uniform(0.0, 0.8))
-                self.sidecar.start(wait=False)
-            else:
-                self.kill_app()
-                self.start_app(10_000)
+    def wait(self) -> None:
+        """Until it has had an answer, however busy the machine is."""
+        process, until = self._process, time.monotonic() + LAST_SECONDS
+        assert process is not None
+        while self.answered.stat().st_size == self._before:
+            assert process.poll() is None and time.monotonic() < until, "the app does not work"
+            time.sleep(0.02)
 
-    def kill_app(self) -> None:
-        assert self.app is not None
-        self.app.kill()
-        self.app.communicate()
+    def kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
 
     def settle(self) -> None:
-        """A last app, which takes over what the dead ones have left."""
-        self.kill_app()
-        self.sidecar.wait()
-        self.start_app(1)
-        assert self.app is not None
-        told, _ = self.app.communicate(timeout=LAST_SECONDS)
+        """A last one, which takes over what the dead ones have left."""
+        self.start(1)
+        assert self._process is not None
+        told, _ = self._process.communicate(timeout=LAST_SECONDS)
+        self._process = None
         assert told.strip() == "all was taken"
+
+
+def play_with_sidecar(chance: random.Random, app: App, sidecar: Sidecar) -> None:
+    """Kill either of the two, again and again, and start it anew a little later."""
+    sidecar.start()
+    app.start()
+    app.wait()
+    until = time.monotonic() + ROUND_SECONDS
+    while time.monotonic() < until:
+        time.sleep(chance.uniform(0.3, 1.5))
+        if chance.random() < 0.5:
+            sidecar.kill()
+            time.sleep(chance.uniform(0.0, 0.8))
+            sidecar.start(wait=False)
+        else:
+            app.kill()
+            app.start()
+    app.kill()
+    sidecar.wait()
+    app.settle()
+
+
+def play_embedded(chance: random.Random, apps: list[App]) -> None:
+    """Two processes of one app, which write to one ledger: kill either, again and again, and start it anew."""
+    for app in apps:
+        app.start()
+    for app in apps:
+        app.wait()
+    until = time.monotonic() + ROUND_SECONDS
+    while time.monotonic() < until:
+        time.sleep(chance.uniform(0.3, 1.5))
+        app = chance.choice(apps)
+        if chance.random() < 0.7:
+            app.wait()
+        app.kill()
+        time.sleep(chance.uniform(0.0, 0.4))
+        app.start()
+    for app in apps:
+        app.kill()
+    apps[0].settle()
 
 
 def rows_of(ledger: SqlLedger) -> list[Any]:
@@ -141,18 +176,39 @@ def audit(ledger: SqlLedger, books: Books, answered: set[str], jumping: bool) ->
     assert books.unpaired <= len(orphans)
 
 
-@pytest.mark.parametrize("seed", range(1, ROUNDS + 1))
+def audit_database(url: str, books: Books, apps: list[App], jumping: bool) -> None:
+    assert threading.active_count() < 100
+    database = Database(url)
+    answered = {id for app in apps for id in app.answered.read_text().split()}
+    audit(SqlLedger(database), books, answered, jumping)
+    database.close()
+
+
+@pytest.mark.parametrize("seed", range(1, rounds(2) + 1))
 def test_killed_at_random_points(seed: int, database_url: str, tmp_path: Path) -> None:
+    clock = JUMPING if seed % 2 else None
     with Simulator(seed=seed, latency=0.01) as simulator:
         books = keep_books(simulator)
-        played = Round(seed, database_url, simulator, tmp_path)
+        sidecar = Sidecar(database_url, tmp_path / "sidecar.log", path=clock)
+        app = App(simulator, tmp_path, clock, "a", TOLLKEEPER_SIDECAR=sidecar.url)
         try:
-            played.play()
-            played.settle()
+            play_with_sidecar(random.Random(seed), app, sidecar)
         finally:
-            played.sidecar.kill()
-            played.kill_app()
-        assert threading.active_count() < 100
-        database = Database(database_url)
-        audit(SqlLedger(database), books, set(played.answered.read_text().split()), bool(seed % 2))
-        database.close()
+            sidecar.kill()
+            app.kill()
+        audit_database(database_url, books, [app], clock is not None)
+
+
+@pytest.mark.parametrize("seed", range(1, rounds(1) + 1))
+def test_without_a_sidecar_killed_at_random_points(seed: int, database_url: str, tmp_path: Path) -> None:
+    clock = JUMPING if seed % 2 else None
+    with Simulator(seed=seed, latency=0.01) as simulator:
+        books = keep_books(simulator)
+        apps = [App(simulator, tmp_path, clock, name, TOLLKEEPER_EMBEDDED_LEDGER=database_url) for name in "ab"]
+        try:
+            play_embedded(random.Random(seed), apps)
+        finally:
+            for app in apps:
+                app.kill()
+        audit_database(database_url, books, apps, clock is not None)
+        assert list((tmp_path / "spool").rglob("*.segment")) == []

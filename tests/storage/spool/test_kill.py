@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from capture.processes import SOURCE
+from crash_rounds import rounds
 from storage.spool.receiver import FINE, VANISH, Receiver, records_of
 from storage.spool.shelves import record
 
@@ -112,10 +113,7 @@ def misbehave(seed: int) -> Any:
     return behave
 
 
-ROUNDS = int(os.environ.get("CRASH_ROUNDS", "4"))
-
-
-@pytest.mark.parametrize("seed", range(ROUNDS))
+@pytest.mark.parametrize("seed", range(rounds(4)))
 def test_killed_at_any_point(tmp_path: Path, seed: int) -> None:
     """Two processes, killed one after the other, the second the heir of the first; then a third comes."""
     chance, diary, root = random.Random(seed), tmp_path / "diary", tmp_path / "spool"

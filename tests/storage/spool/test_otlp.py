@@ -120,8 +120,11 @@ def test_a_partial_success_is_no_success(receiver: Receiver, destination: OtlpDe
 @pytest.mark.parametrize("answer", [b"{}", b'{"partialSuccess":{}}', b'{"partialSuccess":null}'])
 def test_success(receiver: Receiver, destination: OtlpDestination, answer: bytes) -> None:
     receiver.behave = lambda body: (200, {}, answer)
-    destination.ship(batch("c1"))
+    destination.ship(batch("c1", "c2"))
+    destination.ship(batch("c3"))
     destination.ship(Batch(ORIGIN, ()))
+    assert receiver.calls == {id: record(id) for id in ("c1", "c2", "c3")}
+    assert (receiver.repeats, receiver.conflicts) == (0, [])
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>", b"[]", b"7"])
