@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
+import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -18,7 +23,9 @@ from sidecar.receive.bodies import call, logs, metrics, own, traces
 from sidecar.receive.conftest import BODY_LIMIT, KEYS
 from sidecar.receive.serving import Keeper, Serving, serving
 from tollkeeper.sidecar.intake import Busy, Unavailable
-from tollkeeper.sidecar.receive.door import Door
+from tollkeeper.sidecar.receive import grpc as receive_grpc
+from tollkeeper.sidecar.receive.door import Delivery, Door
+from tollkeeper.sidecar.receive.harvest import Harvest
 from tollkeeper.telemetry.record import CALL_EVENT
 
 RAW = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
@@ -144,6 +151,114 @@ def test_who_may_write(header: str | None, code: grpc.StatusCode | None) -> None
         else:
             assert refused(export, own(call()), metadata=metadata)[0] is code
             assert keeper.batches == []
+
+
+class Silence:
+    """A request whose message does not come until it is told to."""
+
+    def __init__(self) -> None:
+        self.message: bytes | None = None
+        self._told = threading.Event()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        self._told.wait(30)
+        if self.message is None:
+            raise StopIteration
+        message, self.message = self.message, None
+        return message
+
+    def tell(self, message: bytes | None = None) -> None:
+        self.message = message
+        self._told.set()
+
+
+def test_who_has_no_key_is_told_before_a_message_is_read() -> None:
+    async def authorize(_: str | None) -> int | None:
+        return 401
+
+    keeper, silence = Keeper(), Silence()
+    with (
+        serving(Door(keeper, authorize=authorize), keeper) as server,
+        grpc.insecure_channel(server.grpc) as channel,
+    ):
+        code, _, _ = refused(channel.stream_unary(RAW), silence, timeout=10)
+        silence.tell()
+    assert code is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_few_messages_are_read_at_once_and_none_is_lost(server: Serving, channel: grpc.Channel) -> None:
+    """What a message takes is not known before all of it is in memory."""
+    held = [Silence() for _ in range(server.door.limits.in_flight // server.door.limits.body)]
+    answers: list[Any] = [channel.stream_unary(RAW).future(silence) for silence in held]
+    with grpc.insecure_channel(server.grpc, options=[("grpc.use_local_subchannel_pool", 1)]) as another:
+        time.sleep(0.2)
+        late = LogsServiceStub(another).Export.future(own(call()))
+        with pytest.raises(grpc.FutureTimeoutError):
+            late.result(timeout=0.5)
+        held[0].tell(own(call()).SerializeToString())
+        late.result(timeout=10)
+    for silence in held[1:]:
+        silence.tell(own(call()).SerializeToString())
+    for answer in answers:
+        answer.result(timeout=10)
+    assert len(server.keeper.batches) == len(held) + 1
+
+
+def test_a_message_that_does_not_come_holds_up_nobody_for_long(
+    server: Serving, channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive_grpc, "LONGEST_READ", 0.2)
+    silent = [Silence() for _ in range(8)]
+    answers: list[Any] = [channel.stream_unary(RAW).future(silence) for silence in silent]
+    assert LogsServiceStub(channel).Export(own(call()), timeout=10).ByteSize() == 0
+    for answer in answers:
+        code, _, trailers = refused(answer.result, timeout=10)
+        assert code is grpc.StatusCode.UNAVAILABLE
+        assert "google.rpc.retryinfo-bin" in trailers
+    for silence in silent:
+        silence.tell()
+
+
+@pytest.mark.parametrize("body", [own(call()).SerializeToString(), b"\xff\xff"], ids=["taken", "refused"])
+def test_a_message_that_is_done_with_is_let_go_of(
+    body: bytes, server: Serving, channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, and not when garbage is collected: a thousand large ones would not wait for that."""
+    seen: list[bytes] = []
+    take = server.door.take
+
+    async def seeing(transport: Any, delivery: Delivery) -> Harvest:
+        seen.append(delivery.body)
+        return await take(transport, delivery)
+
+    monkeypatch.setattr(server.door, "take", seeing)
+    gc.disable()
+    try:
+        with suppress(grpc.RpcError):
+            channel.unary_unary(RAW)(body)
+        give_up_at = time.monotonic() + 5
+        # By our list, and by the question itself.
+        while (references := sys.getrefcount(seen[0])) > 2 and time.monotonic() < give_up_at:
+            time.sleep(0.01)
+        assert references == 2
+    finally:
+        gc.enable()
+
+
+def test_too_many_that_wait_are_asked_to_come_back(
+    server: Serving, channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive_grpc, "MOST_WAITING", 0)
+    code, _, trailers = refused(LogsServiceStub(channel).Export, own(call()))
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert "google.rpc.retryinfo-bin" in trailers
+
+
+def test_no_message_at_all(server: Serving, channel: grpc.Channel) -> None:
+    assert refused(channel.stream_unary(RAW), iter(()))[0] is grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_on_the_standard_event_loop_too() -> None:
