@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from capture.processes import total
 from tollkeeper.sidecar.board import Board, Figures
 from tollkeeper.sidecar.metrics import FRESH_SECONDS, LedgerTotals, MetricsPage, Sample
 from tollkeeper.sidecar.receive.counts import Loss
-from tollkeeper.storage.ledger import Totals, UsageQuery, UsageRow
+from tollkeeper.storage.ledger import LedgerUnavailable, Totals, UsageQuery, UsageRow
 
 
 class Told:
@@ -24,6 +25,8 @@ class Told:
     def __init__(self, **by_model: Totals) -> None:
         self.by_model = by_model
         self.asked = 0
+        self.noted: list[tuple[str, ...]] = []
+        self.takes_notes = True
 
     def usage(self, query: UsageQuery) -> list[UsageRow]:
         self.asked += 1
@@ -33,6 +36,12 @@ class Told:
             for model, sums in sorted(self.by_model.items())
         ]
 
+    def label_sets(self, found: Sequence[tuple[str, ...]], most: int) -> set[tuple[str, ...]]:
+        if not self.takes_notes and not set(found) <= set(self.noted):
+            raise LedgerUnavailable("the disk is full")
+        self.noted += [one for one in found if one not in self.noted][: most - len(self.noted)]
+        return set(self.noted[:most])
+
 
 class Clock:
     now = 0.0
@@ -41,12 +50,17 @@ class Clock:
         return self.now
 
 
+def cost(nano_usd: int) -> Totals:
+    return Totals(calls=1, nano_usd=nano_usd, costed=1)
+
+
 def page(ledger: Any, most: int, clock: Clock, samples: Sequence[Sample] = ()) -> MetricsPage:
     return MetricsPage(LedgerTotals(ledger, most, clock), lambda: samples)
 
 
 def test_totals_of_the_ledger() -> None:
-    ledger = Told(small=Totals(calls=5, failed=2, unpriced=1, unmeasured=1, input_tokens=70, nano_usd=1_500_000_000))
+    sums = Totals(calls=5, failed=2, unpriced=1, unmeasured=1, input_tokens=70, nano_usd=1_500_000_000, costed=1)
+    ledger = Told(small=sums)
     text = page(ledger, 10, Clock()).render().decode()
     assert list(text_string_to_metric_families(text))
     assert total(text, "tollkeeper_ledger_cost_usd_total", model="small") == 1.5
@@ -70,19 +84,49 @@ def test_read_again_only_when_they_are_old() -> None:
 
 
 def test_what_comes_after_the_last_label_set_is_other() -> None:
-    """The dearest have series of their own; those keep them, and the sum is whole, whatever comes later."""
-    ledger, clock = Told(a=Totals(nano_usd=1), b=Totals(nano_usd=3), c=Totals(nano_usd=2)), Clock()
+    """The first have series of their own, of those the dearest; they keep them, and the sum is whole, whatever comes
+    later: in every sidecar, and after a restart too."""
+    ledger, clock = Told(a=cost(1), b=cost(3), c=cost(2)), Clock()
     shown = page(ledger, 2, clock)
     series = "tollkeeper_ledger_cost_usd_total"
     first = shown.render().decode()
     assert total(first, series, model="other") == 1e-9
-    ledger.by_model["d"] = Totals(nano_usd=10)
+    ledger.by_model["d"] = cost(10)
     clock.now += FRESH_SECONDS
     second = shown.render().decode()
     assert total(second, series, model="other") == 11e-9
     for model in ("b", "c"):
         assert total(second, series, model=model) == total(first, series, model=model) > 0
     assert round(total(second, series) * 1e9) == 16
+    assert page(ledger, 2, Clock()).render().decode() == second
+
+
+def test_a_label_set_that_cannot_be_noted_waits() -> None:
+    """Else it would be taken out of `other` later, which would fall."""
+    ledger, clock = Told(a=cost(1)), Clock()
+    shown = page(ledger, 10, clock)
+    before = shown.render()
+    ledger.by_model["b"], ledger.takes_notes = cost(5), False
+    clock.now += FRESH_SECONDS
+    assert shown.render() == before
+    with pytest.raises(LedgerUnavailable):
+        page(ledger, 10, clock).render()
+    ledger.takes_notes = True
+    clock.now += FRESH_SECONDS
+    assert total(shown.render().decode(), "tollkeeper_ledger_cost_usd_total", model="b") == 5e-9
+
+
+def test_a_cost_that_nobody_knows_is_no_sample() -> None:
+    ledger = Told(
+        lost=Totals(calls=3, unpriced=1, unmeasured=1, failed=1),
+        half=Totals(calls=2, unpriced=1, nano_usd=5, costed=1),
+        free=Totals(calls=1, costed=1),
+        failed=Totals(calls=1, failed=1),
+    )
+    text = page(ledger, 10, Clock()).render().decode()
+    (family,) = (one for one in text_string_to_metric_families(text) if one.name == "tollkeeper_ledger_cost_usd")
+    assert {sample.labels["model"]: sample.value for sample in family.samples} == {"half": 5e-9, "free": 0, "failed": 0}
+    assert total(text, "tollkeeper_ledger_calls_total", model="lost") == 3
 
 
 def counted(value: float, **labels: str) -> Sample:

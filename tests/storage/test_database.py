@@ -89,7 +89,7 @@ def test_the_migrations_make_the_tables_that_the_code_knows(database: Database) 
     database.migrate()
     found = inspect(database.engine)
     ours = [table for table in METADATA.sorted_tables if table in vars(tables).values()]
-    assert len(ours) == 11
+    assert len(ours) == 12
     for table in ours:
         columns = {column["name"]: column for column in found.get_columns(table.name)}
         assert columns.keys() == set(table.columns.keys())

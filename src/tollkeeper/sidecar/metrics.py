@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from tollkeeper.storage.ledger import Ledger, Totals, UsageQuery
+from tollkeeper.sidecar.api.sums import nano_usd
+from tollkeeper.storage.ledger import Ledger, LedgerUnavailable, Totals, UsageQuery
 from tollkeeper.storage.ledger.contract import Dimension
 from tollkeeper.telemetry.metrics import OTHER
 
@@ -34,7 +35,8 @@ FAMILIES: tuple[tuple[str, str, str, Callable[[Totals], Values]], ...] = (
         "tollkeeper_ledger_cost_usd",
         "What the recorded calls cost, in US dollars.",
         "",
-        lambda sums: {"": sums.nano_usd / NANO},
+        # What is unknown is no sample, and not 0.
+        lambda sums: {} if (cost := nano_usd(sums)) is None else {"": cost / NANO},
     ),
     (
         "tollkeeper_ledger_calls",
@@ -81,7 +83,10 @@ class Sample(NamedTuple):
 
 
 class LedgerTotals:
-    """The ledger's totals as metric families. At most `most` label sets; what comes after counts under `other`."""
+    """The ledger's totals as metric families. At most `most` label sets; what comes after counts under `other`.
+
+    Which they are is kept in the ledger, so that no counter falls, and all sidecars show the same.
+    """
 
     def __init__(self, ledger: Ledger, most: int, clock: Callable[[], float]) -> None:
         self._ledger = ledger
@@ -90,7 +95,6 @@ class LedgerTotals:
         self._lock = threading.Lock()
         self._read_at: float | None = None
         self._totals: dict[tuple[str, ...], Totals] = {}
-        self._shown: set[tuple[str, ...]] = set()
 
     def families(self) -> Iterator[Metric]:
         """Counters, one family for each of `FAMILIES`."""
@@ -112,14 +116,17 @@ class LedgerTotals:
 
     def _bounded(self) -> dict[tuple[str, ...], Totals]:
         rows = self._ledger.usage(UsageQuery(*FOR_EVER, group_by=LABELS))
-        # A set that has a series keeps it, or its counter would fall.
-        for row in sorted(rows, key=lambda row: -row.totals.nano_usd):
-            if len(self._shown) >= self._most:
-                break
-            self._shown.add(row.group)
+        dearest = sorted(rows, key=lambda row: -row.totals.nano_usd)
+        try:
+            shown = self._ledger.label_sets([row.group for row in dearest], self._most)
+        except LedgerUnavailable:
+            # A new set could not be noted. Under `other` it would have to be taken out again: rather the old totals.
+            if not self._totals:
+                raise
+            return self._totals
         bounded: dict[tuple[str, ...], Totals] = {}
         for row in rows:
-            group = row.group if row.group in self._shown else (OTHER,) * len(LABELS)
+            group = row.group if row.group in shown else (OTHER,) * len(LABELS)
             bounded[group] = _add(bounded[group], row.totals) if group in bounded else row.totals
         return bounded
 

@@ -16,7 +16,7 @@ from storage.ledger.drawn import NOON, call, changed, entries, entry, totals, uu
 from telemetry.drawn import calls as drawn_calls
 from tollkeeper.model import Call, Cost, LineItem, Usage
 from tollkeeper.storage.database import Database
-from tollkeeper.storage.ledger import CallQuery, Entry, LedgerUnavailable, UsageQuery
+from tollkeeper.storage.ledger import CallQuery, Entry, LedgerUnavailable, Totals, UsageQuery
 from tollkeeper.storage.ledger.dimensions import Dimensions
 from tollkeeper.storage.ledger.rows import call_of
 from tollkeeper.storage.ledger.sql import SqlLedger
@@ -165,7 +165,7 @@ def test_what_cannot_be_true_is_unknown(ledger: SqlLedger, database: Database) -
     ledger.record([entry(odd)])
     assert stored(database) == [odd]
     (row,) = ledger.usage(EVERYTHING)
-    assert row.totals == (1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0)
+    assert row.totals == Totals(calls=1, unmeasured=1)
 
 
 def test_not_a_number_is_kept_as_unknown(ledger: SqlLedger, database: Database) -> None:

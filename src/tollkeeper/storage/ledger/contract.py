@@ -224,6 +224,9 @@ class Ledger(Protocol):
     def call(self, id: str) -> list[Mapping[str, Any]]:
         """Every attempt of a call: all columns, with line items, conflicts and adjustments."""
 
+    def label_sets(self, found: Sequence[tuple[str, ...]], most: int) -> set[tuple[str, ...]]:
+        """The first `most` label sets that there were. New ones are noted, in their order, while there is room."""
+
     def check_rollups(self, start: int, end: int) -> list[Difference]:
         """Where the rollups of a period are not the sums of its calls. Whole days of UTC are checked."""
 

@@ -26,6 +26,7 @@ from tollkeeper.storage.ledger.contract import (
 )
 from tollkeeper.storage.ledger.dimensions import Dimensions
 from tollkeeper.storage.ledger.failures import told_apart
+from tollkeeper.storage.ledger.label_sets import LabelSet, label_sets
 from tollkeeper.storage.ledger.newest import newest
 from tollkeeper.storage.ledger.prune import prune
 from tollkeeper.storage.ledger.rollups import Hours
@@ -120,6 +121,11 @@ class SqlLedger:
             ids = rollups.add(connection, self._store, self._dimensions, hours) if hours else {}
         self._dimensions.remember(ids)
         return changed
+
+    def label_sets(self, found: Sequence[LabelSet], most: int) -> set[LabelSet]:
+        """The first `most` label sets that there were. New ones are noted, in their order, while there is room."""
+        with told_apart(self._database):
+            return label_sets(self._database, self._store, found, most)
 
     def check_rollups(self, start: int, end: int) -> list[Difference]:
         """Where the rollups of a period are not the sums of its calls."""

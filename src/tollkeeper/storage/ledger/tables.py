@@ -189,6 +189,14 @@ DAILY_BROAD = _rollup("usage_daily_broad")
 """Sums by hour or day of UTC (counted from the epoch) and dimension. The broad ones do not tell users apart, who can be
 so many that a row in them is hardly more than a call."""
 
+LABEL_SETS = Table(
+    "metric_label_sets",
+    METADATA,
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("labels", Text, nullable=False),  # JSON: values, in the order of the metrics' labels
+)
+"""The label sets that metrics show, in the order in which they were first seen. Rows are added, and never changed."""
+
 STATE = Table(
     "ledger_state",
     METADATA,

@@ -51,6 +51,12 @@ def upgrade() -> None:
             sqlite_with_rowid=False,
         )
     op.create_table(
+        "metric_label_sets",
+        sa.Column("place", sa.Integer, nullable=False, autoincrement=False),
+        _text("labels"),
+        sa.PrimaryKeyConstraint("place", name="pk_metric_label_sets"),
+    )
+    op.create_table(
         "ledger_state",
         sa.Column("name", sa.Text, nullable=False),
         _number("value"),
@@ -60,7 +66,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     for table in (
-        *ROLLUPS, "ledger_state", "dimensions", "adjustments", "retractions", "conflicts", "started", "calls",
+        *ROLLUPS, "metric_label_sets", "ledger_state", "dimensions", "adjustments", "retractions", "conflicts",
+        "started", "calls",
     ):  # fmt: skip
         op.drop_table(table)
 
