@@ -63,7 +63,10 @@ def spool(settings: Settings, resource: Mapping[str, str]) -> Spool | None:
 
 
 def price_feed(settings: Settings, catalog: Catalog) -> PriceFeed | None:
-    """What brings the sidecar's prices to the app's catalogue, where there is a sidecar."""
+    """What brings the sidecar's prices to the app's catalogue, where there is a sidecar.
+
+    Without one, the calls are priced by the book of their own ledger, when they are recorded there.
+    """
     if settings.sidecar is None:
         return None
     from tollkeeper.capture.prices import PriceFeed  # noqa: PLC0415  http.client takes 20 ms

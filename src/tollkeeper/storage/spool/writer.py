@@ -115,7 +115,7 @@ class Writer:
         return True
 
     def _is_worn(self, segment: Segment) -> bool:
-        """Whether enough is in it. With what it began with does not count: the next one begins with that as well."""
+        """Whether enough is in it. What it began with does not count: the next one begins with that as well."""
         new, is_delivered = segment.size - self._preamble, segment.acked >= segment.size
         enough = min(self._segment_bytes, WORN) if is_delivered else self._segment_bytes
         # At least as much as it began with: of all that is written, no more than half is written again.
