@@ -92,7 +92,7 @@ def test_what_was_lost_on_the_way(tmp_path: Path) -> None:
         ) as sidecar,
     ):
         for dropped in range(1, 13):
-            for spool in ("a", "b"):
+            for spool in ("a" * 32, "b" * 32):
                 lost = {"name": LOST_EVENT, "body": json.dumps({"spool": spool, "dropped": dropped})}
                 body = logs(lost, scope="tollkeeper").SerializeToString()
                 assert _post_log(sidecar.port, {"Content-Type": "application/x-protobuf"}, body) == 200
@@ -103,7 +103,7 @@ def test_what_was_lost_on_the_way(tmp_path: Path) -> None:
             refused = {"signal": "logs", "reason": "refused"}
             assert total(metrics, "tollkeeper_sidecar_forward_dropped_requests_total", **refused) == 24
             assert total(metrics, "tollkeeper_sidecar_forward_waiting_requests") == 0
-            assert {spool["name"]: spool["dropped"] for spool in overview["spools"]} == {"a": 12, "b": 12}
+            assert {spool["name"]: spool["dropped"] for spool in overview["spools"]} == {"a" * 32: 12, "b" * 32: 12}
             assert all(spool["seen_at"] >= overview["started_at"][:10] for spool in overview["spools"])
             assert "an app has dropped records: its spool or its disk was full" in overview["attention"]
             assert overview["forwarding"]["sent"] == 0

@@ -20,14 +20,16 @@ Series = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class Figures(NamedTuple):
-    """What one process knows, or all of them together. `lost` is by spool."""
+    """What one process knows, or all of them together. `lost` is by spool; `lost_before` by others."""
 
     samples: list[Sample]
     lost: Mapping[str, Loss]
+    lost_before: int = 0
 
     def shown(self) -> list[Sample]:
         """For `/metrics`. Spools have no label: there is no end to them."""
-        return [*self.samples, sample("lost_records_total", sum(loss.dropped for loss in self.lost.values()))]
+        lost = self.lost_before + sum(loss.dropped for loss in self.lost.values())
+        return [*self.samples, sample("lost_records_total", lost)]
 
 
 class Board:
@@ -46,7 +48,11 @@ class Board:
     def together(self, own: Figures) -> Figures:
         """This process's figures with those of all others."""
         everybody = [own, *self._others()]
-        return Figures(_sum(figures.samples for figures in everybody), _most(figures.lost for figures in everybody))
+        return Figures(
+            _sum(figures.samples for figures in everybody),
+            _most(figures.lost for figures in everybody),
+            sum(figures.lost_before for figures in everybody),
+        )
 
     def _others(self) -> list[Figures]:
         if self._own is None:
@@ -74,13 +80,13 @@ def _most(each: Iterable[Mapping[str, Loss]]) -> dict[str, Loss]:
 
 
 def _read(path: Path) -> Figures:
-    samples, lost = json.loads(path.read_text(encoding="utf-8"))
+    samples, lost, lost_before = json.loads(path.read_text(encoding="utf-8"))
     told = [
         Sample(name, kind, meaning, tuple((label, text) for label, text in labels), value)
         for name, kind, meaning, labels, value in samples
         if kind == "counter" or _lives(int(path.stem))
     ]
-    return Figures(told, {spool: Loss(*loss) for spool, loss in lost.items()})
+    return Figures(told, {spool: Loss(*loss) for spool, loss in lost.items()}, lost_before)
 
 
 def _lives(pid: int) -> bool:

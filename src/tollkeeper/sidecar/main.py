@@ -125,7 +125,7 @@ class Sidecar:
 
     def _figures(self) -> Figures:
         received = self.door.counts
-        return Figures(samples_of(self.pipeline, received, self._sent_on), dict(received.lost))
+        return Figures(samples_of(self.pipeline, received, self._sent_on), *received.lost)
 
     def _together(self) -> Figures:
         return self._board.together(self._figures())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from sidecar.receive.bodies import call, json_body, logs
 from telemetry.drawn import calls
 from tollkeeper import Call
-from tollkeeper.sidecar.receive import from_json, from_protobuf
-from tollkeeper.sidecar.receive.counts import Loss, ReceiveCounts
+from tollkeeper.sidecar.receive import from_json, from_protobuf, own
+from tollkeeper.sidecar.receive.counts import MOST_SPOOLS, Loss, Losses, ReceiveCounts
+from tollkeeper.sidecar.receive.harvest import Harvest
+from tollkeeper.storage.spool.home import Home
 from tollkeeper.telemetry import event, record
 from tollkeeper.telemetry.attributes import EVENT_NAME
 from tollkeeper.telemetry.content import INPUT_MESSAGES, OUTPUT_MESSAGES
@@ -79,15 +82,22 @@ def test_an_event_of_ours_that_is_broken_is_rejected(as_json: bool) -> None:
         assert f"log record {at}: " in harvest.message
 
 
+A, B, C = (letter * 32 for letter in "abc")
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_what_a_spool_has_lost(as_json: bool) -> None:
-    told = ({"spool": "a", "dropped": 3}, {"spool": "b", "dropped": 4}, {"spool": "a", "dropped": 5, "more": []})
+    told = ({"spool": A, "dropped": 3}, {"spool": B, "dropped": 4}, {"spool": A, "dropped": 5, "more": []})
     wrong = (
-        {"spool": "a"},
+        {"spool": A},
         {"spool": 1, "dropped": 1},
-        {"spool": "a", "dropped": -1},
+        {"spool": A, "dropped": -1},
         [],
-        {"spool": "a", "dropped": 2.5},
+        {"spool": A, "dropped": 2.5},
+        {"spool": "my own name", "dropped": 1},
+        {"spool": A * 1_000, "dropped": 1},
+        {"spool": A.upper(), "dropped": 1},
+        {"spool": "", "dropped": 1},
     )
     request = logs(*({"name": LOST_EVENT, "body": json.dumps(body)} for body in (*told, *wrong)))
     harvest = (
@@ -95,8 +105,24 @@ def test_what_a_spool_has_lost(as_json: bool) -> None:
         if as_json
         else from_protobuf.read("logs", request.SerializeToString())
     )
-    assert (harvest.lost, harvest.rejected) == ({"a": 5, "b": 4}, 5)
-    counts = ReceiveCounts(lost={"a": Loss(9, 1), "c": Loss(1, 1)})
+    assert (harvest.lost, harvest.rejected) == ({A: 5, B: 4}, len(wrong))
+    counts = ReceiveCounts(lost=Losses({A: Loss(9, 1), C: Loss(1, 1)}))
     counts.taken("http", "logs", harvest)
-    assert {spool: loss.dropped for spool, loss in counts.lost.items()} == {"a": 9, "b": 4, "c": 1}, "one was late"
-    assert min(counts.lost["a"].told_at, counts.lost["b"].told_at) > counts.lost["c"].told_at == 1
+    lost = counts.lost.by_spool
+    assert {spool: loss.dropped for spool, loss in lost.items()} == {A: 9, B: 4, C: 1}, "one was late"
+    assert min(lost[A].told_at, lost[B].told_at) > lost[C].told_at == 1
+
+
+def test_spools_take_themselves_a_name_that_is_taken(tmp_path: Path) -> None:
+    home = Home.create(tmp_path, {})
+    assert own.lost(json.dumps({"spool": home.path.name, "dropped": 1})) == (home.path.name, 1)
+    home.release()
+
+
+def test_the_newest_spools_are_told_apart_and_the_sum_does_not_fall() -> None:
+    counts = ReceiveCounts()
+    for number in range(3 * MOST_SPOOLS):
+        counts.taken("http", "logs", Harvest("log record", lost={f"{number:032x}": 2}))
+        lost = counts.lost
+        assert lost.forgotten + sum(loss.dropped for loss in lost.by_spool.values()) == 2 * (number + 1)
+    assert set(counts.lost.by_spool) == {f"{number:032x}" for number in range(2 * MOST_SPOOLS, 3 * MOST_SPOOLS)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from tollkeeper.telemetry.content import INPUT_MESSAGES, OUTPUT_MESSAGES, SYSTEM
 from tollkeeper.telemetry.reading import decode
 
 CONTENT = (INPUT_MESSAGES, OUTPUT_MESSAGES, SYSTEM_INSTRUCTIONS, TOOL_DEFINITIONS)
+
+SPOOL = re.compile(r"[0-9a-f]{32}")
+"""A spool's name, as it gives itself one. Names are kept and shown, so nothing else is taken for one."""
 
 
 def arrival(text: str) -> Arrival:
@@ -29,7 +33,7 @@ def lost(text: str) -> tuple[str, int]:
     """A spool, and how many records it had to drop in all. Raises `ValueError` or `LookupError` for anything else."""
     told = json.loads(text)
     spool, dropped = told["spool"], told["dropped"]
-    if type(spool) is not str or type(dropped) is not int or not 0 <= dropped < 2**63:
+    if type(spool) is not str or not SPOOL.fullmatch(spool) or type(dropped) is not int or not 0 <= dropped < 2**63:
         raise ValueError("it does not tell how many records which spool has lost")
     return spool, dropped
 
