@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from capture.processes import total
 from tollkeeper.sidecar.board import Board, Figures
 from tollkeeper.sidecar.metrics import FRESH_SECONDS, LedgerTotals, MetricsPage, Sample
-from tollkeeper.sidecar.receive.counts import Loss
+from tollkeeper.sidecar.pipeline import PipelineCounts
+from tollkeeper.sidecar.receive.counts import Loss, ReceiveCounts
+from tollkeeper.sidecar.samples import samples_of
 from tollkeeper.storage.ledger import LedgerUnavailable, Totals, UsageQuery, UsageRow
 
 
@@ -127,6 +131,15 @@ def test_a_cost_that_nobody_knows_is_no_sample() -> None:
     (family,) = (one for one in text_string_to_metric_families(text) if one.name == "tollkeeper_ledger_cost_usd")
     assert {sample.labels["model"]: sample.value for sample in family.samples} == {"half": 5e-9, "free": 0, "failed": 0}
     assert total(text, "tollkeeper_ledger_calls_total", model="lost") == 3
+
+
+def test_bytes_as_they_came_and_inflated() -> None:
+    received = ReceiveCounts(received_bytes=Counter(http=3, grpc=2), inflated_bytes=Counter(http=9, grpc=2))
+    idle: Any = SimpleNamespace(counts=PipelineCounts(), waiting=0)
+    text = page(Told(), 1, Clock(), samples_of(idle, received, None)).render().decode()
+    for name, number in (("received", 3), ("inflated", 9)):
+        assert total(text, f"tollkeeper_sidecar_{name}_bytes_total", transport="http") == number
+        assert total(text, f"tollkeeper_sidecar_{name}_bytes_total", transport="grpc") == 2
 
 
 def counted(value: float, **labels: str) -> Sample:

@@ -32,6 +32,7 @@ OWN: Mapping[str, Family] = {
     "refused_requests_total": Family("OTLP requests refused, by status.", ("transport", "signal", "status")),
     "received_records_total": Family("What was in the requests.", ("signal", "kind")),
     "received_bytes_total": Family("Bytes received, as they came.", ("transport",)),
+    "inflated_bytes_total": Family("Bytes received, once they were inflated.", ("transport",)),
     "forwarded_requests_total": Family("Requests that were sent on, with `--forward`.", ("signal",)),
     "forwarded_bytes_total": Family("Bytes that were sent on."),
     "forward_dropped_requests_total": Family("Requests that could not be sent on, by why.", ("signal", "reason")),
@@ -88,6 +89,8 @@ def _of_receivers(counts: ReceiveCounts) -> Iterator[Figure]:
         yield "received_records_total", number, (signal, kind)
     for transport, number in sorted(counts.received_bytes.items()):
         yield "received_bytes_total", number, (transport,)
+    for transport, number in sorted(counts.inflated_bytes.items()):
+        yield "inflated_bytes_total", number, (transport,)
 
 
 def _of_forwarding(counts: ForwardCounts) -> Iterator[Figure]:

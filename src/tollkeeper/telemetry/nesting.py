@@ -35,7 +35,6 @@ class Sight(NamedTuple):
     is_own: bool = False
     is_event: bool = False
     is_aggregate: bool = False
-    attempt: int = 1
 
     @property
     def measured(self) -> bool:

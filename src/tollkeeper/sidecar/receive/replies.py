@@ -16,7 +16,6 @@ CONTENT_TYPES: dict[Form, str] = {"protobuf": "application/x-protobuf", "json": 
 FORMS: dict[str, Form] = {content_type: form for form, content_type in CONTENT_TYPES.items()}
 
 INVALID_ARGUMENT = 3
-DEADLINE_EXCEEDED = 4
 NOT_FOUND = 5
 PERMISSION_DENIED = 7
 RESOURCE_EXHAUSTED = 8

@@ -12,7 +12,6 @@ from tollkeeper.pricing.rows import PER_MILLION, PER_UNIT, Match
 from tollkeeper.storage.prices.versions import KINDS, Kind, PriceVersion, Span
 
 PRICES = frozenset((*PER_MILLION, *PER_UNIT))
-VALIDITY = ("valid_from", "valid_to")
 LONGEST_REASON = 2000
 LONGEST_NAME = 255
 

@@ -95,11 +95,6 @@ def operation_of(said: Said, names: Fields) -> Operation | None:
     return "chat" if said.count(*names.input, *names.output) is not None else None
 
 
-def nobody_is_known(said: Said, provider: str) -> Convention:
-    """Of this emitter nothing is known."""
-    return None
-
-
 def by_the_conventions(said: Said, provider: str) -> Convention:
     """The input includes the caches."""
     return "inclusive"
