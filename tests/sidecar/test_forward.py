@@ -8,6 +8,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -18,12 +19,15 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServ
 from sidecar.receive.bodies import call, json_body, logs, metrics, own, traces
 from sidecar.receive.serving import Keeper, serving
 from tollkeeper import Call
+from tollkeeper.config import ConfigurationError, load_serve
 from tollkeeper.model import Usage
 from tollkeeper.sidecar import forward
 from tollkeeper.sidecar.forward import Forwarder, Upstream
 from tollkeeper.sidecar.intake import Busy
+from tollkeeper.sidecar.main import Sidecar
 from tollkeeper.sidecar.receive import from_json, from_protobuf
 from tollkeeper.sidecar.receive.door import Delivery, Door
+from tollkeeper.storage.database import Database
 from tollkeeper.telemetry import event, record
 from tollkeeper.telemetry.attributes import EVENT_NAME
 from tollkeeper.telemetry.record import CALL_EVENT
@@ -278,3 +282,53 @@ def test_a_call_with_every_field_is_expanded(collector: Collector, forwarder: Fo
     forwarder.offer(Delivery("logs", "protobuf", "", own(whole).SerializeToString()))
     forwarder.stop()
     assert from_protobuf.read("logs", collector.arrived[0][2]).calls[0].call == whole
+
+
+@pytest.mark.parametrize("how", ["a text", "a table"])
+def test_credentials_are_sent_as_headers(
+    how: str, collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "tollkeeper.toml"
+    table = 'forward_headers = { Authorization = "Basic dTpw", X-Scope = "a,b" }' if how == "a table" else ""
+    config.write_text(f'[sidecar]\nforward = "{collector.url}"\n{table}\n')
+    if how == "a text":
+        monkeypatch.setenv("TOLLKEEPER_FORWARD_HEADERS", "Authorization=Basic%20dTpw, X-Scope=a%2Cb")
+    settings = load_serve({"ledger": f"sqlite:///{tmp_path}/ledger.db"}, config)
+    assert "dTpw" not in repr(settings)
+    database = Database(settings.ledger)
+    database.migrate()
+    database.close()
+    sidecar = Sidecar(settings)
+    assert sidecar.forwarder is not None
+    sidecar.forwarder.start()
+    sidecar.forwarder.offer(delivery())
+    sidecar.forwarder.stop()
+    sidecar.database.close()
+    ((_, headers, _),) = collector.arrived
+    assert (headers["authorization"], headers["x-scope"]) == ("Basic dTpw", "a,b")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"forward": "http://user:hunter2@collector:4318"},
+        {"forward": "https://hunter2@collector"},
+        {"forward": "hunter2"},
+        {"forward": "http://collector:hunter2"},
+        {"forward_headers": "hunter2"},
+        {"forward_headers": "x=hunter2%0d%0ay: z"},
+        {"forward_headers": "a b=hunter2"},
+        {"forward_headers": {"content-type": "hunter2"}},
+    ],
+)
+def test_what_cannot_be_sent_along_is_refused_and_not_shown(given: dict[str, Any]) -> None:
+    (name,) = given
+    with pytest.raises(ConfigurationError, match=f"{name}=… is secret; expected .*(forward_headers|header)") as caught:
+        load_serve(given)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_user_in_the_url_is_refused() -> None:
+    with pytest.raises(ValueError, match="has a user in it") as caught:
+        Forwarder(Upstream("http://user:hunter2@collector:4318"))
+    assert "hunter2" not in str(caught.value)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from tollkeeper.config.reading import Option, boolean, port, positive, read_options, text
+from tollkeeper.config.reading import Option, boolean, pairs, port, positive, read_options, text
 
 TABLE = "sidecar"
 
 MEBIBYTE = 1 << 20
+
+HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,7 @@ class ServeSettings:
     workers: int = 1
     require_keys: bool | None = None
     forward: str | None = None
+    forward_headers: Mapping[str, str] | None = field(default=None, repr=False)
     max_body_bytes: int = 64 * MEBIBYTE
     max_waiting: int = 20_000
     metric_label_sets: int = 2000
@@ -61,6 +67,33 @@ def _level(value: Any) -> str:
     raise ValueError("debug, info, warning or error")
 
 
+def _endpoint(value: Any) -> str:
+    """A URL without a user: nothing would be sent of it, and it is shown here and there."""
+    expected = "an http or https URL with a host and without a user: credentials go into forward_headers"
+    try:
+        parts = urlsplit(text(value))
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise ValueError(expected) from None
+    if not is_good or "@" in parts.netloc:
+        raise ValueError(expected)
+    return text(value)
+
+
+def _headers(value: Any) -> dict[str, str]:
+    """As in OTEL_EXPORTER_OTLP_HEADERS: what stands in a text is percent-encoded where it has to be."""
+    try:
+        headers = pairs(value)
+    except ValueError:
+        raise ValueError("a table of headers, or name=value with commas between them") from None
+    if isinstance(value, str):
+        headers = {unquote(name): unquote(content) for name, content in headers.items()}
+    for name, content in headers.items():
+        if not HEADER.fullmatch(name) or name.lower().startswith("content-") or not HEADER_VALUE.fullmatch(content):
+            raise ValueError("headers of HTTP, of one line each; those of the content are set by the sidecar")
+    return headers
+
+
 SERVE_OPTIONS = (
     Option("host", text, "TOLLKEEPER_HOST", "The address to listen on. Beyond loopback, every request needs a key."),
     Option("port", port, "TOLLKEEPER_PORT", "For OTLP over HTTP, the API and `/metrics`; 0 takes a free one."),
@@ -70,7 +103,10 @@ SERVE_OPTIONS = (
     Option("workers", positive, "TOLLKEEPER_WORKERS", "Processes that share the ports and the ledger."),
     Option("require_keys", boolean, "TOLLKEEPER_REQUIRE_KEYS",
            "Ask for a key on loopback too (true), or nobody, not even beyond it (false, behind a proxy that does)."),
-    Option("forward", text, "TOLLKEEPER_FORWARD", "An OTLP/HTTP endpoint that everything received is sent on to."),
+    Option("forward", _endpoint, "TOLLKEEPER_FORWARD",
+           "An OTLP/HTTP endpoint that everything received is sent on to.", is_secret=True),
+    Option("forward_headers", _headers, "TOLLKEEPER_FORWARD_HEADERS",
+           "What is sent along to it, such as credentials: a table, or `name=value,name=value`.", is_secret=True),
     Option("max_body_bytes", positive, "TOLLKEEPER_MAX_BODY_BYTES",
            "The largest request that is taken, after decompression."),
     Option("max_waiting", positive, "TOLLKEEPER_MAX_WAITING",

@@ -61,8 +61,10 @@ class Forwarder:
     """One thread and one connection. Batches go out in the order in which they came."""
 
     def __init__(self, upstream: Upstream, limits: Limits | None = None) -> None:
-        """Raises `ValueError` for a URL that is not `http` or `https` with a host."""
+        """Raises `ValueError` for a URL that is not `http` or `https` with a host, or has a user in it."""
         parts = urlsplit(upstream.url)
+        if "@" in parts.netloc:
+            raise ValueError("the upstream's URL has a user in it: credentials are to be sent as headers")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"an http or https URL was expected, not {upstream.url!r}")
         self.counts = ForwardCounts()

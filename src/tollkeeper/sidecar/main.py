@@ -83,7 +83,8 @@ class Sidecar:
             time.monotonic,
             settings.max_waiting,
         )
-        self.forwarder = Forwarder(Upstream(settings.forward)) if settings.forward else None
+        upstream = Upstream(settings.forward, settings.forward_headers or {}) if settings.forward else None
+        self.forwarder = Forwarder(upstream) if upstream else None
         body = settings.max_body_bytes
         self.door = Door(
             self.pipeline,
