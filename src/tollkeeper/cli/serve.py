@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -147,7 +148,7 @@ def _run(settings: ServeSettings, sockets: list[socket.socket]) -> int:
     server = uvicorn.Server(config)
     # The server ends well at these, and then raises them again for whoever started it.
     for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, lambda *_: sys.exit(0))
+        signal.signal(ending, _end)
     try:
         if board is None:
             server.run(sockets=sockets)
@@ -159,6 +160,12 @@ def _run(settings: ServeSettings, sockets: list[socket.socket]) -> int:
         if settings.socket is not None:
             Path(settings.socket).unlink(missing_ok=True)
     return 0 if board is not None or server.started else 1
+
+
+def _end(*_: object) -> None:
+    # Between making its coroutine and beginning it, the server would have Python complain of it on the way out.
+    warnings.simplefilter("ignore", RuntimeWarning)
+    sys.exit(0)
 
 
 def _one_line(error: Exception) -> str:
