@@ -185,22 +185,27 @@ def _usage(usage: Usage) -> Usage:
     counts = [count for count in usage if count]
     if counts and not 0 <= min(counts) <= max(counts) <= LARGEST_COUNT:
         raise ValueError(f"a count is below zero, or above {LARGEST_COUNT}: {counts}")
+    if usage.input_audio_seconds is not None:
+        _check_size(usage.input_audio_seconds, LARGEST_COUNT)
     return usage
 
 
 def _cost(usd: Decimal, source: CostSource, items: Iterable[_Item], price_version: str | None) -> Cost:
     read = []
     for meter, quantity, unit_price, amount, model in items:
-        if not 0 <= quantity <= LARGEST_COUNT:
-            raise ValueError(f"a quantity is {quantity!r:.100}")
-        if not (SMALLEST <= unit_price <= DEAREST and SMALLEST <= amount <= DEAREST):
-            _money(unit_price), _money(amount)
+        _check_size(quantity, LARGEST_COUNT)
+        _check_size(unit_price, DEAREST)
+        _check_size(amount, DEAREST)
         read.append(LineItem(meter, quantity, unit_price, amount, model))  # type: ignore[arg-type]
     return Cost(_money(usd), source, tuple(read), price_version)
 
 
 def _money(number: Decimal) -> Decimal:
-    """A Decimal of a size that can be reckoned with: `1E+1000000` is a number too, and would fill the memory."""
-    if SMALLEST <= number <= DEAREST or (not number and -number.adjusted() <= 120):
-        return number
-    raise ValueError(f"an amount of money is {number!r:.100}")
+    _check_size(number, DEAREST)
+    return number
+
+
+def _check_size(number: int | Decimal, most: int | Decimal) -> None:
+    """Whether a number can be reckoned with: `1E+1000000` is a Decimal too, and would fill the memory."""
+    if not (SMALLEST <= number <= most or (not number and (type(number) is int or -number.adjusted() <= 120))):  # type: ignore[union-attr]
+        raise ValueError(f"a number is {number!r:.100}")
