@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -80,7 +81,7 @@ class Server:
         until = time.monotonic() + SECONDS
         while not self._answers():
             if time.monotonic() > until or self._process.poll() is not None:
-                raise SystemExit(f"{command[1:4]} does not answer")
+                raise RuntimeError(f"{command[1:4]} does not answer on port {port}")
             time.sleep(0.05)
 
     def load(self, sent: list[bytes], batch: int, connections: int) -> Figures:
@@ -101,16 +102,16 @@ class Server:
                     began = time.perf_counter()
                 latencies.append(time.perf_counter() - began)
 
-        senders = [threading.Thread(target=send) for _ in range(connections)]
-        watcher = threading.Thread(target=self._watch, args=(ended,))
+        watcher = threading.Thread(target=self._watch, args=(ended,), daemon=True)
+        watcher.start()
         before, began = self._cpu(), time.perf_counter()
-        for thread in (watcher, *senders):
-            thread.start()
-        for thread in senders:
-            thread.join()
+        with ThreadPoolExecutor(connections) as pool:
+            senders = [pool.submit(send) for _ in range(connections)]
         seconds = time.perf_counter() - began
         ended.set()
         watcher.join()
+        for sender in senders:
+            sender.result()
         return Figures(len(sent) * batch, seconds, self._cpu() - before, latencies, self._resident)
 
     def end(self) -> None:
@@ -123,7 +124,7 @@ class Server:
         answer = connection.getresponse()
         answer.read()
         if answer.status not in (200, 503):
-            raise SystemExit(f"HTTP {answer.status}")
+            raise RuntimeError(f"HTTP {answer.status} from port {self._port}")
         return 0 if answer.status == 200 else int(answer.headers["retry-after"])
 
     def _answers(self) -> bool:
@@ -155,7 +156,6 @@ def serving(*command: str, port: int) -> Iterator[Server]:
 def floor(port: int, file: str) -> None:
     """Parse, insert, commit, acknowledge."""
     import sqlite3  # noqa: PLC0415
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
     import uvicorn  # noqa: PLC0415
 
@@ -212,8 +212,8 @@ def main() -> None:
             for name, some, times in (("sidecar", made[:half], 1), ("ten times the load", made[half:], 10)):
                 figures = sidecar.load(some, options.batch, options.connections * times)
                 print(figures.row(name), flush=True)
-        port = options.port + 1
-        with serving(__file__, "--floor", f"{folder}/floor.db", "--port", str(port), port=port) as least:
+        least_command = (__file__, "--floor", f"{folder}/floor.db", "--port", str(options.port))
+        with serving(*least_command, port=options.port) as least:
             print(least.load(made[:half], options.batch, options.connections).row("floor"), flush=True)
 
 

@@ -9,20 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from capture.processes import free_port
+from services.ports import free_port
 
-OVERHEAD = Path(__file__).resolve().parents[1] / "benchmarks" / "overhead.py"
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(OVERHEAD), *arguments]
+def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(BENCHMARKS / name), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def rows(name: str, *arguments: str) -> list[list[str]]:
+    """The table that it prints."""
+    done = run(name, *arguments)
+    assert done.returncode == 0, done.stderr
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:1] == "|"]
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict]:
     output = tmp_path_factory.mktemp("benchmarks") / "results.json"
-    done = run("--here", "--peers=none", "--quick", "--rounds=1", "--memory-calls=200", f"--output={output}")
+    done = run(
+        "overhead.py", "--here", "--peers=none", "--quick", "--rounds=1", "--memory-calls=200", f"--output={output}"
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == "", "nobody is left out, and everybody records spans"
     return done.stdout, json.loads(output.read_text())
@@ -30,9 +39,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict]:
 
 def test_the_table_has_a_row_for_everybody(results: tuple[str, dict]) -> None:
     printed, _ = results
-    rows = [line.split("|")[1].strip() for line in printed.splitlines() if line.startswith("|")]
+    names = [line.split("|")[1].strip() for line in printed.splitlines() if line.startswith("|")]
     for name in ("uninstrumented", "the same again", "floor", "tollkeeper"):
-        assert rows.count(name) == 2, printed
+        assert names.count(name) == 2, printed
 
 
 def test_the_figures_are_written_as_json(results: tuple[str, dict]) -> None:
@@ -45,28 +54,23 @@ def test_the_figures_are_written_as_json(results: tuple[str, dict]) -> None:
 
 
 def test_an_unknown_peer_is_named() -> None:
-    done = run("--peers=openllmetry,nobody")
+    done = run("overhead.py", "--peers=openllmetry,nobody")
     assert done.returncode == 2
     assert "nobody" in done.stderr
 
 
 def test_the_receivers_figures_have_a_row_for_every_case() -> None:
-    command = [sys.executable, str(OVERHEAD.with_name("receive.py")), "--records=20", "--rounds=1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("|")]
-    assert {"own record, protobuf", "own record, JSON", "GenAI span, protobuf", "other span, protobuf"} <= set(rows)
+    names = {row[0] for row in rows("receive.py", "--records=20", "--rounds=1")}
+    assert {"own record, protobuf", "own record, JSON", "GenAI span, protobuf", "other span, protobuf"} <= names
 
 
 def test_the_sidecars_figures_have_a_row_for_each_load() -> None:
-    command = [sys.executable, str(OVERHEAD.with_name("ingest.py")), "--records=400", "--batch=50", "--connections=2"]
-    done = subprocess.run([*command, f"--port={free_port()}"], capture_output=True, text=True, timeout=120, check=True)
-    rows = [line.split("|") for line in done.stdout.splitlines() if line.startswith("|")]
-    assert {row[1].strip() for row in rows} >= {"sidecar", "ten times the load", "floor"}
-    assert all(int(row[2].replace(",", "")) > 0 for row in rows[2:])
+    small = ("--records=400", "--batch=50", "--connections=2", f"--port={free_port()}")
+    measured = {row[0]: row[1] for row in rows("ingest.py", *small)}
+    for name in ("sidecar", "ten times the load", "floor"):
+        assert int(measured[name].replace(",", "")) > 0
 
 
 def test_the_ledgers_figures_have_a_row_for_every_question() -> None:
-    command = [sys.executable, str(OVERHEAD.with_name("ledger.py")), "--rows=3000", "--recorded=200"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("|")]
-    assert {"sqlite", "totals", "by model", "50 dearest calls"} <= set(rows)
+    names = {row[0] for row in rows("ledger.py", "--rows=3000", "--recorded=200")}
+    assert {"sqlite", "totals", "by model", "50 dearest calls"} <= names

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from capture.processes import SOURCE, environment, free_port, get, run, total
+from capture.processes import SOURCE, environment, get, run, total
+from services.ports import free_port
 from tollkeeper.simulator import Simulator
 
 EXAMPLES = SOURCE.parent / "examples"

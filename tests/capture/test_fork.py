@@ -17,7 +17,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 import tollkeeper
 from capture.otlp_server import Collector
-from capture.processes import ASK, environment, free_port, run, total
+from capture.processes import ASK, environment, run, total
+from services.ports import free_port
 from tollkeeper.simulator import Simulator
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

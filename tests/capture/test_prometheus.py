@@ -24,7 +24,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 import tollkeeper
-from capture.processes import ASK, environment, free_port, get, run, total
+from capture.processes import ASK, environment, get, run, total
+from services.ports import free_port
 from tollkeeper import Call, ConfigurationError, Cost, Usage
 from tollkeeper.capture import faults
 from tollkeeper.capture.sinks.prometheus import PrometheusSink, label_name

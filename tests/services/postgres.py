@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from services.ports import free_port
 
 ACCOUNT = "postgres"
 """The server refuses to run as root; then it runs as this user, whom Debian's package makes."""
@@ -31,12 +32,6 @@ def _install() -> None:
             subprocess.run(["apt-get", "-qq", *arguments], check=False, capture_output=True, env=environment)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def running() -> Iterator[str]:
     """The URL of a server's maintenance database. Without a server to run: fails in CI, skips elsewhere."""
@@ -51,7 +46,7 @@ def running() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="tollkeeper-postgres-"))
     if as_user:
         shutil.chown(folder, ACCOUNT, ACCOUNT)
-    data, port = folder / "data", _free_port()
+    data, port = folder / "data", free_port()
     # What the tests crash is the clients, never the machine; and most of the time would go into waiting for its disk.
     settings = "-c fsync=off -c full_page_writes=off "
     settings += f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c max_connections=200"

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from capture.processes import environment, free_port
+from capture.processes import environment
+from services.ports import free_port
 
 SECONDS = 60.0
 

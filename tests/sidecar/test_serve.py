@@ -15,7 +15,8 @@ from urllib.parse import urljoin
 
 import pytest
 
-from capture.processes import ASK, environment, free_port, get, run, total
+from capture.processes import ASK, environment, get, run, total
+from services.ports import free_port
 from sidecar.receive.bodies import logs
 from sidecar.running import SECONDS, Sidecar, running
 from tollkeeper.sidecar.main import BOARD_SECONDS
