@@ -15,7 +15,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 LAYERS = (
     {"version", "model"},
-    {"config", "pricing"},
+    {"config", "pricing", "policy"},
     {"telemetry"},
     {"storage"},
     {"capture", "sidecar"},
@@ -27,7 +27,7 @@ LAYERS = (
 )
 """A package imports from itself and from the rows above it. `simulator` needs nothing of ours."""
 
-QUIET = {"model", "pricing", "telemetry"}
+QUIET = {"model", "policy", "pricing", "telemetry"}
 IO_MODULES = {
     "os", "sys", "time", "random", "secrets", "socket", "sqlite3", "threading", "asyncio", "subprocess", "urllib",
     "http", "pathlib", "tempfile", "shutil", "uuid", "httpx", "httpx2", "redis", "opentelemetry", "prometheus_client",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tollkeeper.model.calendar import Interval
 from tollkeeper.storage.ledger import CallQuery, Ledger, UsageQuery
-from tollkeeper.storage.ledger.contract import Dimension, Interval, Kept
+from tollkeeper.storage.ledger.contract import Dimension, Kept
 from tollkeeper.storage.prices.pricer import Pricer
 
 NS_AN_HOUR = 3_600_000_000_000

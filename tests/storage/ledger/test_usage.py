@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from storage.ledger.drawn import DAY, HOUR, NOON, call, entry, totals, value_of
 from tollkeeper.model import Call, Cost, Usage
+from tollkeeper.model.calendar import intervals
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import DIMENSIONS, Adjustment, Retraction, Totals, UsageQuery, UsageRow, usage
-from tollkeeper.storage.ledger.calendar import intervals
 from tollkeeper.storage.ledger.sql import SqlLedger
 
 ALWAYS = 2**63 - 1

@@ -14,9 +14,9 @@ from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from tollkeeper.model.calendar import TooManyIntervals
 from tollkeeper.sidecar.api.answer import Answer
 from tollkeeper.storage.ledger import LedgerUnavailable
-from tollkeeper.storage.ledger.calendar import TooManyIntervals
 from tollkeeper.storage.ledger.failures import Refused as Unacceptable
 
 logger = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from tollkeeper.model.calendar import Interval
 from tollkeeper.sidecar.api.answer import CSV, Answer, NanoUsd, Usd, moment, table, wants_csv
 from tollkeeper.sidecar.api.filters import FilterParams, RangeParams
 from tollkeeper.sidecar.api.problems import wrong
@@ -17,7 +18,7 @@ from tollkeeper.sidecar.api.services import Given, Services
 from tollkeeper.sidecar.api.sums import UNKNOWN_COST, Sums, add, average_usd, sums
 from tollkeeper.sidecar.api.zones import MOST_DAYS, Range
 from tollkeeper.storage.ledger import UsageQuery, UsageRow
-from tollkeeper.storage.ledger.contract import Dimension, Interval
+from tollkeeper.storage.ledger.contract import Dimension
 
 HOUR = 3_600_000_000_000
 HOURS_AT_MOST = 24 * 400

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, Table
 
-from tollkeeper.storage.ledger.calendar import Span
+from tollkeeper.model.calendar import Span
 from tollkeeper.storage.ledger.clean import clean
 from tollkeeper.storage.ledger.contract import Dimension
 from tollkeeper.storage.ledger.rollups import Correction

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from tollkeeper.model import Call, LineItem
+from tollkeeper.model.calendar import Interval
 
 Dimension = Literal[
     "provider", "model", "operation", "tenant", "project", "user", "service", "feature", "config"
@@ -17,8 +18,6 @@ DIMENSIONS: tuple[Dimension, ...] = (
 
 OWN = "tollkeeper"
 """The emitter of our own records."""
-
-Interval = Literal["hour", "day", "week", "month"]
 
 
 class Entry(NamedTuple):

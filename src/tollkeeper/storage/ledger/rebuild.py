@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, Table, func, select
 
+from tollkeeper.model.calendar import Span
 from tollkeeper.storage.ledger.asked import Asked
-from tollkeeper.storage.ledger.calendar import Span
 from tollkeeper.storage.ledger.contract import DIMENSIONS, Difference, Totals
 from tollkeeper.storage.ledger.dimensions import Dimensions, Places, broadened
 from tollkeeper.storage.ledger.rollups import ZERO, Hours, add

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from tollkeeper.model.calendar import Span, intervals
 from tollkeeper.storage.ledger.asked import Asked
-from tollkeeper.storage.ledger.calendar import Span, intervals
 from tollkeeper.storage.ledger.contract import DIMENSIONS, Totals, UsageQuery, UsageRow
 from tollkeeper.storage.ledger.store import pruned_before
 from tollkeeper.storage.ledger.tables import DAILY, DAILY_BROAD, HOURLY, HOURLY_BROAD, NS_A_DAY, NS_AN_HOUR

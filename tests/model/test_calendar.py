@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tollkeeper.storage.ledger.calendar import MOST_INTERVALS, Span, intervals
-from tollkeeper.storage.ledger.contract import Interval
+from tollkeeper.model.calendar import MOST_INTERVALS, Interval, Span, intervals
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND

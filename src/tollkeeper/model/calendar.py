@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tollkeeper.storage.ledger.contract import Interval
+Interval = Literal["hour", "day", "week", "month"]
 
 NS_A_SECOND = 1_000_000_000
 MOST_INTERVALS = 50_000
@@ -51,6 +51,17 @@ def intervals(start: int, end: int, interval: Interval, zone: str) -> list[Span]
             raise TooManyIntervals(f"the range has more than {MOST_INTERVALS:,} intervals of one {interval}")
         bucket = following
     return spans
+
+
+def interval_at(moment: int, interval: Interval, zone: str) -> tuple[int, int]:
+    """Where the interval that a moment is in begins, and where the next one does."""
+    starts = _starts(moment, interval, zone_named(zone))
+    begins = next(starts)
+    for following in starts:
+        if following > moment:
+            return begins, following
+        begins = following
+    raise AssertionError("intervals do not end")
 
 
 def zone_named(name: str) -> ZoneInfo | timezone:

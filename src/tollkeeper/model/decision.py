@@ -1,0 +1,65 @@
+"""What becomes of a call before it is sent, and how a limit stood when that was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tollkeeper.model.limit import Limit
+
+
+class Bound(NamedTuple):
+    """The most that a call can use. `None` is what nobody can tell beforehand; `why` says the reason."""
+
+    input_tokens: int
+    output_tokens: int | None
+    nano_usd: int | None
+    why: str | None = None
+
+    def of(self, measure: str) -> int | None:
+        """In the unit of a measure."""
+        match measure:
+            case "usd":
+                return self.nano_usd
+            case "input_tokens":
+                return self.input_tokens
+            case "output_tokens":
+                return self.output_tokens
+            case "tokens":
+                return None if self.output_tokens is None else self.input_tokens + self.output_tokens
+        return 1
+
+
+class Status(NamedTuple):
+    """How a limit stands, for whom. `used` includes what is `held` by calls under way.
+
+    `resets_at` is in nanoseconds since the epoch; `None` where nothing begins anew.
+    """
+
+    limit: Limit
+    scope: Mapping[str, str]
+    used: int
+    held: int
+    resets_at: int | None
+
+    @property
+    def remaining(self) -> int:
+        """What is left; never below zero."""
+        return max(self.limit.amount - self.used, 0)
+
+    @property
+    def percent(self) -> float:
+        """Of the amount; a display figure. A limit of nothing is used up."""
+        return 100.0 * self.used / self.limit.amount if self.limit.amount else 100.0
+
+
+class Denial(NamedTuple):
+    """Why a call was not sent. `estimate` is what it could have used, in the unit of the limit's measure.
+
+    `retry_after` is in seconds; `None` where waiting does not help.
+    """
+
+    status: Status
+    estimate: int | None
+    retry_after: float | None
+    reason: str

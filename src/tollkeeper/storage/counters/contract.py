@@ -1,0 +1,103 @@
+"""What counters offer, wherever they are kept.
+
+For each key they hold what was spent; and, apart from it, one row for each call under way: what it may use at the most,
+whose it is, and until when. The rule, decided for all keys of a call in one atomic step, all or none:
+
+    spent + what is held + what is asked for <= cap
+
+Settling always books what was truly used, over the cap too. A hold that nobody settles in time is charged in full: its
+call may have been sent, and billed. Moments are nanoseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, Protocol
+
+Kind = Literal["period", "rate", "slots"]
+"""`period`: a sum, until the period ends. `rate`: a bucket that is refilled evenly. `slots`: what is held, only."""
+
+LATE = 2 * 86_400_000_000_000
+"""For how long after its end a period is still counted in, and for how long a settled hold is known as settled: two
+days."""
+
+
+class Charge(NamedTuple):
+    """What a call may use of one key. One that is not `hard` is counted, and never refused.
+
+    `until` is when the period ends (0: it does not end). Of a rate, `cap` is what `window` nanoseconds refill, and
+    `burst` what the bucket holds.
+    """
+
+    key: str
+    amount: int
+    cap: int
+    hard: bool = True
+    kind: Kind = "period"
+    until: int = 0
+    window: int = 0
+    burst: int = 0
+
+
+class Hold(NamedTuple):
+    """A call under way: its id, whose it is (a process, for people to read), and the last moment to settle it."""
+
+    id: str
+    owner: str
+    expires_at: int
+    charges: tuple[Charge, ...]
+
+
+class Level(NamedTuple):
+    """Of one key: what is spent, what is held, and how much of `spent` was charged for holds that nobody settled."""
+
+    spent: int
+    held: int
+    assumed: int = 0
+
+
+class Held(NamedTuple):
+    """There was room. The levels are in the order of the charges, with this hold."""
+
+    levels: tuple[Level, ...]
+
+
+class Refused(NamedTuple):
+    """There was no room for the charge at `place`, and nothing is held.
+
+    `retry_at` is the first moment at which there may be; `None` where nobody can tell.
+    """
+
+    place: int
+    level: Level
+    retry_at: int | None
+
+
+class CountersUnavailable(Exception):
+    """The counters cannot be reached just now. Nothing is held, or it is until it expires."""
+
+
+class Counters(Protocol):
+    """Safe to use from several threads at once. Every method may raise `CountersUnavailable`."""
+
+    def now(self) -> int:
+        """The time by which these counters go: the same for all that share them."""
+
+    def reserve(self, hold: Hold) -> Held | Refused:
+        """Hold all charges, or none. Asked again with the same id, it is held once."""
+
+    def settle(self, hold: Hold, amounts: Sequence[int], assumed: bool = False) -> tuple[Level, ...]:
+        """Book what was truly used, in the order of the charges, and give back the hold. Only the first time counts.
+
+        A hold that has expired is corrected; one that is not known is booked all the same. `assumed`: nobody knows
+        what was used, and the amounts are the most that it can be.
+        """
+
+    def read(self, charges: Sequence[Charge]) -> tuple[Level, ...]:
+        """How the keys stand. Amounts and caps are not looked at."""
+
+    def holds(self) -> Sequence[Hold]:
+        """What is under way."""
+
+    def close(self) -> None:
+        """Let go of what these counters have open."""
