@@ -7,6 +7,7 @@ tollkeeper.instrument()
 from typing import TYPE_CHECKING, Any
 
 from tollkeeper.capture.attribution import tags
+from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.instrumentation import Instrumentation, instrument, uninstrument
 from tollkeeper.config import ConfigurationError
 from tollkeeper.model import Call, Cost, LineItem, Usage
@@ -22,6 +23,7 @@ __all__ = [
     "Client",
     "ConfigurationError",
     "Cost",
+    "Denied",
     "Instrumentation",
     "LineItem",
     "Usage",

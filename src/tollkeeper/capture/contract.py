@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.observation import Fold, Observation
 from tollkeeper.config import Settings
-from tollkeeper.model import Call, Operation
+from tollkeeper.model import Call, Denial, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Surface:
     fold: Callable[[Request], Fold] | None = None
     read_results: Callable[[Request, Iterable[Any]], None] | None = None
     """Where the answer holds results of other calls: puts those calls into the request's `further`."""
+    output_cap: str | None = None
+    """The parameter of the request that says how many tokens an answer may have at the most."""
 
 
 @dataclass(slots=True)
@@ -64,6 +67,12 @@ class Adapter(Protocol):
 
     def read_request(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
         """The call in these arguments; `None` where they are no call that is metered."""
+
+    def cap_output(self, request: Request, tokens: int) -> bool:
+        """Have the answer be no longer than so many tokens. False: this kind of call has no such parameter."""
+
+    def denied(self, request: Request, denial: Denial) -> Denied:
+        """The error for a call that is not sent: also the SDK's own for an answer of status 429."""
 
     def refused(self, request: Request, error: BaseException) -> bool:
         """Whether the provider objects to what we added to the request; it is then sent as the caller wrote it."""

@@ -1,14 +1,18 @@
 """Run a flow. The only functions of the capture side that differ by `await`, and the only guard.
 
-A fault of ours must never cost the caller an answer: `Rescue` tells our faults from the provider's.
+A fault of ours must never cost the caller an answer: `Rescue` tells our faults from the provider's. `Denied` is no
+fault: it is what was asked for.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from tollkeeper.capture import faults
+from tollkeeper.capture.denied import Denied
 
 
 class Send:
@@ -21,7 +25,16 @@ class Send:
         self.kwargs = kwargs
 
 
-Flow = Generator[Send, Any, Any]
+class Pause:
+    """Wait for so many seconds, then go on. What a flow may yield as well."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+Flow = Generator[Send | Pause, Any, Any]
 
 
 class Rescue:
@@ -60,15 +73,22 @@ def drive(flow: Flow, send: Callable[..., Any], args: tuple[Any, ...], kwargs: d
         step = next(flow)
         while True:
             try:
-                result = send(*step.args, **step.kwargs)
+                if isinstance(step, Send):
+                    result = send(*step.args, **step.kwargs)
+                    rescue.answered, rescue.answer, rescue.error = True, result, None
+                else:
+                    result = None
+                    time.sleep(step.seconds)
             except BaseException as error:  # noqa: BLE001  the flow must see every end of a call, cancellation too
                 rescue.error = error
                 step = flow.throw(error)
             else:
-                rescue.answered, rescue.answer, rescue.error = True, result, None
                 step = flow.send(result)
     except StopIteration as done:
         return done.value
+    except Denied:
+        rescue.error = None
+        raise
     except Exception as fault:  # noqa: BLE001  the boundary: the caller gets the provider's word, not our fault
         if not rescue.swallow(fault):
             rescue.error = None
@@ -85,15 +105,22 @@ async def adrive(flow: Flow, send: Callable[..., Awaitable[Any]], args: tuple[An
         step = next(flow)
         while True:
             try:
-                result = await send(*step.args, **step.kwargs)
+                if isinstance(step, Send):
+                    result = await send(*step.args, **step.kwargs)
+                    rescue.answered, rescue.answer, rescue.error = True, result, None
+                else:
+                    result = None
+                    await asyncio.sleep(step.seconds)
             except BaseException as error:  # noqa: BLE001  the flow must see every end of a call, cancellation too
                 rescue.error = error
                 step = flow.throw(error)
             else:
-                rescue.answered, rescue.answer, rescue.error = True, result, None
                 step = flow.send(result)
     except StopIteration as done:
         return done.value
+    except Denied:
+        rescue.error = None
+        raise
     except Exception as fault:  # noqa: BLE001  the boundary: the caller gets the provider's word, not our fault
         if not rescue.swallow(fault):
             rescue.error = None

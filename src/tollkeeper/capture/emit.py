@@ -23,7 +23,9 @@ from tollkeeper.pricing import Catalog
 from tollkeeper.telemetry.attributes import request_attributes, response_attributes
 
 if TYPE_CHECKING:
+    from tollkeeper.capture.gate import Gate
     from tollkeeper.capture.sinks.spool import SpoolSink
+    from tollkeeper.storage.admission import Ticket
 
 FETCHES = frozenset({"fetch_response", "batch"})
 """They only carry what other calls have used."""
@@ -48,6 +50,7 @@ class Emitter:
         courier: Courier,
         content: ContentCapture | None,
         spool: SpoolSink | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.tracer = tracer
         self.catalog = catalog
@@ -56,10 +59,11 @@ class Emitter:
         self.courier = courier
         self.content = content
         self.spool = spool
+        self.gate = gate
         self.seen = Seen()
         self.active = True
 
-    def start(self, request: Request, adapter: Adapter) -> Observation:
+    def start(self, request: Request, adapter: Adapter, ticket: Ticket | None = None) -> Observation:
         """Start the span of a call. Samplers see what is known of the request."""
         call = request.call
         model = call.request_model
@@ -69,7 +73,7 @@ class Emitter:
             attributes=request_attributes(call),
             start_time=call.started_at,
         )
-        observation = Observation(request, adapter, self, span)
+        observation = Observation(request, adapter, self, span, ticket)
         if self.spool is not None and call.operation not in FETCHES:
             self._mark(observation, self.spool)
         return observation
@@ -92,6 +96,8 @@ class Emitter:
         call, span = observation.call, observation.span
         self._count_once(call)
         self._price(call)
+        if observation.ticket is not None and self.gate is not None:
+            self.gate.settle(observation.ticket, call, error)
         span_context = span.get_span_context()
         if span_context.is_valid:
             call.trace_id = f"{span_context.trace_id:032x}"
@@ -120,6 +126,8 @@ class Emitter:
         self._count_once(call)
         if call.usage is not NOTHING:
             self._price(call)
+            if self.gate is not None:
+                self.gate.book(call)
             self._record(call, None, None)
 
     def _read_content(self, observation: Observation) -> Content | None:

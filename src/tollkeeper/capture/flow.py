@@ -10,8 +10,9 @@ from tollkeeper.capture.emit import Emitter
 
 
 def observe(emitter: Emitter, adapter: Adapter, request: Request) -> Flow:
-    """Start the span, send the call, read the answer, record it. What we added is taken back if it is refused."""
-    observation = emitter.start(request, adapter)
+    """Admit the call, start its span, send it, read the answer, record it. What is refused of it is taken back."""
+    ticket = (yield from emitter.gate.admit(request, adapter)) if emitter.gate is not None else None
+    observation = emitter.start(request, adapter, ticket)
     token = emitter.enter(observation)
     try:
         original = request.original

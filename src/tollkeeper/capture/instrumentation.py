@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics, trace
 
-from tollkeeper.capture import attribution, setup, ship
+from tollkeeper.capture import attribution, limiting, setup, ship
 from tollkeeper.capture.courier import Courier
 from tollkeeper.capture.emit import Emitter
 from tollkeeper.capture.patch import Patches, is_installed
@@ -27,12 +27,13 @@ from tollkeeper.capture.sinks.otel_events import EventSink
 from tollkeeper.capture.sinks.otel_metrics import MetricsSink
 from tollkeeper.config import Check, ConfigurationError, Settings
 from tollkeeper.config import load as load_settings
-from tollkeeper.model import Call
+from tollkeeper.model import Call, Status
 from tollkeeper.pricing import Catalog, Overlay
 
 if TYPE_CHECKING:
     from tollkeeper.capture.prices import PriceFeed
     from tollkeeper.capture.sinks.spool import SpoolSink
+    from tollkeeper.policy import Policy
     from tollkeeper.storage.spool import SpoolState
 
 log = logging.getLogger("tollkeeper")
@@ -91,6 +92,10 @@ class Instrumentation:
         if self._endpoint is None:
             raise ConfigurationError("render_metrics() needs instrument(prometheus=True) or prometheus_port=…")
         return self._endpoint.sink.render(accept)
+
+    def limits(self, **scope: str) -> list[Status]:
+        """How the limits of `policy` stand that count for all, and for what `scope` names: `limits(tenant="acme")`."""
+        return self._emitter.gate.statuses(scope) if self._emitter.gate is not None else []
 
     def uninstrument(self) -> None:
         """Give the SDKs their own functions back. Calls in flight are still recorded. Harmless when called again."""
@@ -152,6 +157,8 @@ def instrument(
     spool: str | os.PathLike[str] | None = None,
     spool_max_bytes: int | None = None,
     spool_when_full: str | None = None,
+    policy: str | os.PathLike[str] | Policy | None = None,
+    counters: str | None = None,
     config_file: str | os.PathLike[str] | None = None,
 ) -> Instrumentation:
     """Watch every LLM call of this process, from now on. Called again, it changes nothing and returns the same handle.
@@ -191,6 +198,7 @@ def _build(settings: Settings) -> Instrumentation:
         _the_courier(),
         setup.content(settings),
         spool,
+        limiting.gate(settings, catalog),
     )
     attribution.propagate_in_baggage(settings.propagate_tags)
     name_hosts(settings.hosts)

@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
+from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.errors import read_error
 from tollkeeper.capture.identity import new_call_id
 from tollkeeper.capture.observation import Observation
 from tollkeeper.config import Settings
-from tollkeeper.model import Call
+from tollkeeper.model import Call, Denial
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,12 @@ class MethodAdapter:
         )
         asked.surface.read_request(call, asked.body)
         return Request(call, asked.surface, args, kwargs if asked.send_with is None else asked.send_with, asked.body)
+
+    def cap_output(self, request: Request, tokens: int) -> bool:
+        return False
+
+    def denied(self, request: Request, denial: Denial) -> Denied:
+        return Denied.of(denial)
 
     def refused(self, request: Request, error: BaseException) -> bool:
         """Nothing is added to a request here, so nothing of ours can be refused."""

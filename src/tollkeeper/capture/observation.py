@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tollkeeper.capture.contract import Adapter, Request
     from tollkeeper.capture.emit import Emitter
+    from tollkeeper.storage.admission import Ticket
 
 
 class Fold(Protocol):
@@ -41,9 +42,12 @@ class Observation:
         "request",
         "span",
         "started",
+        "ticket",
     )
 
-    def __init__(self, request: Request, adapter: Adapter, emitter: Emitter, span: Span) -> None:
+    def __init__(
+        self, request: Request, adapter: Adapter, emitter: Emitter, span: Span, ticket: Ticket | None = None
+    ) -> None:
         self.request = request
         self.call = request.call
         self.adapter = adapter
@@ -54,6 +58,8 @@ class Observation:
         self.ended = False
         self.mark: tuple[str, int] | None = None
         """By what the spool knows that the call was begun."""
+        self.ticket = ticket
+        """What the call holds of its limits, until it is settled."""
         self.first_chunk_at: float | None = None
         self.chunks = 0
         self.started = perf_counter()

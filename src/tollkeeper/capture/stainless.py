@@ -7,6 +7,7 @@ tool runners, the Azure, Bedrock and Vertex clients, and resources that copy a m
 from __future__ import annotations
 
 import copy
+import sys
 import time
 import weakref
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from tollkeeper.capture import raw
 from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
+from tollkeeper.capture.denied import STATUS_CODE, Denied, body_of, denied_as, headers_of
 from tollkeeper.capture.errors import read_error
 from tollkeeper.capture.identity import new_call_id
 from tollkeeper.capture.observation import Fold, Observation
@@ -24,9 +26,13 @@ from tollkeeper.capture.payload import parse_json
 from tollkeeper.capture.stream import Tap
 from tollkeeper.capture.watch import Watch, watch
 from tollkeeper.config import Settings
-from tollkeeper.model import Call
+from tollkeeper.model import Call, Denial
+from tollkeeper.policy.wording import message_of
 
 EMPTY: Mapping[str, Any] = {}
+
+KNOWS_COMPLETION_TOKENS = frozenset(("openai", "azure.ai.openai"))
+"""Whose reasoning models refuse `max_tokens`. Others that speak OpenAI's API know only that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,7 @@ class StainlessAdapter:
         return known[1]
 
     def read_request(self, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request | None:
-        options = kwargs["options"] if "options" in kwargs else args[2]
+        options = _options(args, kwargs)
         path = _path(options.url)
         surface = self._find_surface(options.method, path)
         if surface is None:
@@ -115,13 +121,28 @@ class StainlessAdapter:
         added = self._add_to_request(endpoint, request.surface, request.body)
         if added is None or type(options.json_data) is not dict:
             return
-        changed = copy.copy(options)
-        changed.json_data = {**options.json_data, **added}
         request.original = (request.args, request.kwargs)
-        if "options" in request.kwargs:
-            request.kwargs = {**request.kwargs, "options": changed}
-        else:
-            request.args = (*request.args[:2], changed, *request.args[3:])
+        request.args, request.kwargs = _with(request.args, request.kwargs, added)
+
+    def cap_output(self, request: Request, tokens: int) -> bool:
+        name = request.surface.output_cap
+        if name is None or type(_options(request.args, request.kwargs).json_data) is not dict:
+            return False
+        if name == "max_completion_tokens" and request.call.provider not in KNOWS_COMPLETION_TOKENS:
+            name = "max_tokens"
+        added = {name: tokens}
+        request.args, request.kwargs = _with(request.args, request.kwargs, added)
+        if request.original is not None:
+            request.original = _with(*request.original, added)
+        request.call.parameters["gen_ai.request.max_tokens"] = tokens
+        return True
+
+    def denied(self, request: Request, denial: Denial) -> Denied:
+        http, body = _http_of(self.name), body_of(denial)
+        asked = http.Request("POST", f"https://{request.call.endpoint}")
+        response = http.Response(STATUS_CODE, headers=headers_of(denial), json=body, request=asked)
+        kind = denied_as(sys.modules[self.name].RateLimitError)
+        return kind.of(denial, message_of(denial), response=response, body=body["error"])
 
     def refused(self, request: Request, error: BaseException) -> bool:
         if self._is_refusal is None or not self._is_refusal(self.endpoint(request.args[0]), error):
@@ -166,6 +187,27 @@ class StainlessAdapter:
             raw.read_whole(request, answer)
             observation.end()
         return answer
+
+
+def _http_of(package: str) -> Any:
+    """The HTTP library of an SDK, by which its errors hold a response: httpx, or its successor."""
+    module = sys.modules[f"{package}._exceptions"]
+    return getattr(module, "httpx2", None) or module.httpx
+
+
+def _options(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return kwargs["options"] if "options" in kwargs else args[2]
+
+
+def _with(
+    args: tuple[Any, ...], kwargs: dict[str, Any], added: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same call with more in its body. The caller's own objects are left as they are."""
+    changed = copy.copy(_options(args, kwargs))
+    changed.json_data = {**changed.json_data, **added}
+    if "options" in kwargs:
+        return args, {**kwargs, "options": changed}
+    return (*args[:2], changed, *args[3:]), kwargs
 
 
 def _path(url: str) -> str:

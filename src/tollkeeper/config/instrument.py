@@ -75,6 +75,10 @@ def _key(value: Any) -> str:
     raise ValueError("a key of printable ASCII characters")
 
 
+def _policy(value: Any) -> Any:
+    return value if hasattr(value, "limits") else text(value)
+
+
 def _room(value: Any) -> int:
     number = whole(value)
     if number is not None and number >= LEAST_ROOM:
@@ -119,6 +123,8 @@ class Settings:
     spool: str | None = None
     spool_max_bytes: int = 256 * MEBIBYTE
     spool_when_full: WhenFull = "drop_oldest"
+    policy: Any = None
+    counters: str = "memory:"
     exporters: Mapping[str, str] = field(default_factory=dict)
     """The signals that OTLP is asked for, `traces`, `metrics` and `logs`, and the protocol of each."""
 
@@ -173,6 +179,10 @@ OPTIONS = (
     Option("spool_max_bytes", _room, "TOLLKEEPER_SPOOL_MAX_BYTES", "The most that the spool takes on the disk."),
     Option("spool_when_full", _when_full, "TOLLKEEPER_SPOOL_WHEN_FULL",
            "`drop_oldest` loses the oldest calls and counts them; `block` has calls wait for room."),
+    Option("policy", _policy, "TOLLKEEPER_POLICY", "The limits of this app's calls: a TOML file, or a `Policy`."),
+    Option("counters", text, "TOLLKEEPER_COUNTERS",
+           "Where what was used of the limits is kept: `memory:` (this process), `sqlite:///FILE` (this host) or"
+           " `redis://HOST:PORT/DB`."),
 )  # fmt: skip
 
 ENVIRONMENT_DISABLED = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"

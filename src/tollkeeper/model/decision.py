@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tollkeeper.model.limit import Limit
 
 
 class Bound(NamedTuple):
-    """The most that a call can use. `None` is what nobody can tell beforehand; `why` says the reason."""
+    """The most that a call can use. `None` is what nobody can tell beforehand; `why` says the reason.
 
-    input_tokens: int
+    `unpriced`: the reason is that the model has no price.
+    """
+
+    input_tokens: int | None
     output_tokens: int | None
     nano_usd: int | None
     why: str | None = None
+    unpriced: bool = False
 
     def of(self, measure: str) -> int | None:
         """In the unit of a measure."""
@@ -26,7 +30,9 @@ class Bound(NamedTuple):
             case "output_tokens":
                 return self.output_tokens
             case "tokens":
-                return None if self.output_tokens is None else self.input_tokens + self.output_tokens
+                if self.input_tokens is None or self.output_tokens is None:
+                    return None
+                return self.input_tokens + self.output_tokens
         return 1
 
 
@@ -53,13 +59,19 @@ class Status(NamedTuple):
         return 100.0 * self.used / self.limit.amount if self.limit.amount else 100.0
 
 
+Reason = Literal["used_up", "call_too_large", "unbounded", "unpriced", "unavailable"]
+"""`used_up`: no room is left. `call_too_large`: there never is for such a call. `unbounded`: nobody can tell what it
+may use. `unpriced`: nor what it costs. `unavailable`: the counters cannot be reached, and the limit says to deny."""
+
+
 class Denial(NamedTuple):
     """Why a call was not sent. `estimate` is what it could have used, in the unit of the limit's measure.
 
-    `retry_after` is in seconds; `None` where waiting does not help.
+    `retry_after` is in seconds; `None` where nobody can tell, or waiting does not help. `detail` says more.
     """
 
     status: Status
     estimate: int | None
     retry_after: float | None
-    reason: str
+    reason: Reason
+    detail: str | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from types import MappingProxyType
 from typing import Literal, get_args
 
 Measure = Literal["requests", "tokens", "input_tokens", "output_tokens", "usd", "concurrency"]
@@ -25,8 +24,6 @@ THRESHOLDS = (50, 80, 90, 95, 100)
 
 LARGEST_AMOUNT = 2**53
 """Counted exactly everywhere, also where numbers are doubles (Redis). In nano-dollars, some nine million dollars."""
-
-NOBODY: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ class Match:
     provider: tuple[str, ...] = ()
     model: tuple[str, ...] = ()
     operation: tuple[str, ...] = ()
-    tags: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOBODY)
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, provider: str, model: str, operation: str, tags: Mapping[str, str]) -> bool:
         """Whether such a call is meant. A tag that the call lacks is the empty text."""

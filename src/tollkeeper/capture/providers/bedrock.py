@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from tollkeeper.capture import errors
 from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
+from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.estimate import estimate
 from tollkeeper.capture.identity import new_call_id
 from tollkeeper.capture.observation import Observation
@@ -24,7 +25,7 @@ from tollkeeper.capture.payload import field, parse_json, text, texts_in
 from tollkeeper.capture.providers.bedrock_body import Closing, EventTap, ReadAlong
 from tollkeeper.capture.providers.bedrock_usage import Reading, from_headers, read_usage, texts_written
 from tollkeeper.config import Settings
-from tollkeeper.model import Call, Operation
+from tollkeeper.model import Call, Denial, Operation
 from tollkeeper.model.usage import NOTHING
 
 SERVICE = "bedrock-runtime"
@@ -239,6 +240,12 @@ class BedrockAdapter:
         )
         surface.read_request(call, params)
         return Request(call, surface, args, kwargs, params)
+
+    def cap_output(self, request: Request, tokens: int) -> bool:
+        return False
+
+    def denied(self, request: Request, denial: Denial) -> Denied:
+        return Denied.of(denial)
 
     def refused(self, request: Request, error: BaseException) -> bool:
         """We add nothing to a request that could be refused."""

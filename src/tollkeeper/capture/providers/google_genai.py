@@ -15,6 +15,7 @@ from opentelemetry import context as otel_context
 from tollkeeper.capture import errors
 from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
+from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.estimate import estimate
 from tollkeeper.capture.identity import new_call_id
 from tollkeeper.capture.lazy import GeneratorTap
@@ -32,7 +33,7 @@ from tollkeeper.capture.providers.google_genai_usage import (
     web_searches,
 )
 from tollkeeper.config import Settings
-from tollkeeper.model import Call, Usage
+from tollkeeper.model import Call, Denial, Usage
 from tollkeeper.model.usage import NOTHING
 
 EMPTY: Mapping[str, Any] = {}
@@ -269,6 +270,12 @@ class GoogleGenAIAdapter:
         )
         surface.read_request(call, options)
         return Request(call, surface, args, kwargs)
+
+    def cap_output(self, request: Request, tokens: int) -> bool:
+        return False
+
+    def denied(self, request: Request, denial: Denial) -> Denied:
+        return Denied.of(denial)
 
     def refused(self, request: Request, error: BaseException) -> bool:
         """We add nothing to a request that could be refused."""

@@ -335,8 +335,9 @@ class LastUsageFold:
         return self._last is not None
 
 
-CHAT = Surface("chat", read_chat_request, read_chat_response, ChatFold)
-RESPONSES = Surface("chat", read_responses_request, read_response, ResponsesFold)
+CHAT = Surface("chat", read_chat_request, read_chat_response, ChatFold, output_cap="max_completion_tokens")
+RESPONSES = Surface("chat", read_responses_request, read_response, ResponsesFold, output_cap="max_output_tokens")
+COMPLETIONS = Surface("text_completion", read_chat_request, read_chat_response, ChatFold, output_cap="max_tokens")
 EMBEDDINGS = Surface("embeddings", read_embeddings_request, read_embeddings_response)
 IMAGES = Surface("image_generation", read_nothing, read_image_response, LastUsageFold)
 
@@ -344,7 +345,9 @@ SURFACES = {
     "/chat/completions": CHAT,
     "/responses": RESPONSES,
     "/responses/compact": RESPONSES,
-    "/completions": Surface("text_completion", read_chat_request, read_chat_response, ChatFold),
+    "/completions": Surface(
+        "text_completion", read_chat_request, read_chat_response, ChatFold, output_cap="max_tokens"
+    ),
     "/embeddings": EMBEDDINGS,
     "/images/generations": IMAGES,
     "/images/edits": IMAGES,

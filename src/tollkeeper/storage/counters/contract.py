@@ -12,31 +12,13 @@ call may have been sent, and billed. Moments are nanoseconds since the epoch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-Kind = Literal["period", "rate", "slots"]
-"""`period`: a sum, until the period ends. `rate`: a bucket that is refilled evenly. `slots`: what is held, only."""
+from tollkeeper.model.charge import Charge, Level
 
 LATE = 2 * 86_400_000_000_000
 """For how long after its end a period is still counted in, and for how long a settled hold is known as settled: two
 days."""
-
-
-class Charge(NamedTuple):
-    """What a call may use of one key. One that is not `hard` is counted, and never refused.
-
-    `until` is when the period ends (0: it does not end). Of a rate, `cap` is what `window` nanoseconds refill, and
-    `burst` what the bucket holds.
-    """
-
-    key: str
-    amount: int
-    cap: int
-    hard: bool = True
-    kind: Kind = "period"
-    until: int = 0
-    window: int = 0
-    burst: int = 0
 
 
 class Hold(NamedTuple):
@@ -46,14 +28,6 @@ class Hold(NamedTuple):
     owner: str
     expires_at: int
     charges: tuple[Charge, ...]
-
-
-class Level(NamedTuple):
-    """Of one key: what is spent, what is held, and how much of `spent` was charged for holds that nobody settled."""
-
-    spent: int
-    held: int
-    assumed: int = 0
 
 
 class Held(NamedTuple):
@@ -101,3 +75,6 @@ class Counters(Protocol):
 
     def close(self) -> None:
         """Let go of what these counters have open."""
+
+
+__all__ = ["LATE", "Charge", "Counters", "CountersUnavailable", "Held", "Hold", "Level", "Refused"]

@@ -1,0 +1,96 @@
+"""What a caller meets whose call was not sent: `Denied`, which is also the SDK's own rate-limit error."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any, Self
+
+from tollkeeper.model import Denial, Limit
+from tollkeeper.policy.wording import message_of, slug_of
+
+STATUS_CODE = 429
+
+
+class Denied(Exception):
+    """A limit has no room for this call, and it was not sent. It costs nothing.
+
+    `limit` is the limit, `scope` whom it binds, `used` and `estimate` are in the unit of its measure (nano-dollars of
+    `usd`); `reason` is one word. `retry_after` is in seconds, `resets_at` in nanoseconds since the epoch; both are
+    `None` where waiting does not help.
+    """
+
+    status_code = STATUS_CODE
+    denial: Denial
+
+    @classmethod
+    def of(cls, denial: Denial, *arguments: Any, **named: Any) -> Self:
+        """Made as the SDK's error is made, with its arguments."""
+        error = cls(*arguments, **named)
+        error.denial = denial
+        return error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without the SDK's part: it holds a response, and the process that reads it need not have the SDK.
+        return Denied.of, (self.denial,)
+
+    @property
+    def limit(self) -> Limit:
+        return self.denial.status.limit
+
+    @property
+    def scope(self) -> dict[str, str]:
+        return dict(self.denial.status.scope)
+
+    @property
+    def used(self) -> int:
+        return self.denial.status.used
+
+    @property
+    def amount(self) -> int:
+        return self.denial.status.limit.amount
+
+    @property
+    def estimate(self) -> int | None:
+        return self.denial.estimate
+
+    @property
+    def reason(self) -> str:
+        return self.denial.reason
+
+    @property
+    def retry_after(self) -> float | None:
+        return self.denial.retry_after
+
+    @property
+    def resets_at(self) -> int | None:
+        return self.denial.status.resets_at
+
+    def __str__(self) -> str:
+        return message_of(self.denial)
+
+
+def headers_of(denial: Denial) -> dict[str, str]:
+    """The headers of a 429 answer. Whole seconds, rounded up: who comes back then finds room."""
+    headers = {"content-type": "application/json", "x-tollkeeper-limit": denial.status.limit.name}
+    if denial.retry_after is not None:
+        headers["retry-after"] = str(max(math.ceil(denial.retry_after), 1))
+    return headers
+
+
+def body_of(denial: Denial) -> dict[str, Any]:
+    """The body of a 429 answer, in the form that OpenAI and most others use for their errors."""
+    return {
+        "error": {
+            "message": message_of(denial),
+            "type": "rate_limit_error",
+            "code": slug_of(denial.status.limit),
+            "param": None,
+        }
+    }
+
+
+@cache
+def denied_as(error: type[Exception]) -> type[Denied]:
+    """A class that is both: `except` clauses of either see it."""
+    return type("Denied", (Denied, error), {"__module__": __name__, "__doc__": Denied.__doc__})

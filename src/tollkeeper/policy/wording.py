@@ -1,0 +1,74 @@
+"""What a denied caller reads: which limit, for whom, how much is used, what the call needs, and when there is room."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from tollkeeper.model.decision import Denial, Status
+from tollkeeper.model.limit import Limit, Measure
+
+_UNITS: dict[Measure, str] = {
+    "requests": "requests",
+    "tokens": "tokens",
+    "input_tokens": "input tokens",
+    "output_tokens": "output tokens",
+    "concurrency": "concurrent calls",
+}
+_WHY = {
+    "used_up": "is used up",
+    "call_too_large": "has no room for such a call, ever",
+    "unbounded": "needs to know the most that a call can use",
+    "unpriced": "needs to know what a call costs",
+    "unavailable": "cannot be looked up, and says to deny calls then",
+}
+
+
+def quantity(measure: Measure, amount: int) -> str:
+    """An amount with its unit: `$0.50`, `90,000 tokens`. Dollars have all the digits that they need, and two."""
+    if measure != "usd":
+        return f"{amount:,} {_UNITS[measure]}"
+    dollars = Decimal(amount).scaleb(-9).normalize()
+    places = max(-int(dollars.as_tuple().exponent), 2)
+    return f"${dollars:,.{places}f}"
+
+
+def window_of(limit: Limit) -> str:
+    """`/ day`, `/ rolling hour`, `per call`, or nothing."""
+    if limit.window is not None:
+        return f" / {'rolling ' if limit.window.rolling else ''}{limit.window.unit}"
+    return "" if limit.measure == "concurrency" else " per call"
+
+
+def slug_of(limit: Limit) -> str:
+    """How a limit of its kind is usually called: `requests_per_minute`, `usd_per_request`."""
+    if limit.measure == "concurrency":
+        return "concurrent_requests"
+    return f"{limit.measure}_per_{limit.window.unit if limit.window is not None else 'request'}"
+
+
+def whom(status: Status) -> str:
+    """` for tenant 'acme' and model 'gpt-4o'`; nothing where the limit is for all."""
+    named = [f"{name} {value!r}" for name, value in status.scope.items()]
+    return f" for {' and '.join(named)}" if named else ""
+
+
+def message_of(denial: Denial) -> str:
+    """The text of the exception."""
+    status, limit = denial.status, denial.status.limit
+    parts = [
+        f"limit {limit.name!r} ({quantity(limit.measure, limit.amount)}{window_of(limit)}){whom(status)}"
+        f" {_WHY[denial.reason]}"
+    ]
+    if denial.reason == "used_up":
+        held = f", of which {quantity(limit.measure, status.held)} by calls under way" if status.held else ""
+        parts.append(f"used {quantity(limit.measure, status.used)}{held}")
+    if denial.estimate is not None:
+        parts.append(f"this call may take {quantity(limit.measure, denial.estimate)}")
+    if denial.reason == "unpriced":
+        parts.append("give the model a price with instrument(prices=…), or in the sidecar with `tollkeeper prices set`")
+    if denial.detail is not None:
+        parts.append(denial.detail)
+    if status.resets_at is not None and denial.reason == "used_up":
+        parts.append(f"resets at {datetime.fromtimestamp(status.resets_at // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}")
+    return "; ".join(parts)

@@ -1,0 +1,129 @@
+"""A call under limits: held before it is sent, settled with what it used, or denied and never sent."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import openai
+import pytest
+
+import tollkeeper
+from tollkeeper.model import Limit, Window
+from tollkeeper.policy import Policy
+from tollkeeper.simulator import Simulator
+
+DAY = Window("day")
+MESSAGES = [{"role": "user", "content": "Hello"}]
+CENT = 10_000_000
+
+Instrument = Callable[..., tollkeeper.Instrumentation]
+
+
+@pytest.fixture
+def simulator():
+    with Simulator() as started:
+        yield started
+
+
+def ask(client: openai.OpenAI, **options: object) -> object:
+    asked = {"model": "gpt-4o-mini", "messages": MESSAGES, "max_completion_tokens": 64, **options}
+    return client.chat.completions.create(**asked)
+
+
+def client(simulator: Simulator, **options: object) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{simulator.url}/v1", api_key="any", **options)
+
+
+def test_a_call_too_many_is_denied_with_the_sdks_own_error(instrumented: Instrument, simulator: Simulator) -> None:
+    instrumented(policy=Policy("p", (Limit("few", "requests", 2, DAY, per=("tenant",)),)))
+    app = client(simulator)
+    with tollkeeper.tags(tenant="acme"):
+        ask(app), ask(app)
+        with pytest.raises(openai.RateLimitError) as caught:
+            ask(app)
+    denied = caught.value
+    assert isinstance(denied, tollkeeper.Denied)
+    assert (denied.limit.name, denied.scope, denied.used, denied.amount) == ("few", {"tenant": "acme"}, 2, 2)
+    assert denied.response.status_code == denied.status_code == 429
+    assert 0 < int(denied.response.headers["retry-after"]) <= 86_400
+    assert "limit 'few' (2 requests / day) for tenant 'acme' is used up; used 2 requests" in str(denied)
+    assert pickle.loads(pickle.dumps(denied)).denial == denied.denial
+    with tollkeeper.tags(tenant="other"):
+        ask(app)
+
+    assert len(simulator.requests) == 3, "what is denied is not sent"
+
+
+def test_a_budget_is_charged_what_the_call_cost(
+    instrumented: Instrument, simulator: Simulator, calls: list[tollkeeper.Call]
+) -> None:
+    handle = instrumented(policy=Policy("p", (Limit("daily", "usd", CENT, DAY),)))
+    ask(client(simulator))
+    handle.flush()
+    (status,) = handle.limits()
+    assert calls[0].cost is not None
+    assert (status.used, status.held) == (calls[0].cost.nano_usd, 0)
+
+
+def test_no_more_is_spent_than_the_budget_however_many_ask_at_once(
+    instrumented: Instrument, simulator: Simulator, calls: list[tollkeeper.Call]
+) -> None:
+    handle = instrumented(policy=Policy("p", (Limit("daily", "usd", CENT // 20, DAY),)))
+    app = client(simulator, max_retries=0)
+    denied = 0
+
+    def one(_: int) -> bool:
+        try:
+            ask(app)
+        except tollkeeper.Denied:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        answered = sum(pool.map(one, range(200)))
+    handle.flush()
+    spent = sum(call.cost.nano_usd for call in calls if call.cost is not None)
+    (status,) = handle.limits()
+    assert answered == len(calls) < 200
+    assert spent == status.used <= CENT // 20
+    assert denied == 0
+
+
+def test_a_call_that_names_no_most_output_is_given_one(instrumented: Instrument, simulator: Simulator) -> None:
+    instrumented(policy=Policy("p", (Limit("daily", "usd", CENT, DAY, unbounded=77),)))
+    client(simulator).chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
+    assert simulator.requests[-1].json()["max_completion_tokens"] == 77
+
+
+def test_one_that_has_no_price_is_refused_by_a_hard_budget(instrumented: Instrument, simulator: Simulator) -> None:
+    instrumented(policy=Policy("p", (Limit("daily", "usd", CENT, DAY),)))
+    with pytest.raises(openai.RateLimitError, match="needs to know what a call costs.*give the model a price"):
+        ask(client(simulator), model="my-own-model")
+
+
+def test_a_call_may_wait_for_room(instrumented: Instrument, simulator: Simulator) -> None:
+    instrumented(policy=Policy("p", (Limit("pace", "requests", 1, Window("second"), wait=5),)))
+    app = client(simulator)
+
+    async def asks() -> None:
+        async with openai.AsyncOpenAI(base_url=f"{simulator.url}/v1", api_key="any") as other:
+            await other.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
+
+    ask(app), ask(app)
+    asyncio.run(asks())
+    assert len(simulator.requests) == 3
+
+
+def test_a_soft_limit_only_warns(
+    instrumented: Instrument, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    instrumented(policy=Policy("p", (Limit("few", "requests", 1, DAY, mode="soft"),)))
+    app = client(simulator)
+    ask(app), ask(app), ask(app)
+    assert [record.message for record in caplog.records if "few" in record.message] == [
+        "limit 'few' (1 requests / day) is at 100 %: used 1 requests",
+        "limit 'few' (1 requests / day) is exceeded: used 2 requests",
+    ]
