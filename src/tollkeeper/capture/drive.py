@@ -6,7 +6,8 @@ fault: it is what was asked for.
 
 from __future__ import annotations
 
-import asyncio
+import importlib
+import sys
 import time
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
@@ -110,7 +111,7 @@ async def adrive(flow: Flow, send: Callable[..., Awaitable[Any]], args: tuple[An
                     rescue.answered, rescue.answer, rescue.error = True, result, None
                 else:
                     result = None
-                    await asyncio.sleep(step.seconds)
+                    await _sleep(step.seconds)
             except BaseException as error:  # noqa: BLE001  the flow must see every end of a call, cancellation too
                 rescue.error = error
                 step = flow.throw(error)
@@ -129,3 +130,9 @@ async def adrive(flow: Flow, send: Callable[..., Awaitable[Any]], args: tuple[An
         rescue.error = None
         raise
     return rescue.answer if rescue.fall_back() else await send(*args, **kwargs)
+
+
+async def _sleep(seconds: float) -> None:
+    """By whichever event loop there is: an SDK that knows others than asyncio's has loaded anyio."""
+    name = "anyio" if "anyio" in sys.modules else "asyncio"
+    await importlib.import_module(name).sleep(seconds)
