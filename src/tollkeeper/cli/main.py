@@ -14,6 +14,7 @@ VERBS = {
     "usage": "what was used and what it cost, by model, tenant, day and so on",
     "calls": "the log of calls; with an id, how the cost of one comes about",
     "prices": "your own prices: list, add, change, schedule, history; models without one; pricing the past again",
+    "policy": "limits: whether a policy file is right, and what it says; presets",
     "keys": "keys to the sidecar's API: create, list, revoke",
     "ledger": "whether the ledger is sound; its sums made from its calls again",
     "demo": "a simulated provider, an app that uses it, and what Tollkeeper sees of it",
@@ -24,6 +25,7 @@ EXTRAS = {
     "usage": "client",
     "calls": "client",
     "prices": "client",
+    "policy": "client",
     "keys": "sidecar",
     "ledger": "sidecar",
 }

@@ -65,12 +65,10 @@ def exempt_document(match: Match) -> str | dict[str, Any]:
 
 
 def calls_text(match: Match) -> str:
-    """Which calls, to read: `openai/gpt-4* chat priority=low`; several globs have commas between them."""
-    said = (
-        [f"{','.join(match.provider) or '*'}/{','.join(match.model) or '*'}"] if match.provider or match.model else []
-    )
-    said += [",".join(match.operation)] if match.operation else []
-    said += [f"{name}={','.join(globs)}" for name, globs in match.tags.items()]
+    """Which calls, to read: `openai/gpt-4* chat priority=low`; several globs are `gpt-4*|o3`."""
+    said = [f"{_either(match.provider)}/{_either(match.model)}"] if match.provider or match.model else []
+    said += [_either(match.operation)] if match.operation else []
+    said += [f"{name}={_either(globs)}" for name, globs in match.tags.items()]
     return " ".join(said) or "every call"
 
 
@@ -86,6 +84,10 @@ def _match_saying(word: str) -> Match | None:
 
 def _shortest(globs: tuple[str, ...]) -> str | list[str]:
     return globs[0] if len(globs) == 1 else list(globs)
+
+
+def _either(globs: tuple[str, ...]) -> str:
+    return "|".join(globs) or "*"
 
 
 def _globs(value: Any) -> tuple[str, ...]:

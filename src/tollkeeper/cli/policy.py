@@ -1,0 +1,86 @@
+"""`tollkeeper policy …`: whether a policy file is right and what it says, and limits to begin with."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.text import Text
+
+from tollkeeper.cli.connection import console
+from tollkeeper.cli.tables import table
+from tollkeeper.model import Limit
+from tollkeeper.policy import Policy
+from tollkeeper.policy.document import policy_document, read_policy, write_toml
+from tollkeeper.policy.forms import write_form
+from tollkeeper.policy.limit_table import exceeded_text
+from tollkeeper.policy.match_table import calls_text
+from tollkeeper.policy.mistakes import PolicyError
+from tollkeeper.policy.presets import PRESETS, limits_of_preset
+
+COLUMNS = ("Name", "Limit", "Calls", "When exceeded", "Told at %", "Days of")
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(prog="tollkeeper policy", description=__doc__)
+    verbs = flags.add_subparsers(required=True, metavar="VERB")
+    check = verbs.add_parser("check", help="its limits; or everything that is wrong with it, and exit code 2")
+    check.add_argument("file", type=Path, help="TOML; or JSON, if its name ends so")
+    check.add_argument("--json", action="store_true", help="the policy as the API takes it, presets written out")
+    check.set_defaults(do=_check)
+    presets = verbs.add_parser("presets", help="limits to begin with, as TOML to put in a policy file")
+    presets.add_argument("name", nargs="?", choices=PRESETS, help="only this one, as a file of its own")
+    presets.set_defaults(do=_presets)
+    return flags
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.do(options))
+    except OSError as error:
+        print(f"tollkeeper policy: {options.file}: {error.strerror or error}", file=sys.stderr)
+    except PolicyError as error:
+        print(error, file=sys.stderr)
+    return 2
+
+
+def _check(options: argparse.Namespace) -> int:
+    policy = read_policy(options.file.read_bytes(), str(options.file))
+    if options.json:
+        print(json.dumps(policy_document(policy), ensure_ascii=False))
+        return 0
+    screen = console()
+    if policy.limits:
+        screen.print(table(COLUMNS, [_row(limit) for limit in policy.limits]))
+    number = len(policy.limits)
+    said = f"{number} limit{'' if number == 1 else 's'}" if number else "no limits: every call is sent"
+    screen.print(Text(f"{policy.name}: {said}", "green"))
+    return 0
+
+
+def _row(limit: Limit) -> Sequence[str | Text]:
+    zone = "" if limit.window is None or limit.window.rolling else limit.window.zone
+    exceeded = exceeded_text(limit) if limit.mode == "hard" else Text("warn", "yellow")
+    told = " ".join(map(str, limit.at))
+    calls = " but ".join([calls_text(limit.match), *map(calls_text, limit.exempt)])
+    return (_whole(limit.name), write_form(limit), _whole(calls), exceeded, told, zone)
+
+
+def _whole(text: str) -> Text:
+    """A text without blanks that does not fit is broken, not cut off."""
+    return Text(text, overflow="fold")
+
+
+def _presets(options: argparse.Namespace) -> int:
+    names = [options.name] if options.name else PRESETS
+    print("\n".join(_block(name) for name in names), end="")
+    return 0
+
+
+def _block(name: str) -> str:
+    written = write_toml(Policy(name, limits_of_preset(name)))
+    return f'# {name}: the same as preset = "{name}" in the table [policy].\n{written}'
