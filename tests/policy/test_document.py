@@ -196,7 +196,7 @@ def test_what_is_limited_is_wrong(fields: str, mistake: str) -> None:
         ("at = [50, '80']", "at: [50, '80']; expected whole percentages from 1 to 1,000"),
         ("at = 0", "at: 0; expected whole percentages"),
         ("at = [true]", "at: [True]; expected whole percentages"),
-        ("at = [0.5]", "at: [Decimal('0.5')]; expected whole percentages"),
+        ("at = [0.5]", "at: [0.5]; expected whole percentages"),
         ("on_exceeded = 'wait'", "on_exceeded: 'wait'; expected \"deny\", or a wait such as"),
         ("on_exceeded = 'wait 0s'", "on_exceeded: 'wait 0s'; expected"),
         ("on_exceeded = 'wait 61m'", "on_exceeded: 'wait 61m'; expected"),

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, overload
 
 from tollkeeper.policy.toml_lines import Place
 
+_DECIMAL = re.compile(r"Decimal\('([^']*)'\)")
 _BARE = re.compile(r"[\w-]+")
 
 T = TypeVar("T")
@@ -124,7 +125,7 @@ def shown(value: object) -> str:
     if value is None:
         return "missing"
     try:
-        text = str(value) if isinstance(value, Decimal | date) else repr(value)
+        text = str(value) if isinstance(value, Decimal | date) else _DECIMAL.sub(r"\1", repr(value))
     except ValueError:  # a whole number of thousands of digits
         return "a number that is too long to show"
     return text if len(text) <= 80 else f"{text[:77]}..."
