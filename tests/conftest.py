@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import tollkeeper
-from services import postgres
+from services import postgres, redis
 from tollkeeper.capture import faults
 
 SHARED = Path(os.environ.get("TOLLKEEPER_SHARED") or Path(__file__).resolve().parents[2] / "shared")
@@ -53,6 +53,12 @@ def replay_url(shared: Path) -> Iterator[str]:
 def postgres_server() -> Iterator[str]:
     with postgres.running() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[redis.RedisServer]:
+    with redis.running() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -12,20 +12,22 @@ from tollkeeper.storage.counters.contract import Charge
 
 def cost_of(charge: Charge, amount: int) -> int:
     """How much later the bucket is full again for an amount; rounded up, so that many small ones are not free."""
-    return -(-amount * charge.window // max(charge.cap, 1))
+    return -(-amount * charge.window // (charge.cap or 1))
 
 
 def depth_of(charge: Charge) -> int:
     """How long an empty bucket takes to be full."""
-    return charge.burst * charge.window // max(charge.cap, 1)
+    return charge.burst * charge.window // (charge.cap or 1)
 
 
 def room_at(charge: Charge, tat: int, now: int) -> int:
     """The first moment at which there is room: `now`, a later one, or 0 if the bucket is never deep enough."""
-    over = max(tat, now) + cost_of(charge, charge.amount) - depth_of(charge)
-    if charge.amount > charge.burst or not charge.cap:
+    cap = charge.cap
+    if charge.amount > charge.burst or not cap:
         return 0
-    return max(over, now)
+    cost, depth = -(-charge.amount * charge.window // cap), charge.burst * charge.window // cap
+    at = (tat if tat > now else now) + cost - depth
+    return at if at > now else now
 
 
 def level_of(charge: Charge, tat: int, now: int) -> int:

@@ -1,0 +1,152 @@
+-- What all scripts begin with. Above stand `LATE` (µs), and how many rows one call cleans up at the `MOST`. Moments are
+-- µs: in ns they are no whole numbers of a double. Each redis.call takes 1 µs: so counts are fields of one hash.
+--
+-- KEYS[1]  the prefix of all keys, a hash tag: on a cluster they are on one node
+-- ARGV[1]  the time, of tests; otherwise empty, and the server's counts
+--
+-- <prefix>:counts     hash: key -> "spent held assumed"; of a rate, the moment at which its bucket is full again
+-- <prefix>:forget     sorted set: keys of counts by the moment from which on they may be forgotten
+-- <prefix>:hold:<id>  a hold as JSON: id, owner, expires_at (ns), charges; of one that is no more `settled` or `lapsed`
+-- <prefix>:due        sorted set: ids of holds by their last moment
+
+local prefix = KEYS[1]
+local counts_key, forget_key, due_key = prefix .. ':counts', prefix .. ':forget', prefix .. ':due'
+local now = tonumber(ARGV[1])
+if not now then
+  local time = redis.call('TIME')
+  now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+end
+
+-- Places in a charge.
+local KEY, AMOUNT, CAP, HARD, KIND, UNTIL, BURST, COST, OTHER = 1, 2, 3, 4, 5, 6, 8, 9, 10
+
+-- Lua's own conversion writes 14 digits only.
+local function digits(number)
+  return string.format('%.0f', number)
+end
+
+-- Clients take far longer to read many numbers than to read one text of all of them.
+local function packed(numbers)
+  return struct.pack('<' .. string.rep('d', #numbers), unpack(numbers))
+end
+
+local function hold_key(id)
+  return prefix .. ':hold:' .. id
+end
+
+local function counts_of(charges)
+  local keys, counts = {}, {}
+  for place, charge in ipairs(charges) do
+    keys[place] = charge[KEY]
+  end
+  if #keys == 0 then
+    return counts
+  end
+  for place, row in ipairs(redis.call('HMGET', counts_key, unpack(keys))) do
+    if charges[place][KIND] == 'rate' then
+      counts[place] = {tat = tonumber(row or 0), known = row}
+    else
+      local spent, held, assumed = string.match(row or '0 0 0', '^(%S+) (%S+) (%S+)$')
+      counts[place] = {spent = tonumber(spent), held = tonumber(held), assumed = tonumber(assumed), known = row}
+    end
+  end
+  return counts
+end
+
+-- Three numbers: spent, held and assumed; of a rate, for how many µs it is refilled, and no more.
+local function add_level(answer, charge, count)
+  local size = #answer
+  if charge[KIND] == 'rate' then
+    answer[size + 1], answer[size + 2], answer[size + 3] = math.max(count.tat - now, 0), 0, 0
+  else
+    answer[size + 1], answer[size + 2], answer[size + 3] = count.spent, count.held, count.assumed
+  end
+end
+
+local function add_levels(answer, charges, counts)
+  for place, charge in ipairs(charges) do
+    add_level(answer, charge, counts[place])
+  end
+  return answer
+end
+
+-- Forget counts that nobody asks for any more.
+local function sweep()
+  for _, key in ipairs(redis.call('ZRANGEBYSCORE', forget_key, '-inf', digits(now), 'LIMIT', 0, MOST)) do
+    local row = redis.call('HGET', counts_key, key) or '0'
+    local held = string.match(row, '^%S+ (%S+)')
+    local tat = not held and tonumber(row) or 0
+    if held and held ~= '0' then
+      redis.call('ZADD', forget_key, digits(now + LATE), key)
+    elseif tat > now then
+      redis.call('ZADD', forget_key, digits(tat), key)
+    else
+      redis.call('HDEL', counts_key, key)
+      redis.call('ZREM', forget_key, key)
+    end
+  end
+end
+
+-- A period is still counted in when it is over; a bucket is of no interest once it is full.
+local function forget_at(charge, count)
+  if charge[KIND] == 'rate' then
+    return count.tat
+  elseif charge[KIND] == 'slots' then
+    return now + LATE
+  elseif charge[UNTIL] > 0 then
+    return charge[UNTIL] / 1000 + LATE
+  end
+end
+
+local function save(charges, counts)
+  local rows, begun = {}, false
+  for place, charge in ipairs(charges) do
+    local count = counts[place]
+    rows[2 * place - 1] = charge[KEY]
+    if charge[KIND] == 'rate' then
+      rows[2 * place] = digits(count.tat)
+    else
+      rows[2 * place] = string.format('%.0f %.0f %.0f', count.spent, count.held, count.assumed)
+    end
+    local at = not count.known and forget_at(charge, count)
+    if at then
+      redis.call('ZADD', forget_key, digits(math.ceil(at)), charge[KEY])
+      begun = true
+    end
+  end
+  if #rows > 0 then
+    redis.call('HSET', counts_key, unpack(rows))
+  end
+  if begun then
+    sweep()
+  end
+end
+
+local function is_over(id, how)
+  redis.call('SET', hold_key(id), how, 'PX', digits(LATE / 1000))
+  redis.call('ZREM', due_key, id)
+end
+
+local function lapse(charges)
+  local counts = counts_of(charges)
+  for place, charge in ipairs(charges) do
+    local count = counts[place]
+    if charge[KIND] ~= 'rate' then
+      count.held = count.held - charge[AMOUNT]
+      if charge[KIND] == 'period' then
+        count.spent, count.assumed = count.spent + charge[AMOUNT], count.assumed + charge[AMOUNT]
+      end
+    end
+  end
+  save(charges, counts)
+end
+
+-- Charge in full what nobody has settled in time. Answers 1 if there is more of it than one call does.
+local function expire()
+  local ids = redis.call('ZRANGEBYSCORE', due_key, '-inf', digits(now), 'LIMIT', 0, MOST)
+  for _, id in ipairs(ids) do
+    lapse(cjson.decode(redis.call('GET', hold_key(id)))[4])
+    is_over(id, 'lapsed')
+  end
+  return #ids == MOST and 1 or 0
+end

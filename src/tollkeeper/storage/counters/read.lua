@@ -1,0 +1,13 @@
+-- ARGV[2] charges, or empty for all holds.
+-- Answers: now, more to expire, and levels; or these two, and then each hold.
+
+local more = expire()
+if ARGV[2] ~= '' then
+  local charges = cjson.decode(ARGV[2])
+  return packed(add_levels({now, more}, charges, counts_of(charges)))
+end
+local answer = {packed({now, more})}
+for _, id in ipairs(redis.call('ZRANGE', due_key, 0, -1)) do
+  answer[#answer + 1] = redis.call('GET', hold_key(id))
+end
+return answer

@@ -1,0 +1,45 @@
+-- ARGV[2] the id, ARGV[3] the last moment to settle, ARGV[4] the hold. Of a rate, a charge has two numbers more: how
+-- much later its bucket is full again, and how deep it is, both in µs.
+-- Answers: now, more to expire, the place of the charge without room or 0, when there may be room, levels.
+
+local id = ARGV[2]
+local charges = cjson.decode(ARGV[4])[4]
+local DEPTH = OTHER
+
+local function full_until(charge, count)
+  if charge[KIND] ~= 'rate' then
+    -- Not as a sum: beyond the largest whole number of a double, one too much would be rounded away.
+    return charge[AMOUNT] > charge[CAP] - (count.spent + count.held) and 0 or nil
+  end
+  if charge[AMOUNT] > charge[BURST] or charge[CAP] == 0 then
+    return 0
+  end
+  local at = math.max(count.tat, now) + charge[COST] - charge[DEPTH]
+  return at > now and at or nil
+end
+
+local more = expire()
+local counts = counts_of(charges)
+if redis.call('EXISTS', hold_key(id)) == 1 then
+  return packed(add_levels({now, more, 0, 0}, charges, counts))
+end
+for place, charge in ipairs(charges) do
+  local at = charge[HARD] and full_until(charge, counts[place])
+  if at then
+    local answer = {now, more, place, at}
+    add_level(answer, charge, counts[place])
+    return packed(answer)
+  end
+end
+for place, charge in ipairs(charges) do
+  local count = counts[place]
+  if charge[KIND] == 'rate' then
+    count.tat = math.max(count.tat, now) + charge[COST]
+  else
+    count.held = count.held + charge[AMOUNT]
+  end
+end
+redis.call('SET', hold_key(id), ARGV[4])
+redis.call('ZADD', due_key, ARGV[3], id)
+save(charges, counts)
+return packed(add_levels({now, more, 0, 0}, charges, counts))

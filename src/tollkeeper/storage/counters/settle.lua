@@ -1,0 +1,35 @@
+-- ARGV[2] the id, ARGV[3] the hold, ARGV[4] what was used of each charge, ARGV[5] `assumed` or empty. Of a rate, a charge
+-- has two numbers more: how much later its bucket is full again, in µs, if the charge was held, and if it was not.
+-- Answers: now, more to expire, levels.
+
+local id = ARGV[2]
+local charges, amounts = cjson.decode(ARGV[3])[4], cjson.decode(ARGV[4])
+
+local more = expire()
+local counts = counts_of(charges)
+local state = redis.call('GET', hold_key(id))
+if state == 'settled' then
+  return packed(add_levels({now, more}, charges, counts))
+end
+is_over(id, 'settled')
+local lapsed = state == 'lapsed'
+local live = state and not lapsed
+
+for place, charge in ipairs(charges) do
+  local count, amount = counts[place], amounts[place]
+  if charge[KIND] == 'rate' then
+    local cost = state and charge[COST] or charge[OTHER]
+    count.tat = cost > 0 and math.max(count.tat, now) + cost or count.tat + cost
+  else
+    if live then
+      count.held = count.held - charge[AMOUNT]
+    end
+    if charge[KIND] == 'period' then
+      local before = lapsed and charge[AMOUNT] or 0
+      count.spent = count.spent + amount - before
+      count.assumed = count.assumed + (ARGV[5] == 'assumed' and amount or 0) - before
+    end
+  end
+end
+save(charges, counts)
+return packed(add_levels({now, more}, charges, counts))
