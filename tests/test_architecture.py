@@ -15,7 +15,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 LAYERS = (
     {"version", "model"},
-    {"config", "pricing", "policy"},
+    {"pricing", "policy"},
+    {"config"},
     {"telemetry"},
     {"storage"},
     {"capture", "sidecar"},

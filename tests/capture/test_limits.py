@@ -6,6 +6,7 @@ import asyncio
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import openai
 import pytest
@@ -49,7 +50,7 @@ def test_a_call_too_many_is_denied_with_the_sdks_own_error(instrumented: Instrum
     assert (denied.limit.name, denied.scope, denied.used, denied.amount) == ("few", {"tenant": "acme"}, 2, 2)
     assert denied.response.status_code == denied.status_code == 429
     assert 0 < int(denied.response.headers["retry-after"]) <= 86_400
-    assert "limit 'few' (2 requests / day) for tenant 'acme' is used up; used 2 requests" in str(denied)
+    assert "limit 'few' (2 requests / day per tenant) for tenant 'acme' is used up; used 2 requests" in str(denied)
     assert pickle.loads(pickle.dumps(denied)).denial == denied.denial
     with tollkeeper.tags(tenant="other"):
         ask(app)
@@ -124,6 +125,53 @@ def test_a_soft_limit_only_warns(
     app = client(simulator)
     ask(app), ask(app), ask(app)
     assert [record.message for record in caplog.records if "few" in record.message] == [
-        "limit 'few' (1 requests / day) is at 100 %: used 1 requests",
-        "limit 'few' (1 requests / day) is exceeded: used 2 requests",
+        "limit 'few' (1 request / day) is at 100 %: used 1 request",
+        "limit 'few' (1 request / day) is exceeded: used 2 requests",
     ]
+
+
+def test_each_attempt_of_the_sdk_is_one_of_its_own(instrumented: Instrument, simulator: Simulator) -> None:
+    handle = instrumented(policy=Policy("p", (Limit("few", "requests", 2, DAY),)))
+    with pytest.raises(tollkeeper.Denied, match="used 2 requests"):
+        ask(client(simulator, max_retries=5), extra_headers={"X-Simulator": "status=503,retry-after=0"})
+    assert len(simulator.requests) == 2
+    assert handle.limits()[0].used == 2
+
+
+def test_what_was_not_answered_is_charged_at_its_most(instrumented: Instrument, simulator: Simulator) -> None:
+    handle = instrumented(policy=Policy("p", (Limit("out", "output_tokens", 1000, DAY),)))
+    with pytest.raises(openai.APITimeoutError):
+        ask(client(simulator, max_retries=1, timeout=0.05), extra_headers={"X-Simulator": "latency=1"})
+    assert handle.limits()[0].used == 2 * 64
+    with pytest.raises(openai.APIConnectionError):
+        ask(openai.OpenAI(base_url="http://127.0.0.1:9/v1", api_key="any", max_retries=0))
+    with pytest.raises(openai.InternalServerError):
+        ask(client(simulator, max_retries=0), extra_headers={"X-Simulator": "status=503,retry-after=0"})
+    assert handle.limits()[0].used == 2 * 64, "what was refused, or never sent, is not billed"
+
+
+def test_a_denial_is_seen_as_a_span_and_counted(instrumented: Instrument, simulator: Simulator) -> None:
+    handle = instrumented(prometheus=True, policy=Policy("p", (Limit("none", "requests", 0, DAY),)))
+    with pytest.raises(tollkeeper.Denied):
+        ask(client(simulator))
+    text = handle.render_metrics()[0].decode()
+    assert "tollkeeper_denied_calls_total{" in text
+    assert 'tollkeeper_limit_name="none"' in text
+
+
+def test_a_policy_is_read_from_a_file_and_from_the_environment_variables_of_old(
+    instrumented: Instrument, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('[[limit]]\nlimit = "1 request / day"\n[[limit]]\nlimit = "1 request / yaer"\n')
+    with pytest.raises(tollkeeper.ConfigurationError, match=r"policy.toml:4: limit\[1\].*yaer"):
+        instrumented(policy=str(file))
+    file.write_text('[[limit]]\nlimit = "1 request / day"\n')
+    with instrumented(policy=str(file)) as handle:
+        assert [status.limit.name for status in handle.limits()] == ["requests-day"]
+    monkeypatch.setenv("MAX_REQUESTS_PER_MINUTE", "7")
+    with instrumented() as handle:
+        assert [status.limit.amount for status in handle.limits()] == [7]
+    monkeypatch.setenv("DAILY_SPENDING_LIMIT", "ten")
+    with pytest.raises(tollkeeper.ConfigurationError, match="DAILY_SPENDING_LIMIT is 'ten'"):
+        instrumented()

@@ -13,14 +13,16 @@ from tollkeeper.capture import faults
 from tollkeeper.capture.content import ContentCapture, on_span
 from tollkeeper.capture.contract import Adapter, Request
 from tollkeeper.capture.courier import Courier
+from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.identity import Seen, is_of_response
 from tollkeeper.capture.observation import Observation
-from tollkeeper.capture.sinks.contract import Sink
+from tollkeeper.capture.sinks.contract import Counting, Sink
 from tollkeeper.capture.sinks.otel_events import EventSink
 from tollkeeper.model import Call
 from tollkeeper.model.usage import NOTHING
 from tollkeeper.pricing import Catalog
-from tollkeeper.telemetry.attributes import request_attributes, response_attributes
+from tollkeeper.telemetry.attributes import ERROR_TYPE, request_attributes, response_attributes
+from tollkeeper.telemetry.metrics import DENIED_CALLS, LIMIT_LABEL
 
 if TYPE_CHECKING:
     from tollkeeper.capture.gate import Gate
@@ -34,6 +36,9 @@ OBSERVATION_KEY = otel_context.create_key("tollkeeper-observation")
 """Where the call in progress is found: an inner SDK call under it is part of it, and not counted again."""
 
 NO_CONTEXT = Context()
+
+DENIED = "denied"
+"""`error.type` of a call that a limit had no room for."""
 
 Content = dict[str, Any]
 
@@ -55,6 +60,7 @@ class Emitter:
         self.tracer = tracer
         self.catalog = catalog
         self.sinks = tuple(sinks)
+        self.counting: list[Counting] = [sink for sink in sinks if hasattr(sink, "count")]  # type: ignore[misc]
         self.events = events
         self.courier = courier
         self.content = content
@@ -66,9 +72,8 @@ class Emitter:
     def start(self, request: Request, adapter: Adapter, ticket: Ticket | None = None) -> Observation:
         """Start the span of a call. Samplers see what is known of the request."""
         call = request.call
-        model = call.request_model
         span = self.tracer.start_span(
-            f"{call.operation} {model}" if model else call.operation,
+            _span_name(call),
             kind=SpanKind.CLIENT,
             attributes=request_attributes(call),
             start_time=call.started_at,
@@ -84,6 +89,22 @@ class Emitter:
             observation.mark = spool.begin(observation.call)
         except Exception as fault:  # noqa: BLE001  the boundary to the disk
             faults.report("mark a call as begun", fault)
+
+    def deny(self, request: Request, denied: Denied) -> None:
+        """Have a call seen that was not sent: a span of no length, and a count."""
+        try:
+            call = request.call
+            call.error_type = DENIED
+            span = self.tracer.start_span(
+                _span_name(call), kind=SpanKind.CLIENT, attributes=request_attributes(call), start_time=call.started_at
+            )
+            span.set_attributes({ERROR_TYPE: DENIED, LIMIT_LABEL: denied.limit.name})
+            span.set_status(Status(StatusCode.ERROR, str(denied)))
+            span.end()
+            for sink in self.counting:
+                sink.count(call, [(DENIED_CALLS, denied.limit.name, 1)])
+        except Exception as fault:  # noqa: BLE001  the boundary to the tracing SDK and the sinks
+            faults.report("record a denial", fault)
 
     def enter(self, observation: Observation) -> Any:
         """Make the call's span the current one, until `otel_context.detach` of what this returns."""
@@ -168,3 +189,7 @@ class Emitter:
                 # Without the message: providers quote keys and prompts in it.
                 span.set_status(Status(StatusCode.ERROR))
         span.end()
+
+
+def _span_name(call: Call) -> str:
+    return f"{call.operation} {call.request_model}" if call.request_model else call.operation

@@ -61,10 +61,31 @@ class Gate:
             raise adapter.denied(request, outcome)
         return outcome
 
+    def again(self, ticket: Ticket, request: Request, adapter: Adapter, was_answered: bool) -> Ticket:
+        """The SDK is about to send a call once more: settle the attempt before it, and admit one more, or raise.
+
+        What was answered with an error is not billed; what was not answered at all may have been.
+        """
+        call = request.call
+        self._settle(ticket, _NOTHING_USED if was_answered else UNKNOWN, not was_answered)
+        id, _, attempt = ticket.hold.id.partition("#")
+        try:
+            outcome = self._admission.admit(
+                f"{id}#{int(attempt or 1) + 1}", self._admission.bindings(call), ticket.bound
+            )
+        except Exception as fault:  # noqa: BLE001  the boundary: a fault of ours must not keep a call back
+            faults.report("admit an attempt", fault)
+            return ticket
+        if isinstance(outcome, Denial):
+            raise adapter.denied(request, outcome)
+        return outcome
+
     def settle(self, ticket: Ticket, call: Call, error: BaseException | None) -> None:
         """Book what a call has used."""
+        self._settle(ticket, *_used(call, error))
+
+    def _settle(self, ticket: Ticket, used: Bound, is_assumed: bool) -> None:
         try:
-            used, is_assumed = _used(call, error)
             for status in self._admission.settle(ticket, used, is_assumed):
                 self._watch(status)
         except Exception as fault:  # noqa: BLE001  the boundary to the counters, wherever they are

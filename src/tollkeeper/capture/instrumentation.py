@@ -290,7 +290,12 @@ def _read_prices(path: str) -> Overlay:
         raise ValueError(f"a file in UTF-8: {error}") from None
 
 
-CHECKS: Mapping[str, Check] = {"providers": _known_providers, "prices": _read_prices, "ledger": ship.check_ledger}
+CHECKS: Mapping[str, Check] = {
+    "providers": _known_providers,
+    "prices": _read_prices,
+    "ledger": ship.check_ledger,
+    "policy": limiting.check_policy,
+}
 
 
 def _sinks(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tollkeeper.config import Settings
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def gate(settings: Settings, catalog: Catalog) -> Gate | None:
     """The gate of an app that has a policy."""
-    policy: Policy | None = settings.policy
+    policy = _policy(settings)
     if policy is None:
         return None
     from tollkeeper.capture.gate import Gate  # noqa: PLC0415  an app without limits need not load it
@@ -27,3 +28,27 @@ def gate(settings: Settings, catalog: Catalog) -> Gate | None:
 
     owner = f"{platform.node()}:{os.getpid()}"
     return Gate(Admission(policy, MemoryCounters(), owner), catalog, Thresholds(lambda crossing: None), time.monotonic)
+
+
+def check_policy(value: object) -> None:
+    """Raises `ValueError` with everything that is wrong with a policy file."""
+    if isinstance(value, str):
+        _read(value)
+
+
+def _policy(settings: Settings) -> Policy | None:
+    """The policy that is given; else what the environment variables of old say."""
+    if settings.policy is not None:
+        return _read(settings.policy) if isinstance(settings.policy, str) else settings.policy
+    from tollkeeper.policy import Policy  # noqa: PLC0415  an app without limits need not load it
+
+    return Policy("environment", settings.seed_limits) if settings.seed_limits else None
+
+
+def _read(path: str) -> Policy:
+    from tollkeeper.policy.document import read_policy  # noqa: PLC0415  the same
+
+    try:
+        return read_policy(Path(path).read_bytes(), path)
+    except OSError as error:
+        raise ValueError(f"a file that can be read: {error.strerror or error}") from None

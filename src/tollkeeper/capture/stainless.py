@@ -23,6 +23,7 @@ from tollkeeper.capture.errors import read_error
 from tollkeeper.capture.identity import new_call_id
 from tollkeeper.capture.observation import Fold, Observation
 from tollkeeper.capture.payload import parse_json
+from tollkeeper.capture.retries import before_retry
 from tollkeeper.capture.stream import Tap
 from tollkeeper.capture.watch import Watch, watch
 from tollkeeper.config import Settings
@@ -61,6 +62,10 @@ class StainlessAdapter:
         self.targets: tuple[Target, ...] = (
             Target(f"{package}._base_client", "SyncAPIClient.request"),
             Target(f"{package}._base_client", "AsyncAPIClient.request", is_async=True),
+            Target(f"{package}._base_client", "SyncAPIClient._sleep_for_retry", optional=True, wrap=before_retry),
+            Target(
+                f"{package}._base_client", "AsyncAPIClient._sleep_for_retry", True, optional=True, wrap=before_retry
+            ),
         )
         self.default_tags: Tags = {}
         self._injects = True

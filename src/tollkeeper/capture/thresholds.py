@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tollkeeper.model import Status
-from tollkeeper.policy.wording import quantity, whom, window_of
+from tollkeeper.policy.forms import amount_text, write_form
+from tollkeeper.policy.wording import whom
 
 log = logging.getLogger("tollkeeper")
 
@@ -43,12 +44,11 @@ class Thresholds:
             self._told = {}
         self._told[key] = percent
         log.warning(
-            "limit %r (%s%s)%s is %s: used %s",
+            "limit %r (%s)%s is %s: used %s",
             limit.name,
-            quantity(limit.measure, limit.amount),
-            window_of(limit),
+            write_form(limit),
             whom(status),
             "exceeded" if percent == EXCEEDED else f"at {percent} %",
-            quantity(limit.measure, spent),
+            amount_text(limit.measure, spent),
         )
         self._tell(Crossing(status, percent))

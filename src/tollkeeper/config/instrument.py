@@ -24,6 +24,8 @@ from tollkeeper.config.reading import (
     text,
     whole,
 )
+from tollkeeper.model import Limit
+from tollkeeper.policy.presets import SEED_VARIABLES, limits_of_seed
 
 ContentMode = Literal["no_content", "span_only", "event_only", "span_and_event"]
 
@@ -125,6 +127,8 @@ class Settings:
     spool_when_full: WhenFull = "drop_oldest"
     policy: Any = None
     counters: str = "memory:"
+    seed_limits: tuple[Limit, ...] = ()
+    """What environment variables such as `MAX_REQUESTS_PER_MINUTE` ask for."""
     exporters: Mapping[str, str] = field(default_factory=dict)
     """The signals that OTLP is asked for, `traces`, `metrics` and `logs`, and the protocol of each."""
 
@@ -211,7 +215,19 @@ def load(
     if values.get("sidecar") is not None and values.get("ledger") is not None:
         where = " and ".join(reading.found[name][0] for name in ("sidecar", "ledger"))
         reading.problems.append(f"{where}: expected one of them, as the sidecar has a ledger of its own")
+    values["seed_limits"] = _seed_limits(reading.problems)
     return Settings(**reading.check())
+
+
+def _seed_limits(problems: list[str]) -> tuple[Limit, ...]:
+    found = {name: os.environ[name] for name in SEED_VARIABLES if os.environ.get(name, "").strip()}
+    if not found:
+        return ()
+    try:
+        return limits_of_seed(found)
+    except ValueError as mistakes:
+        problems.extend(str(mistakes).splitlines())
+        return ()
 
 
 def state_folder() -> Path:
@@ -244,4 +260,7 @@ def disabled_instrumentations() -> frozenset[str]:
     return frozenset(name.strip() for name in os.environ.get(ENVIRONMENT_DISABLED, "").split(","))
 
 
-assert [option.name for option in OPTIONS] == [each.name for each in fields(Settings) if each.name != "exporters"]
+COMPUTED = ("seed_limits", "exporters")
+"""What no option says by itself."""
+
+assert [option.name for option in OPTIONS] == [each.name for each in fields(Settings) if each.name not in COMPUTED]

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from tollkeeper.model.decision import Denial, Status
-from tollkeeper.model.limit import Limit, Measure
+from tollkeeper.model.limit import Limit
+from tollkeeper.policy.forms import amount_text, write_form
 
-_UNITS: dict[Measure, str] = {
-    "requests": "requests",
-    "tokens": "tokens",
-    "input_tokens": "input tokens",
-    "output_tokens": "output tokens",
-    "concurrency": "concurrent calls",
-}
 _WHY = {
     "used_up": "is used up",
     "call_too_large": "has no room for such a call, ever",
@@ -22,22 +15,6 @@ _WHY = {
     "unpriced": "needs to know what a call costs",
     "unavailable": "cannot be looked up, and says to deny calls then",
 }
-
-
-def quantity(measure: Measure, amount: int) -> str:
-    """An amount with its unit: `$0.50`, `90,000 tokens`. Dollars have all the digits that they need, and two."""
-    if measure != "usd":
-        return f"{amount:,} {_UNITS[measure]}"
-    dollars = Decimal(amount).scaleb(-9).normalize()
-    places = max(-int(dollars.as_tuple().exponent), 2)
-    return f"${dollars:,.{places}f}"
-
-
-def window_of(limit: Limit) -> str:
-    """`/ day`, `/ rolling hour`, `per call`, or nothing."""
-    if limit.window is not None:
-        return f" / {'rolling ' if limit.window.rolling else ''}{limit.window.unit}"
-    return "" if limit.measure == "concurrency" else " per call"
 
 
 def slug_of(limit: Limit) -> str:
@@ -56,17 +33,14 @@ def whom(status: Status) -> str:
 def message_of(denial: Denial) -> str:
     """The text of the exception."""
     status, limit = denial.status, denial.status.limit
-    parts = [
-        f"limit {limit.name!r} ({quantity(limit.measure, limit.amount)}{window_of(limit)}){whom(status)}"
-        f" {_WHY[denial.reason]}"
-    ]
+    parts = [f"limit {limit.name!r} ({write_form(limit)}){whom(status)} {_WHY[denial.reason]}"]
     if denial.reason == "used_up":
-        held = f", of which {quantity(limit.measure, status.held)} by calls under way" if status.held else ""
-        parts.append(f"used {quantity(limit.measure, status.used)}{held}")
+        held = f", of which {amount_text(limit.measure, status.held)} by calls under way" if status.held else ""
+        parts.append(f"used {amount_text(limit.measure, status.used)}{held}")
     if denial.estimate is not None:
-        parts.append(f"this call may take {quantity(limit.measure, denial.estimate)}")
+        parts.append(f"this call may take {amount_text(limit.measure, denial.estimate)}")
     if denial.reason == "unpriced":
-        parts.append("give the model a price with instrument(prices=…), or in the sidecar with `tollkeeper prices set`")
+        parts.append("give the model a price with instrument(prices=…), or in the sidecar with `tollkeeper prices add`")
     if denial.detail is not None:
         parts.append(denial.detail)
     if status.resets_at is not None and denial.reason == "used_up":

@@ -10,7 +10,7 @@ from tollkeeper.model.charge import Charge, Level
 from tollkeeper.model.decision import Bound, Denial, Reason, Status
 from tollkeeper.policy import Policy
 from tollkeeper.policy.binding import Binder, Binding, Bindings
-from tollkeeper.storage.counters import Counters, Held, Hold, Refused
+from tollkeeper.storage.counters import Counters, CountersUnavailable, Held, Hold, Refused
 
 NS_A_SECOND = 1_000_000_000
 
@@ -18,6 +18,9 @@ HOLD_SECONDS = 900
 """For how long a call may be under way before it is taken to be lost, and charged in full. It is corrected when it
 ends after all; the SDKs themselves give up after ten minutes."""
 
+
+RETRY_SECONDS = 1.0
+"""When to ask again counters that could not be reached."""
 
 UNKNOWN = Bound(None, None, None)
 
@@ -32,6 +35,7 @@ class Ticket(NamedTuple):
     bindings: tuple[Binding, ...]
     levels: tuple[Level, ...]
     each: tuple[Binding, ...]
+    bound: Bound
 
     def statuses(self, levels: Sequence[Level]) -> list[Status]:
         """How the limits stand that it shares with other calls."""
@@ -69,10 +73,13 @@ class Admission:
         charges = tuple(charge for _, charge in charged)
         hold = Hold(id, self._owner, now + self._seconds * NS_A_SECOND, charges)
         if not charges:
-            return Ticket(hold, (), (), bindings.each)
-        answer = self.counters.reserve(hold)
+            return Ticket(hold, (), (), bindings.each, bound)
+        try:
+            answer = self.counters.reserve(hold)
+        except CountersUnavailable as away:
+            return _without_counters(hold, bindings, bound, charged, away)
         if isinstance(answer, Held):
-            return Ticket(hold, tuple(binding for binding, _ in charged), answer.levels, bindings.each)
+            return Ticket(hold, tuple(binding for binding, _ in charged), answer.levels, bindings.each, bound)
         binding, charge = charged[answer.place]
         return _denial(binding, charge, answer, now)
 
@@ -98,7 +105,7 @@ class Admission:
         counted = [(binding, self._binder.charge(binding, used, now)) for binding in bindings.counted]
         charged = [(binding, charge._replace(amount=0)) for binding, charge in counted if charge is not None]
         hold = Hold(id, self._owner, now, tuple(charge for _, charge in charged))
-        return self.settle(Ticket(hold, tuple(binding for binding, _ in charged), (), bindings.each), used)
+        return self.settle(Ticket(hold, tuple(binding for binding, _ in charged), (), bindings.each, used), used)
 
     def settle(self, ticket: Ticket, used: Bound, assumed: bool = False) -> list[Status]:
         """Book what the call has used, once.
@@ -111,6 +118,19 @@ class Admission:
             for binding, charge in zip(ticket.bindings, ticket.hold.charges, strict=True)
         ]
         return alone + ticket.statuses(self.counters.settle(ticket.hold, amounts, assumed)) if amounts else alone
+
+
+def _without_counters(
+    hold: Hold, bindings: Bindings, bound: Bound, charged: Sequence[tuple[Binding, Charge]], away: CountersUnavailable
+) -> Ticket | Denial:
+    """What the limits say for when nobody can be asked. What is let through is booked when somebody can.
+
+    `local` is `deny` here: what is left of a lease was granted before one came to this.
+    """
+    for binding, charge in charged:
+        if charge.hard and binding.limit.on_unavailable != "allow":
+            return Denial(_alone(binding, 0), charge.amount, RETRY_SECONDS, "unavailable", str(away))
+    return Ticket(hold, tuple(binding for binding, _ in charged), (), bindings.each, bound)
 
 
 def _amount(held: int, used: int | None, assumed: bool) -> int:

@@ -103,6 +103,9 @@ UNMEASURED_CALLS = Metric(
     "{call}",
     "Answered calls whose usage the provider did not report in full, by who counted instead.",
 )
+DENIED_CALLS = Metric(
+    "tollkeeper.denied_calls", "counter", "{call}", "Calls that were not sent, by the limit that had no room for them."
+)
 FAULTS = Metric(
     "tollkeeper.faults", "counter", "{fault}", "Faults of the instrumentation itself, by the step that failed."
 )
@@ -128,7 +131,7 @@ METRICS = (
     INFERENCE_DURATION, INFERENCE_TIME_TO_FIRST_CHUNK, INFERENCE_TIME_PER_OUTPUT_CHUNK,
     INFERENCE_INPUT, INFERENCE_OUTPUT, INFERENCE_USAGE_INPUT, INFERENCE_USAGE_OUTPUT,
     INFERENCE_USAGE_CACHE_READ, INFERENCE_USAGE_CACHE_WRITE, INFERENCE_USAGE_REASONING,
-    COST, TOKENS, CALLS, UNPRICED_CALLS, UNMEASURED_CALLS, FAULTS,
+    COST, TOKENS, CALLS, UNPRICED_CALLS, UNMEASURED_CALLS, DENIED_CALLS, FAULTS,
     SPOOL_RECORDS, SPOOL_BYTES, SPOOL_DROPPED, SPOOL_REJECTED,
 )  # fmt: skip
 
@@ -138,6 +141,7 @@ SPOOL_METRICS = (SPOOL_RECORDS, SPOOL_BYTES, SPOOL_DROPPED, SPOOL_REJECTED)
 MODALITY_LABEL = "gen_ai.token.modality"
 METER_LABEL = "tollkeeper.meter"
 USAGE_SOURCE_LABEL = "tollkeeper.usage.source"
+LIMIT_LABEL = "tollkeeper.limit.name"
 STEP_LABEL = "tollkeeper.step"
 
 OTHER = "other"

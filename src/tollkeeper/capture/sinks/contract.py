@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from opentelemetry.context import Context
 
 from tollkeeper.model import Call
+from tollkeeper.telemetry.measure import Amount
+
+
+class Counting(Protocol):
+    """A sink that counts."""
+
+    def count(self, call: Call, added: Sequence[Amount]) -> None:
+        """Add to the counters that this call's labels name, though it has not been sent."""
 
 
 class Sink(Protocol):

@@ -10,7 +10,7 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from opentelemetry.context import Context
@@ -218,6 +218,9 @@ class MetricsSink:
                     self._record(call, context)
                 except Exception as fault:  # noqa: BLE001  the boundary to the metrics SDK and its readers
                     faults.report("record a call (metrics)", fault)
+
+    def count(self, call: Call, added: Sequence[Amount]) -> None:
+        self._totals.add(counter_labels(call, self._totals.metric_tags), added)
 
     def _record(self, call: Call, context: Context | None) -> None:
         base: dict[str, Any] = {OPERATION: call.operation, PROVIDER: call.provider}

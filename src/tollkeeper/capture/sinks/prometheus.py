@@ -30,6 +30,7 @@ from tollkeeper.telemetry.measure import (
     COST_SCALE,
     COUNTER_LABELS,
     OWN_LABEL,
+    Amount,
     Labels,
     amounts,
     counter_labels,
@@ -137,15 +138,22 @@ class PrometheusSink:
             for which, labels, value in histogram_values(call, self._newest):
                 self._histogram(which, labels).observe(value, exemplar)
                 exemplar = None  # one a call is enough: the duration leads to the trace
-            values = self._bounded(counter_labels(call, self._metric_tags))
-            row = self._counters.setdefault(values, {})
-            for which, own, amount in amounts(call, self._newest):
-                series = row.get((which, own))
-                if series is None:
-                    labels = name_labels(which, values, own, self._metric_tags)
-                    series = row[which, own] = self._instruments.series(which, labels)
-                series.inc(amount / COST_SCALE if which is metric.COST else amount)
+            self._add(call, amounts(call, self._newest))
             self._count_faults()
+
+    def count(self, call: Call, added: Sequence[Amount]) -> None:
+        with _lock:
+            self._add(call, added)
+
+    def _add(self, call: Call, added: Sequence[Amount]) -> None:
+        values = self._bounded(counter_labels(call, self._metric_tags))
+        row = self._counters.setdefault(values, {})
+        for which, own, amount in added:
+            series = row.get((which, own))
+            if series is None:
+                labels = name_labels(which, values, own, self._metric_tags)
+                series = row[which, own] = self._instruments.series(which, labels)
+            series.inc(amount / COST_SCALE if which is metric.COST else amount)
 
     def _histogram(self, which: Metric, labels: Labels) -> Any:
         known = self._histograms.setdefault(which, {})
