@@ -55,6 +55,10 @@ class Admission:
         self._owner = owner
         self._seconds = seconds
 
+    def use(self, policy: Policy) -> None:
+        """Go by another policy from now on. Calls under way are settled by the limits that admitted them."""
+        self.policy, self._binder = policy, Binder(policy.limits)
+
     def bindings(self, call: Call) -> Bindings:
         """The limits that bind a call."""
         return self._binder.of(call.provider, call.request_model or "", call.operation, call.tags)
