@@ -24,9 +24,10 @@ from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger.failures import told_apart
 from tollkeeper.storage.prices import records
 from tollkeeper.storage.prices.records import HistoryQuery
-from tollkeeper.storage.prices.revision import Revision
 from tollkeeper.storage.prices.statement import Fields, Signature, Statement, changed, in_force, read, target_of
+from tollkeeper.storage.prices.tables import PRICE_VERSIONS
 from tollkeeper.storage.prices.versions import PriceVersion, Span, at_moment, overlap, spans
+from tollkeeper.storage.revision import Revision
 
 WHERE = "price book"
 
@@ -50,7 +51,7 @@ class PriceBook:
         self._database = database
         self._clock = clock
         self._audit = AuditTrail(database, clock)
-        self._revision = Revision(database)
+        self._revision = Revision(database, PRICE_VERSIONS)
 
     def add(self, kind: str, fields: Fields, *, author: str, reason: str, source: str = "") -> PriceVersion:
         """A new row, from now on unless `valid_from` says otherwise. Raises `PriceConflict` if there is such a row."""

@@ -1,4 +1,4 @@
-"""The number of the last change, read before every batch: a connection of its own, and nothing in between."""
+"""The number of the last change of a table whose rows are only added: a connection of its own, nothing in between."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import os
 import threading
 from typing import Any
 
-from tollkeeper.storage.database import Database
-from tollkeeper.storage.prices.tables import PRICE_VERSIONS
+from sqlalchemy import Table
 
-QUESTION = f"SELECT max(id) FROM {PRICE_VERSIONS.name}"  # noqa: S608  a name of ours
+from tollkeeper.storage.database import Database
 
 
 class Revision:
-    """Reads the revision of the price book. Through the pool, the same question takes ten times as long."""
+    """Reads the highest id of a table. Through the pool, the same question takes ten times as long."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, table: Table) -> None:
         self._database = database
+        self._question = f"SELECT max(id) FROM {table.name}"  # noqa: S608  a name of ours
         self._lock = threading.Lock()
         self._cursor: Any = None
         self._process = 0
         self._away: type[Exception] = database.engine.dialect.loaded_dbapi.Error
 
     def read(self) -> int:
-        """0 for an empty book, and more after each change. Raises what the database does when it is away."""
+        """0 for an empty table, and more after each change. Raises what the database does when it is away."""
         with self._lock:
             if self._cursor is None or self._process != os.getpid():
                 # A connection that was inherited through a fork is the parent's.
@@ -42,7 +42,7 @@ class Revision:
             self._drop()
 
     def _ask(self) -> int:
-        self._cursor.execute(QUESTION)
+        self._cursor.execute(self._question)
         # All of it: a statement that is not at its end keeps the WAL from being cleared.
         ((last,),) = self._cursor.fetchall()
         return int(last or 0)
