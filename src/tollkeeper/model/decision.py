@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from tollkeeper.model.limit import Limit
+from tollkeeper.model.limit import Limit, Measure
 
 
 class Bound(NamedTuple):
@@ -20,20 +20,17 @@ class Bound(NamedTuple):
     why: str | None = None
     unpriced: bool = False
 
-    def of(self, measure: str) -> int | None:
-        """In the unit of a measure."""
-        match measure:
-            case "usd":
-                return self.nano_usd
-            case "input_tokens":
-                return self.input_tokens
-            case "output_tokens":
-                return self.output_tokens
-            case "tokens":
-                if self.input_tokens is None or self.output_tokens is None:
-                    return None
-                return self.input_tokens + self.output_tokens
-        return 1
+    def by_measure(self) -> dict[Measure, int | None]:
+        """In the unit of each measure."""
+        input_tokens, output_tokens, nano_usd, _, _ = self
+        return {
+            "requests": 1,
+            "tokens": None if input_tokens is None or output_tokens is None else input_tokens + output_tokens,
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "usd": nano_usd,
+            "concurrency": 1,
+        }
 
 
 class Status(NamedTuple):

@@ -3,28 +3,69 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from tollkeeper.model.charge import Charge, Level
-from tollkeeper.model.decision import Bound, Status
-from tollkeeper.model.limit import PER, Limit, Window
+from tollkeeper.model.charge import Charge, Kind, Level
+from tollkeeper.model.decision import Status
+from tollkeeper.model.limit import PER, Limit
 from tollkeeper.policy.period import LENGTHS, period_of
 
 KEPT = 4096
 _TAGS = frozenset(PER) - {"model", "provider"}
 
 
-class Binding(NamedTuple):
+class Binding:
     """A limit that binds a call; `scope` is who shares its usage, and `key` names that usage."""
 
-    limit: Limit
-    scope: Mapping[str, str]
-    key: str
+    __slots__ = ("_period", "_rest", "key", "limit", "measure", "scope", "tells_from")
+
+    def __init__(self, limit: Limit, scope: Mapping[str, str], key: str) -> None:
+        self.limit = limit
+        self.measure = limit.measure
+        self.scope = scope
+        self.key = key
+        self.tells_from = -(-limit.amount * limit.at[0] // 100) if limit.at else FOR_EVER
+        """How much must be used before there is anything to tell."""
+        self._rest = _rest_of(limit)
+        # Replaced as a whole: threads that see it change see the one period or the other.
+        self._period = _NEVER if self._rest[0] == "period" else (0, FOR_EVER, 0, key)
+
+    def charge(self, amount: int, now: int) -> Charge:
+        """What a call that uses so much takes of the limit."""
+        start, end, until, key = self._period
+        if not start <= now < end:
+            start, until, key = self._turn(now)
+        kind, window, burst = self._rest
+        limit = self.limit
+        # A named tuple made by name takes three times as long, and each call makes one for every limit.
+        return _tuple(Charge, (key, amount, limit.amount, limit.mode == "hard", kind, until, window, burst))
 
     def status(self, level: Level, resets_at: int | None) -> Status:
         """How the limit stands."""
         return Status(self.limit, self.scope, level.spent + level.held, level.held, resets_at)
+
+    def _turn(self, now: int) -> tuple[int, int, str]:
+        assert self.limit.window is not None
+        start, until = period_of(self.limit.window, now)
+        key = f"{self.key}{start}"
+        self._period = (start, until, until, key)
+        return start, until, key
+
+
+FOR_EVER = 2**63
+_NEVER = (0, 0, 0, "")
+_tuple: Callable[[type[Charge], tuple[object, ...]], Charge] = tuple.__new__
+
+
+def _rest_of(limit: Limit) -> tuple[Kind, int, int]:
+    """Kind, window and burst of the charges of a limit."""
+    window = limit.window
+    if window is None:
+        return "slots", 0, 0
+    if window.rolling:
+        return "rate", LENGTHS[window.unit], limit.amount if window.burst is None else window.burst
+    return "period", 0, 0
 
 
 class Bindings(NamedTuple):
@@ -55,7 +96,6 @@ class Binder:
         self._limits = tuple(limits)
         self._names = tuple(sorted({name for limit in self._limits for name in _tags_of(limit)}))
         self._known: dict[tuple[str, ...], Bindings] = {}
-        self._periods: dict[Window, tuple[int, int]] = {}
 
     def of(self, provider: str, model: str, operation: str, tags: Mapping[str, str]) -> Bindings:
         """What binds such a call."""
@@ -71,29 +111,6 @@ class Binder:
     def of_scope(self, values: Mapping[str, str]) -> list[Binding]:
         """The limits whose usage these values name: those that count for no more than them."""
         return [_bind(limit, values) for limit in self._limits if values.keys() >= set(limit.per)]
-
-    def charge(self, binding: Binding, bound: Bound, now: int) -> Charge | None:
-        """What a call takes of a limit at the most; `None` where it takes nothing, as a free one does of a budget."""
-        limit, key = binding.limit, binding.key
-        amount = bound.of(limit.measure)
-        if amount == 0 and limit.measure == "usd":
-            return None
-        amount = amount or 0
-        hard, window = limit.mode == "hard", limit.window
-        if window is None:
-            return Charge(key, amount, limit.amount, hard, "slots")
-        if window.rolling:
-            burst = limit.amount if window.burst is None else window.burst
-            return Charge(key, amount, limit.amount, hard, "rate", 0, LENGTHS[window.unit], burst)
-        start, until = self.period(window, now)
-        return Charge(f"{key}{start}", amount, limit.amount, hard, "period", until)
-
-    def period(self, window: Window, now: int) -> tuple[int, int]:
-        """The period of a calendar window that `now` is in."""
-        known = self._periods.get(window)
-        if known is None or not known[0] <= now < known[1]:
-            known = self._periods[window] = period_of(window, now)
-        return known
 
     def _find(self, provider: str, model: str, operation: str, tags: Mapping[str, str]) -> Bindings:
         found = [

@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 from tollkeeper.model.decision import Bound
 from tollkeeper.model.usage import INPUT_METERS, OUTPUT_METERS, Meter
-from tollkeeper.pricing.rates import EXACT, ZERO, Rates, Unpriced
+from tollkeeper.pricing.rates import ZERO, Rates, Unpriced
 
 _AUDIO: frozenset[Meter] = frozenset(("input_audio", "cache_read_audio", "output_audio"))
+PARTS = 1_000_000_000
+"""Of a nano-dollar: fine enough that rounding each price up to one adds nothing that is seen."""
+
 _UP = Context(prec=60, rounding=ROUND_CEILING)
 
 
@@ -28,6 +31,19 @@ class Demand(NamedTuple):
     why: str | None = None
 
 
+class _Dearest(NamedTuple):
+    """What one table asks at the most, in billionths of a nano-dollar and rounded up: whole numbers are quick.
+
+    `None` where nobody can tell beforehand.
+    """
+
+    above: int
+    input_token: int
+    output_token: int
+    request: int
+    choice: int
+
+
 def bound_of(demand: Demand, rates: Rates | Unpriced | None) -> Bound:
     """The most tokens, and nano-dollars (rounded up), of a request at these prices; without prices, the tokens."""
     taken, made = demand.input_tokens, demand.output_tokens
@@ -36,58 +52,51 @@ def bound_of(demand: Demand, rates: Rates | Unpriced | None) -> Bound:
     if rates is None:
         return Bound(taken, output, None, why)
     if isinstance(rates, Unpriced):
-        return Bound(taken, output, None, rates.reason, unpriced=True)
+        return Bound(taken, output, None, rates.reason, True)
     if rates.free:
         return Bound(taken, output, 0, why)
-    if taken is None:
-        return Bound(taken, output, None, why)
-    usd = _most(rates, taken, output, demand)
-    return Bound(taken, output, None if usd is None else _nano(usd), why)
+    dearest = _dearest(rates, demand.has_audio)
+    if taken is None or dearest is None:
+        return Bound(taken, output, None, why or "it is billed by what nobody can tell beforehand")
+    most = 0
+    for above, input_token, output_token, request, choice in dearest:
+        if above < taken or above < 0:
+            if output is None and output_token:
+                return Bound(taken, output, None, why)
+            cost = taken * input_token + (output or 0) * output_token + request + demand.choices * choice
+            most = max(most, cost)
+    return Bound(taken, output, -(-most // PARTS), why)
 
 
-def output_for(nano_usd: int, demand: Demand, rates: Rates) -> int:
-    """How many tokens each answer may have, at the most, for a request to cost no more than `nano_usd`."""
-    if demand.input_tokens is None:
-        return 0
-    least = _most(rates, demand.input_tokens, 0, demand)
-    if least is None:
-        return 0
-    dearest = max(_price(table, OUTPUT_METERS, demand) for table in _tables(rates, demand.input_tokens))
-    left = EXACT.subtract(_UP.scaleb(Decimal(nano_usd), -9), least)
-    if not dearest or left <= 0:
-        return 0
-    return int(EXACT.divide_int(left, EXACT.multiply(dearest, demand.choices)))
+def _dearest(rates: Rates, has_audio: bool) -> tuple[_Dearest, ...] | None:
+    """The most that each table of these rates asks; worked out once."""
+    if has_audio not in rates.dearest:
+        tables = [_most(above, table, has_audio) for above, table in rates.bands]
+        rates.dearest[has_audio] = None if None in tables else tuple(tables)
+    found: tuple[_Dearest, ...] | None = rates.dearest[has_audio]
+    return found
 
 
-def _most(rates: Rates, taken: int, output: int | None, demand: Demand) -> Decimal | None:
-    """The cost at the dearest table that such a call can come under; `None` where nobody can tell."""
-    costs = [_cost(table, taken, output, demand) for table in _tables(rates, taken)]
-    known = [cost for cost in costs if cost is not None]
-    return max(known) if len(known) == len(costs) else None
-
-
-def _tables(rates: Rates, taken: int) -> list[Mapping[Meter, Decimal]]:
-    return [table for above, table in rates.bands if above < max(taken, 1)]
-
-
-def _cost(table: Mapping[Meter, Decimal], taken: int, output: int | None, demand: Demand) -> Decimal | None:
+def _most(above: int, table: Mapping[Meter, Decimal], has_audio: bool) -> _Dearest | None:
     if "input_audio_seconds" in table:
         return None
-    made = _price(table, OUTPUT_METERS, demand)
-    if made and output is None:
-        return None
-    usd = EXACT.multiply(_price(table, INPUT_METERS, demand), taken)
-    usd = EXACT.add(usd, EXACT.multiply(made, output or 0))
-    usd = EXACT.add(usd, EXACT.multiply(table.get("input_characters", ZERO), taken))
-    usd = EXACT.add(usd, EXACT.multiply(table.get("output_images", ZERO), demand.choices))
-    return EXACT.add(usd, table.get("requests", ZERO))
+    # A character of speech is at least one byte of the request, as a token is.
+    read = max(_price(table, INPUT_METERS, has_audio), table.get("input_characters", ZERO))
+    return _Dearest(
+        above,
+        _parts(read),
+        _parts(_price(table, OUTPUT_METERS, has_audio)),
+        _parts(table.get("requests", ZERO)),
+        _parts(table.get("output_images", ZERO)),
+    )
 
 
-def _price(table: Mapping[Meter, Decimal], meters: tuple[Meter, ...], demand: Demand) -> Decimal:
+def _price(table: Mapping[Meter, Decimal], meters: tuple[Meter, ...], has_audio: bool) -> Decimal:
     """The dearest of these meters. Sound costs many times what text does, so it counts only where there is any."""
-    return max((table[meter] for meter in meters if meter in table and (demand.has_audio or meter not in _AUDIO)),
-               default=ZERO)  # fmt: skip
+    return max(
+        (table[meter] for meter in meters if meter in table and (has_audio or meter not in _AUDIO)), default=ZERO
+    )
 
 
-def _nano(usd: Decimal) -> int:
-    return int(_UP.to_integral_value(_UP.scaleb(usd, 9)))
+def _parts(usd: Decimal) -> int:
+    return int(_UP.to_integral_value(_UP.scaleb(usd, 18)))

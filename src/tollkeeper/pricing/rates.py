@@ -8,8 +8,9 @@ would be too low by a factor of ten, silently.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Context, Decimal
+from typing import Any
 
 from tollkeeper.model.cost import CostSource
 from tollkeeper.model.usage import TOKEN_METERS, Meter
@@ -71,6 +72,8 @@ class Rates:
     version: str
     free: bool = False
     least_seconds: Decimal | None = None
+    dearest: dict[bool, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """The most that each table asks, kept for whoever has worked it out."""
 
     def table(self, input_tokens: int) -> Mapping[Meter, Decimal]:
         """The unit prices of a call with this many input tokens in all."""

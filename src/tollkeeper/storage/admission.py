@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from tollkeeper.model import Call
-from tollkeeper.model.charge import Charge, Level
+from tollkeeper.model.charge import Charge
 from tollkeeper.model.decision import Bound, Denial, Reason, Status
+from tollkeeper.model.limit import Measure
 from tollkeeper.policy import Policy
 from tollkeeper.policy.binding import Binder, Binding, Bindings
 from tollkeeper.storage.counters import Counters, CountersUnavailable, Held, Hold, Refused
@@ -26,23 +27,12 @@ UNKNOWN = Bound(None, None, None)
 
 
 class Ticket(NamedTuple):
-    """A call that may go: what it holds, by which limits, and the levels at that moment.
-
-    `each` are the limits that bind it by itself.
-    """
+    """A call that may go: what it holds, by which limits, and which limits bind it by itself."""
 
     hold: Hold
     bindings: tuple[Binding, ...]
-    levels: tuple[Level, ...]
     each: tuple[Binding, ...]
     bound: Bound
-
-    def statuses(self, levels: Sequence[Level]) -> list[Status]:
-        """How the limits stand that it shares with other calls."""
-        return [
-            binding.status(level, charge.until or None)
-            for binding, charge, level in zip(self.bindings, self.hold.charges, levels, strict=True)
-        ]
 
 
 class Admission:
@@ -65,27 +55,26 @@ class Admission:
 
     def admit(self, id: str, bindings: Bindings, bound: Bound) -> Ticket | Denial:
         """Hold what a call can use at the most, or say which limit has no room. `id` names this attempt of the call."""
-        denial = _beyond(bindings, bound)
+        most = bound.by_measure()
+        denial = _beyond(bindings, bound, most)
         if denial is not None:
             return denial
         now = self.counters.now()
-        charged = [
-            (binding, charge)
-            for binding in bindings.counted
-            if (charge := self._binder.charge(binding, bound, now)) is not None
-        ]
-        charges = tuple(charge for _, charge in charged)
+        bound_by = bindings.counted
+        if most["usd"] == 0:
+            # A free call takes nothing of a budget, and goes where a budget is used up.
+            bound_by = tuple(binding for binding in bound_by if binding.measure != "usd")
+        charges = tuple([binding.charge(most[binding.measure] or 0, now) for binding in bound_by])
         hold = Hold(id, self._owner, now + self._seconds * NS_A_SECOND, charges)
         if not charges:
-            return Ticket(hold, (), (), bindings.each, bound)
+            return Ticket(hold, (), bindings.each, bound)
         try:
             answer = self.counters.reserve(hold)
         except CountersUnavailable as away:
-            return _without_counters(hold, bindings, bound, charged, away)
+            return _without_counters(Ticket(hold, bound_by, bindings.each, bound), away)
         if isinstance(answer, Held):
-            return Ticket(hold, tuple(binding for binding, _ in charged), answer.levels, bindings.each, bound)
-        binding, charge = charged[answer.place]
-        return _denial(binding, charge, answer, now)
+            return Ticket(hold, bound_by, bindings.each, bound)
+        return _denial(bound_by[answer.place], charges[answer.place], answer, now)
 
     def statuses(self, scope: Mapping[str, str]) -> list[Status]:
         """How the limits stand that count for what `scope` names, and for all; what binds one call alone is not used.
@@ -93,48 +82,49 @@ class Admission:
         `scope` is of tags, `provider` and `model`.
         """
         now = self.counters.now()
-        found = [
-            (binding, charge)
-            for binding in self._binder.of_scope(scope)
-            if (charge := self._binder.charge(binding, UNKNOWN, now)) is not None
-        ]
-        levels = self.counters.read([charge for _, charge in found])
+        found = self._binder.of_scope(scope)
+        charges = [binding.charge(0, now) for binding in found]
         return [
-            binding.status(level, charge.until or None) for (binding, charge), level in zip(found, levels, strict=True)
+            binding.status(level, charge.until or None)
+            for binding, charge, level in zip(found, charges, self.counters.read(charges), strict=True)
         ]
 
     def book(self, id: str, bindings: Bindings, used: Bound) -> list[Status]:
         """Book, once, what a call has used that was not asked about before: a batch's result, a background response."""
         now = self.counters.now()
-        counted = [(binding, self._binder.charge(binding, used, now)) for binding in bindings.counted]
-        charged = [(binding, charge._replace(amount=0)) for binding, charge in counted if charge is not None]
-        hold = Hold(id, self._owner, now, tuple(charge for _, charge in charged))
-        return self.settle(Ticket(hold, tuple(binding for binding, _ in charged), (), bindings.each, used), used)
+        charges = tuple([binding.charge(0, now) for binding in bindings.counted])
+        return self.settle(Ticket(Hold(id, self._owner, now, charges), bindings.counted, bindings.each, used), used)
 
     def settle(self, ticket: Ticket, used: Bound, assumed: bool = False) -> list[Status]:
-        """Book what the call has used, once.
+        """Book what the call has used, once. Returns how the limits stand that are near their amount, or over it.
 
         What nobody knows is booked at the most that it can be; so is what is `assumed`, where less is known of.
         """
-        alone = [_alone(binding, used.of(binding.limit.measure) or 0) for binding in ticket.each]
+        hold, bindings, each, _ = ticket
+        told = used.by_measure()
+        near = [_alone(one, amount) for one in each if (amount := told[one.measure] or 0) >= one.tells_from]
+        if not bindings:
+            return near
         amounts = [
-            _amount(charge.amount, used.of(binding.limit.measure), assumed)
-            for binding, charge in zip(ticket.bindings, ticket.hold.charges, strict=True)
+            _amount(charge.amount, told[binding.measure], assumed)
+            for binding, charge in zip(bindings, hold.charges, strict=True)
         ]
-        return alone + ticket.statuses(self.counters.settle(ticket.hold, amounts, assumed)) if amounts else alone
+        levels = self.counters.settle(hold, amounts, assumed)
+        for place, level in enumerate(levels):
+            if level.spent >= bindings[place].tells_from:
+                near.append(bindings[place].status(level, hold.charges[place].until or None))
+        return near
 
 
-def _without_counters(
-    hold: Hold, bindings: Bindings, bound: Bound, charged: Sequence[tuple[Binding, Charge]], away: CountersUnavailable
-) -> Ticket | Denial:
+def _without_counters(ticket: Ticket, away: CountersUnavailable) -> Ticket | Denial:
     """What the limits say for when nobody can be asked. What is let through is booked when somebody can.
 
     `local` is `deny` here: what is left of a lease was granted before one came to this.
     """
-    for binding, charge in charged:
+    for binding, charge in zip(ticket.bindings, ticket.hold.charges, strict=True):
         if charge.hard and binding.limit.on_unavailable != "allow":
             return Denial(_alone(binding, 0), charge.amount, RETRY_SECONDS, "unavailable", str(away))
-    return Ticket(hold, tuple(binding for binding, _ in charged), (), bindings.each, bound)
+    return ticket
 
 
 def _amount(held: int, used: int | None, assumed: bool) -> int:
@@ -143,15 +133,18 @@ def _amount(held: int, used: int | None, assumed: bool) -> int:
     return max(held, used) if assumed else used
 
 
-def _beyond(bindings: Bindings, bound: Bound) -> Denial | None:
+def _beyond(bindings: Bindings, bound: Bound, most: Mapping[Measure, int | None]) -> Denial | None:
     """The limit that the call is beyond by itself, or of which nobody can tell whether it is."""
     for binding in bindings.each:
-        amount = bound.of(binding.limit.measure)
-        if binding.limit.mode == "hard" and (amount is None or amount > binding.limit.amount):
-            return Denial(_alone(binding, 0), amount, None, _unknown(bound) if amount is None else "call_too_large")
-    for binding in bindings.counted:
-        if binding.limit.mode == "hard" and bound.of(binding.limit.measure) is None:
+        amount = most[binding.measure]
+        if amount is None and binding.limit.mode == "hard":
             return Denial(_alone(binding, 0), None, None, _unknown(bound), bound.why)
+        if amount is not None and amount > binding.limit.amount and binding.limit.mode == "hard":
+            return Denial(_alone(binding, 0), amount, None, "call_too_large")
+    if None in most.values():
+        for binding in bindings.counted:
+            if most[binding.measure] is None and binding.limit.mode == "hard":
+                return Denial(_alone(binding, 0), None, None, _unknown(bound), bound.why)
     return None
 
 
