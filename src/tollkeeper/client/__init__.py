@@ -7,7 +7,7 @@ The address is `url`, else `TOLLKEEPER_URL`, else `http://127.0.0.1:4318`; `unix
 else `TOLLKEEPER_API_KEY`. Every error is an `ApiError`.
 """
 
-from tollkeeper.client import administration, asks
+from tollkeeper.client import administration, asks, limiting
 from tollkeeper.client.errors import ApiError, Invalid, KeyRefused, NotFound, Outdated, Unavailable, Unreachable
 from tollkeeper.client.operation import Operation
 from tollkeeper.client.transport import AsyncConnection, Connection
@@ -40,6 +40,12 @@ class _Operations:
     keys = Operation(administration.keys)
     create_key = Operation(administration.create_key)
     revoke_key = Operation(administration.revoke_key)
+    limits = Operation(limiting.limits)
+    in_flight = Operation(limiting.in_flight)
+    check = Operation(limiting.check)
+    policy = Operation(limiting.policy)
+    set_policy = Operation(limiting.set_policy)
+    policy_history = Operation(limiting.policy_history)
 
 
 class Client(Connection, _Operations):

@@ -25,6 +25,7 @@ from tollkeeper.sidecar.foreign import Foreign
 from tollkeeper.sidecar.forward import ForwardCounts, Forwarder, Upstream
 from tollkeeper.sidecar.health import SidecarHealth
 from tollkeeper.sidecar.intake import Unavailable
+from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.metrics import LedgerTotals, MetricsPage
 from tollkeeper.sidecar.orphaned import end_with_parent
 from tollkeeper.sidecar.pipeline import Pipeline
@@ -37,9 +38,11 @@ from tollkeeper.sidecar.samples import build_info, samples_of
 from tollkeeper.sidecar.schedule import Schedule, Task
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.audit import AuditTrail
+from tollkeeper.storage.counters.opening import open_counters
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import LedgerUnavailable
 from tollkeeper.storage.ledger.sql import SqlLedger
+from tollkeeper.storage.policies import PolicyStore
 from tollkeeper.storage.prices import PriceBook
 from tollkeeper.storage.prices.pricer import Pricer
 
@@ -76,6 +79,7 @@ class Sidecar:
         self.ledger = SqlLedger(self.database)
         self.access_keys = AccessKeys(self.database)
         self.price_book = PriceBook(self.database)
+        self.limiting = Limiting(PolicyStore(self.database), open_counters("memory:"))
         self.pipeline = Pipeline(
             self.ledger,
             Pricer(self.price_book),
@@ -104,6 +108,7 @@ class Sidecar:
             access_keys=self.access_keys,
             audit=audit,
             repricer=Repricer(self.ledger, self.price_book, self.database, audit),
+            limiting=self.limiting,
             open_on_loopback=settings.open_on_loopback,
             open_to_all=settings.open_to_all,
         )
@@ -177,6 +182,7 @@ class Sidecar:
             if self.forwarder is not None:
                 await asyncio.to_thread(self.forwarder.stop)
             self.price_book.close()
+            self.limiting.close()
             self.ledger.close()
 
     async def _grpc(self) -> GrpcReceiver | None:

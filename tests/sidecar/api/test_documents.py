@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 
 import pytest
 
-from tollkeeper.client import AsyncClient, Client, administration, answers, asks, records
+from tollkeeper.client import AsyncClient, Client, administration, answers, asks, limiting, records, standings
 from tollkeeper.model.cost import CostSource
 from tollkeeper.pricing.rows import PER_MILLION, PER_UNIT
 from tollkeeper.sidecar.api import Services, build
@@ -21,7 +21,7 @@ SCHEMAS: dict[str, Any] = build(cast(Services, None)).openapi()["components"]["s
 NAMED_OTHERWISE = {"PriceHistory": "History"}
 KINDS = [
     kind
-    for module in (answers, records)
+    for module in (answers, records, standings)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if kind.__module__ == module.__name__
 ]
@@ -35,7 +35,7 @@ def test_an_answer_of_the_client_has_the_fields_of_the_document(kind: Any) -> No
 
 def test_every_operation_of_the_api_is_a_method_of_both_clients() -> None:
     asked = set()
-    for module in (asks, administration):
+    for module in (asks, administration, limiting):
         for name, build_ask in inspect.getmembers(module, inspect.isfunction):
             if build_ask.__module__ == module.__name__ and not name.startswith("_"):
                 asked.add(name)
@@ -55,6 +55,8 @@ def test_every_parameter_of_a_query_is_an_argument_of_the_client() -> None:
         "/prices/effective": administration.effective_price,
         "/prices/unpriced": administration.unpriced,
         "/audit": administration.audit,
+        "/limits": limiting.limits,
+        "/policy/history": limiting.policy_history,
     }
     for path, function in functions.items():
         names = {one["name"] for one in paths[path]["get"]["parameters"] if one["in"] == "query"}

@@ -14,12 +14,15 @@ from fastapi.testclient import TestClient
 from tollkeeper.model import Call, Cost, LineItem, Usage
 from tollkeeper.sidecar.api import DatabaseState, Ingest, Services, Vitals, build
 from tollkeeper.sidecar.api.answer import nanoseconds
+from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.audit import AuditTrail
+from tollkeeper.storage.counters.memory import MemoryCounters
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import Entry
 from tollkeeper.storage.ledger.sql import SqlLedger
+from tollkeeper.storage.policies import PolicyStore
 from tollkeeper.storage.prices import PriceBook
 
 NOW = datetime(2026, 3, 31, 14, 30, 15, 250_000, tzinfo=UTC)
@@ -95,6 +98,9 @@ class World:
         self.prices = PriceBook(self.database, self.clock.nanoseconds)
         self.access_keys = AccessKeys(self.database, self.clock.nanoseconds)
         self.audit = AuditTrail(self.database, self.clock.nanoseconds)
+        self.counters = MemoryCounters(self.clock.nanoseconds)
+        self.policies = PolicyStore(self.database, self.clock.nanoseconds)
+        self.limiting = Limiting(self.policies, self.counters, "tests")
         self.health = Still(self.clock)
         self.services = Services(
             ledger=self.ledger,
@@ -102,6 +108,7 @@ class World:
             access_keys=self.access_keys,
             audit=self.audit,
             repricer=Repricer(self.ledger, self.prices, self.database, self.audit),
+            limiting=self.limiting,
             health=self.health,
             open_on_loopback=open_on_loopback,
             now=self.clock.moment,
@@ -128,4 +135,5 @@ class World:
 
     def close(self) -> None:
         self.prices.close()
+        self.limiting.close()
         self.database.close()

@@ -11,7 +11,9 @@ from tollkeeper.sidecar.api import (
     calls,
     effective,
     keys,
+    limits,
     overview,
+    policy,
     price_changes,
     prices,
     repricing,
@@ -33,6 +35,9 @@ ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
     (calls.router, "read"),
     (effective.router, "read"),  # before the routes of single rows, which match any word
     (prices.router, "read"),
+    (limits.router, "read"),
+    (policy.router, "read"),
+    (policy.changes, "admin"),
     (repricing.router, "admin"),
     (price_changes.router, "admin"),
     (audit.router, "admin"),
@@ -46,6 +51,7 @@ TAGS = [
     {"name": "usage", "description": "What was used, and what it cost."},
     {"name": "calls", "description": "Every call: what was asked of whom, what it used and cost, and why."},
     {"name": "prices", "description": "What models cost, from when on, and who says so."},
+    {"name": "limits", "description": "How much may be used, how much is, and what would be admitted."},
     {"name": "keys", "description": "Who may use this API."},
     {"name": "system", "description": "How the sidecar itself is."},
 ]

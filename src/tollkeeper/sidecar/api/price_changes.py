@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Header, Path, Request
+from fastapi import APIRouter, Path, Request
 
 from tollkeeper.pricing import OverlayError
 from tollkeeper.sidecar.api.answer import Answer, nanoseconds
 from tollkeeper.sidecar.api.auth import author_of
 from tollkeeper.sidecar.api.price_models import NewPrice, Price, PriceFields, Signed, Withdrawal, price_of
-from tollkeeper.sidecar.api.prices import LARGEST, RowNumber
-from tollkeeper.sidecar.api.problems import Problem, Refusal, Refused, wrong
+from tollkeeper.sidecar.api.prices import RowNumber
+from tollkeeper.sidecar.api.problems import Problem, Refusal, Refused
 from tollkeeper.sidecar.api.services import Given
+from tollkeeper.sidecar.api.versioned import LARGEST, IfMatch, expected_version
 from tollkeeper.sidecar.api.zones import read_moment
 from tollkeeper.storage.prices import PriceConflict, UnknownRow
 
@@ -26,11 +27,6 @@ router = APIRouter(
         409: {"model": Refusal, "description": "The book says something else by now."},
     },
 )
-
-IfMatch = Annotated[
-    str | None,
-    Header(max_length=40, description='The version that is to be replaced, such as `"12"`: 409 if it is another.'),
-]
 
 
 @router.post("/prices", response_model=Price, status_code=201, summary="Add a row")
@@ -50,7 +46,7 @@ def change(request: Request, given: Given, row: RowNumber, fields: PriceFields, 
     """
     with _refusing():
         version = given.price_book.change(
-            row, fields.said(), **fields.signature(author_of(request)), expected=_expected(if_match)
+            row, fields.said(), **fields.signature(author_of(request)), expected=expected_version(if_match)
         )
     return Answer(price_of(version))
 
@@ -60,7 +56,7 @@ def schedule(request: Request, given: Given, row: RowNumber, fields: PriceFields
     """As a change, at a `valid_from` that is yet to come. Calls are priced at their moment: nothing has to run then."""
     with _refusing():
         version = given.price_book.schedule(
-            row, fields.said(), **fields.signature(author_of(request)), expected=_expected(if_match)
+            row, fields.said(), **fields.signature(author_of(request)), expected=expected_version(if_match)
         )
     return Answer(price_of(version), 201)
 
@@ -103,12 +99,3 @@ def _problem(line: str) -> Problem:
     place, _, value = said.partition(": ")
     field = place.rpartition(".")[2] or "body"
     return Problem(message=f"{field} is {value}; expected {expected}", field=field, value=value, expected=expected)
-
-
-def _expected(if_match: str | None) -> int | None:
-    if if_match is None or if_match.strip() == "*":
-        return None
-    text = if_match.strip().strip('"')
-    if not (text.isascii() and text.isdigit() and int(text) <= LARGEST):
-        raise wrong("If-Match", if_match, 'the number of a version, such as "12"')
-    return int(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -15,13 +15,12 @@ from tollkeeper.sidecar.api.filters import LONGEST, RangeParams
 from tollkeeper.sidecar.api.price_models import History, PriceList, State, held_price, price_of
 from tollkeeper.sidecar.api.problems import Refusal, missing, wrong
 from tollkeeper.sidecar.api.services import Given
+from tollkeeper.sidecar.api.versioned import LARGEST, IfNoneMatch, is_known, version_headers
 from tollkeeper.sidecar.api.zones import IN_UTC, read_moment
 from tollkeeper.sidecar.unpriced import UnpricedModel as Found
 from tollkeeper.sidecar.unpriced import unpriced_models
 from tollkeeper.storage.prices import HistoryQuery, Kind, Span
 from tollkeeper.storage.prices.pricer import Pricer
-
-LARGEST = 2**31 - 1
 
 router = APIRouter(tags=["prices"])
 
@@ -120,11 +119,11 @@ def unpriced(given: Given, params: Annotated[RangeParams, Query()]) -> Answer:
         304: {"description": "It is still as `If-None-Match` says."},
     },
 )
-def overlay(given: Given, if_none_match: Annotated[str | None, Header(max_length=LONGEST)] = None) -> Response:
+def overlay(given: Given, if_none_match: IfNoneMatch = None) -> Response:
     """For apps, which price their calls by it. Ask again with `If-None-Match`: 304 as long as nothing has changed."""
-    tag = f'"{given.price_book.revision()}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
-    if if_none_match is not None and tag in (one.strip().removeprefix("W/") for one in if_none_match.split(",")):
+    revision = given.price_book.revision()
+    headers = version_headers(revision)
+    if is_known(revision, if_none_match):
         return Response(status_code=304, headers=headers)
     return Response(given.price_book.overlay().to_json(), media_type="application/json", headers=headers)
 

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from tollkeeper.model.calendar import TooManyIntervals
 from tollkeeper.sidecar.api.answer import Answer
+from tollkeeper.storage.counters import CountersUnavailable
 from tollkeeper.storage.ledger import LedgerUnavailable
 from tollkeeper.storage.ledger.failures import Refused as Unacceptable
 
@@ -152,6 +153,10 @@ def install(app: FastAPI) -> None:
         problem = Problem(message="the database cannot be used just now; to be repeated")
         return Answer(Refusal(error=problem), 503, {"Retry-After": RETRY_AFTER_SECONDS})
 
+    async def uncountable(_: Request, error: Exception) -> Answer:
+        problem = Problem(message=f"the counters cannot be used just now; to be repeated: {error}")
+        return Answer(Refusal(error=problem), 503, {"Retry-After": RETRY_AFTER_SECONDS})
+
     async def unacceptable(_: Request, error: Exception) -> Answer:
         problem = Problem(message="the database does not take one of the values; expected texts without control codes")
         return Answer(Refusal(error=problem), 422)
@@ -161,6 +166,7 @@ def install(app: FastAPI) -> None:
 
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(TooManyIntervals, too_long)
+    app.add_exception_handler(CountersUnavailable, uncountable)
     for kind in (LedgerUnavailable, OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(kind, unavailable)
     for refusal in (Unacceptable, DataError):

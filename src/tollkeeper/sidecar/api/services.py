@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from tollkeeper.sidecar.api.vitals import Health
+from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.audit import AuditTrail
@@ -33,6 +34,7 @@ class Services:
     access_keys: AccessKeys
     audit: AuditTrail
     repricer: Repricer
+    limiting: Limiting
     health: Health
     open_on_loopback: bool = False
     open_to_all: bool = False

@@ -1,0 +1,62 @@
+"""The questions about limits and the policy. Each function here is a method of both clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tollkeeper.client.ask import Ask, body_of, query_of, reader
+from tollkeeper.client.standings import Check, InFlight, Limits, PolicyHistory, PolicyState
+
+
+def limits(
+    *,
+    tenant: str | None = None,
+    project: str | None = None,
+    user: str | None = None,
+    session: str | None = None,
+    service: str | None = None,
+    feature: str | None = None,
+    config: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
+) -> Ask[Limits]:
+    """How the limits stand for whom these name, those for everybody included."""
+    return Ask("GET", "/limits", reader(Limits), query_of(locals()))
+
+
+def in_flight() -> Ask[InFlight]:
+    """The calls that were admitted and have not ended."""
+    return Ask("GET", "/limits/in-flight", reader(InFlight))
+
+
+def check(
+    provider: str,
+    model: str,
+    *,
+    operation: str = "chat",
+    tags: Mapping[str, str] | None = None,
+    input_tokens: int | None = None,
+    output_tokens: int | None = None,
+) -> Ask[Check]:
+    """Whether a call would be admitted now. Nothing is held for it. The tokens are the most that it can have."""
+    given = {"provider": provider, "model": model, "operation": operation, "tags": dict(tags or {})}
+    counts = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+    return Ask("POST", "/check", reader(Check), body=body_of({**given, **counts}))
+
+
+def policy() -> Ask[PolicyState]:
+    """The limits in force, and who has set them."""
+    return Ask("GET", "/policy", reader(PolicyState))
+
+
+def set_policy(document: Mapping[str, Any], *, reason: str, expected: int | None = None) -> Ask[PolicyState]:
+    """Put a policy in force; `Outdated` if it does not replace the version `expected`. What was used stays."""
+    headers = {} if expected is None else {"If-Match": f'"{expected}"'}
+    body = {"document": dict(document), "reason": reason}
+    return Ask("PUT", "/policy", reader(PolicyState), body=body, headers=headers)
+
+
+def policy_history(*, cursor: str | None = None, limit: int | None = None) -> Ask[PolicyHistory]:
+    """Every version of the policy, newest first."""
+    return Ask("GET", "/policy/history", reader(PolicyHistory), query_of(locals()))

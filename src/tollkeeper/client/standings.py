@@ -1,0 +1,133 @@
+"""What the API answers about limits. Amounts are in the unit of the measure, of `usd` in US dollars; all are exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowCount:
+    """Requests in a window. Where `limited` is false nobody has set a limit, and there are no numbers."""
+
+    can_call: bool
+    limited: bool
+    current_count: int | None
+    limit_value: int | None
+    remaining: int | None
+    reset_at: datetime | None
+    limit: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitStatus:
+    """One limit, and how it stands for whom `scope` names; `used` includes what is `held` by calls under way."""
+
+    name: str
+    form: str
+    measure: str
+    mode: str
+    calls: str
+    scope: dict[str, str]
+    amount: Decimal
+    used: Decimal | None
+    held: Decimal | None
+    remaining: Decimal | None
+    percent: float | None
+    resets_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How the limits stand for a scope: the tightest of requests in each window, and all of them."""
+
+    scope: dict[str, str]
+    minute: WindowCount
+    hour: WindowCount
+    day: WindowCount
+    month: WindowCount
+    limits: list[LimitStatus]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCharge:
+    """What a call under way holds of one limit."""
+
+    limit: str | None
+    scope: dict[str, str] | None
+    measure: str | None
+    amount: Decimal
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCall:
+    """A call under way."""
+
+    id: str
+    owner: str
+    started_at: datetime | None
+    expires_at: datetime
+    charges: list[HeldCharge]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """What is held and not settled."""
+
+    calls: list[HeldCall]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """One limit, before a call; `reason` says why the call is beyond it."""
+
+    can_call: bool
+    current_count: Decimal | None
+    limit_value: Decimal
+    remaining: Decimal | None
+    reset_at: datetime | None
+    limit: str
+    form: str
+    mode: str
+    measure: str
+    scope: dict[str, str]
+    estimate: Decimal | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """Whether a call would be admitted; the numbers are those of the limit that denies it, or else of the tightest."""
+
+    can_call: bool
+    limited: bool
+    current_count: Decimal | None
+    limit_value: Decimal | None
+    remaining: Decimal | None
+    reset_at: datetime | None
+    limit: str | None
+    reason: str | None
+    message: str | None
+    limits: list[Checked]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyState:
+    """A version of the policy; `document` is as a policy file in JSON. Version 0: nobody has set one."""
+
+    version: int
+    recorded_at: datetime | None
+    author: str | None
+    reason: str | None
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyHistory:
+    """What was ever in force, newest first."""
+
+    versions: list[PolicyState]
+    next_cursor: str | None

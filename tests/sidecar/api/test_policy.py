@@ -1,0 +1,102 @@
+"""The policy over HTTP: read with an ETag, set as a whole, every version kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sidecar.api.world import World, make_call
+from tollkeeper.model import Bound
+from tollkeeper.storage.admission import Ticket
+
+PATH = "/api/v1/policy"
+FEW = {"limit": [{"limit": "2 requests / day per tenant"}]}
+
+
+def put(world: World, document: Any, reason: str = "a test", **headers: str) -> Any:
+    return world.client("admin").put(PATH, json={"document": document, "reason": reason}, headers=headers)
+
+
+def test_no_policy_is_one_without_limits(world: World) -> None:
+    answer = world.client("read").get(PATH)
+    assert answer.headers["etag"] == '"0"'
+    assert answer.json() == {
+        "version": 0, "recorded_at": None, "author": None, "reason": None,
+        "document": {"policy": {"name": "policy"}, "limit": []},
+    }  # fmt: skip
+
+
+def test_what_is_set_is_in_force(world: World) -> None:
+    said = put(world, {"policy": {"preset": "low"}, **FEW}, "to begin with")
+    assert (said.status_code, said.headers["etag"]) == (200, '"1"')
+    answer = world.client("read").get(PATH)
+    assert answer.json() == said.json()
+    assert (said.json()["author"], said.json()["reason"]) == ("a test", "to begin with")
+    assert [limit["limit"] for limit in said.json()["document"]["limit"]] == [
+        "$10 / day", "$60 / week", "$250 / month", "2 requests / day per tenant",
+    ]  # fmt: skip
+    limits = world.client("read").get("/api/v1/limits?tenant=acme").json()
+    assert limits["day"]["limit_value"] == 2
+
+
+def test_the_same_again_is_304(world: World) -> None:
+    client = world.client("read")
+    tag = put(world, FEW).headers["etag"]
+    same = client.get(PATH, headers={"If-None-Match": f'W/{tag}, "x"'})
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    put(world, {"limit": []})
+    assert client.get(PATH, headers={"If-None-Match": tag}).json()["version"] == 2
+
+
+def test_somebody_else_was_quicker(world: World) -> None:
+    assert put(world, FEW, **{"If-Match": '"0"'}).status_code == 200
+    late = put(world, {"limit": []}, **{"If-Match": '"0"'})
+    assert (late.status_code, late.json()["error"]["message"]) == (
+        409, "the policy is at version 1, and not at 0 any more",
+    )  # fmt: skip
+    assert put(world, FEW, **{"If-Match": "x"}).status_code == 422
+
+
+def test_all_mistakes_are_told(sqlite_world: World) -> None:
+    wrong = {"policy": {"nmae": "x"}, "limit": [{"limit": "$10 / dya", "mode": "sotf"}]}
+    answer = put(sqlite_world, wrong)
+    assert answer.status_code == 422
+    told = [answer.json()["error"], *answer.json()["others"]]
+    assert [(each["field"], each["value"], each["expected"]) for each in told] == [
+        ("policy.nmae", "'x'", "a known field; did you mean 'name'?"),
+        ("limit[0].limit", "'$10 / dya'", "'day' in place of 'dya'"),
+        ("limit[0].mode", "'sotf'", "'soft'"),
+    ]
+    assert put(sqlite_world, FEW, "  ").json()["error"]["field"] == "reason"
+    assert sqlite_world.policies.revision() == 0
+
+
+def test_a_change_resets_no_usage(sqlite_world: World) -> None:
+    put(sqlite_world, FEW)
+    admission = sqlite_world.limiting.admission()
+    ticket = admission.admit("a", admission.bindings(make_call(1)), Bound(1, 1, 1))
+    assert isinstance(ticket, Ticket)
+    put(sqlite_world, {"limit": [{"limit": "5 requests / day per tenant"}]})
+    admission.settle(ticket, Bound(1, 1, 1))
+    day = sqlite_world.client("read").get("/api/v1/limits?tenant=acme").json()["day"]
+    assert (day["current_count"], day["limit_value"]) == (1, 5)
+
+
+def test_every_version_is_kept(sqlite_world: World) -> None:
+    for number in range(3):
+        put(sqlite_world, {"policy": {"name": f"p{number}"}}, f"change {number}")
+    client = sqlite_world.client("read")
+    page = client.get(f"{PATH}/history?limit=2").json()
+    rest = client.get(f"{PATH}/history?limit=2&cursor={page['next_cursor']}").json()
+    assert [each["reason"] for each in (*page["versions"], *rest["versions"])] == ["change 2", "change 1", "change 0"]
+    assert rest["next_cursor"] is None
+    assert client.get(f"{PATH}/history?cursor=x").status_code == 422
+    changes = sqlite_world.client("admin").get("/api/v1/audit?kind=policy").json()["changes"]
+    assert [change["reason"] for change in changes] == ["change 2", "change 1", "change 0"]
+
+
+@pytest.mark.parametrize(("scope", "status"), [("read", 403), ("write", 403), ("admin", 200)])
+def test_who_may_set_it(sqlite_world: World, scope: str, status: int) -> None:
+    body = {"document": FEW, "reason": "x"}
+    assert sqlite_world.client(scope).put(PATH, json=body).status_code == status
