@@ -21,6 +21,7 @@ from uvicorn.supervisors import Multiprocess
 from tollkeeper.config import SERVE_DEFAULTS, SERVE_OPTIONS, ConfigurationError, ServeSettings, load_serve
 from tollkeeper.sidecar.main import Factory, set_up_logging
 from tollkeeper.storage.access_keys import AccessKeys
+from tollkeeper.storage.counters.opening import open_counters
 from tollkeeper.storage.database import Database
 
 log = logging.getLogger("tollkeeper")
@@ -64,9 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(settings: ServeSettings) -> str | None:
-    """Bring the ledger's schema up to date. Returns the first key, if this makes it."""
+    """Bring the ledger's schema up to date, and see that the counters can be opened. Returns the first key, if this makes it."""
     if settings.workers > 1 and settings.grpc_port == 0:
         raise ValueError("grpc_port is 0; expected a port that all workers can share, or off")
+    if settings.counters_url is not None:
+        open_counters(settings.counters_url).close()
     database = Database(settings.ledger)
     try:
         database.migrate()

@@ -28,6 +28,7 @@ class ServeSettings:
     grpc_port: int | None = 4317
     socket: str | None = None
     ledger: str = "sqlite:///tollkeeper.db"
+    counters: str | None = None
     workers: int = 1
     require_keys: bool | None = None
     forward: str | None = None
@@ -49,6 +50,22 @@ class ServeSettings:
         return self.require_keys is False
 
     @property
+    def counters_url(self) -> str | None:
+        """Where the counters are kept: as `counters` says, else a file beside a ledger that is one itself."""
+        if self.counters is not None:
+            return self.counters
+        path, _, _ = self.ledger.partition("?")
+        scheme, _, file = path.partition(":///")
+        if not scheme.startswith("sqlite") or not file or file == ":memory:":
+            return None
+        return f"sqlite:///{file.removesuffix('.db')}-counters.db"
+
+    @property
+    def counters_are_elsewhere(self) -> bool:
+        """Whether they are asked over a network."""
+        return self.counters_url is not None and not self.counters_url.startswith(("sqlite:", "memory:"))
+
+    @property
     def listens_on_loopback(self) -> bool:
         """Whether only this machine can reach the address."""
         return self.host in ("127.0.0.1", "::1", "localhost")
@@ -59,6 +76,13 @@ SERVE_DEFAULTS = ServeSettings()
 
 def _port_or_none(value: Any) -> int | None:
     return None if value in ("", "off", "none", False) else port(value)
+
+
+def _counters(value: Any) -> str:
+    schemes = ("memory", "sqlite", "redis", "rediss", "valkey", "valkeys", "unix")
+    if ":" in text(value) and text(value).partition(":")[0].lower() in schemes:
+        return text(value)
+    raise ValueError("memory:, sqlite:///FILE or redis://HOST:PORT/DB")
 
 
 def _level(value: Any) -> str:
@@ -100,6 +124,9 @@ SERVE_OPTIONS = (
     Option("grpc_port", _port_or_none, "TOLLKEEPER_GRPC_PORT", "For OTLP over gRPC; `off` for none."),
     Option("socket", text, "TOLLKEEPER_SOCKET", "The path of a unix socket to listen on as well."),
     Option("ledger", text, "TOLLKEEPER_LEDGER", "The database: `sqlite:///FILE` or `postgresql://HOST/NAME`."),
+    Option("counters", _counters, "TOLLKEEPER_SERVE_COUNTERS",
+           "Where what was used of the limits is kept: `sqlite:///FILE`, `redis://HOST:PORT/DB` (for several sidecars) or"
+           " `memory:` (of one worker). By default a file beside a ledger of SQLite; with PostgreSQL, nowhere."),
     Option("workers", positive, "TOLLKEEPER_WORKERS", "Processes that share the ports and the ledger."),
     Option("require_keys", boolean, "TOLLKEEPER_REQUIRE_KEYS",
            "Ask for a key on loopback too (true), or nobody, not even beyond it (false, behind a proxy that does)."),
@@ -124,7 +151,11 @@ def load_serve(given: Mapping[str, Any], config: str | os.PathLike[str] | None =
 
     Raises `ConfigurationError` for unknown options and wrong values, all at once.
     """
-    return ServeSettings(**read_options(SERVE_OPTIONS, "tollkeeper serve {}", TABLE, given, config).check())
+    reading = read_options(SERVE_OPTIONS, "tollkeeper serve {}", TABLE, given, config)
+    if str(reading.values.get("counters")).startswith("memory:") and reading.values.get("workers", 1) > 1:
+        where = reading.found["counters"][0]
+        reading.problems.append(f"{where} is 'memory:'; expected counters that all workers share: sqlite:… or redis:…")
+    return ServeSettings(**reading.check())
 
 
 assert [option.name for option in SERVE_OPTIONS] == [each.name for each in fields(ServeSettings)]

@@ -51,6 +51,10 @@ class CountersUnavailable(Exception):
     """The counters cannot be reached just now. Nothing is held, or it is until it expires."""
 
 
+class Unacceptable(CountersUnavailable):
+    """The counters can be reached, and do not take this; nor will they when asked again."""
+
+
 class Counters(Protocol):
     """Safe to use from several threads at once. Every method may raise `CountersUnavailable`."""
 
@@ -77,4 +81,4 @@ class Counters(Protocol):
         """Let go of what these counters have open."""
 
 
-__all__ = ["LATE", "Charge", "Counters", "CountersUnavailable", "Held", "Hold", "Level", "Refused"]
+__all__ = ["LATE", "Charge", "Counters", "CountersUnavailable", "Held", "Hold", "Level", "Refused", "Unacceptable"]

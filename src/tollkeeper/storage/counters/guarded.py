@@ -1,0 +1,313 @@
+"""Counters that may be away: after one failure nobody waits for them again until they answer, and nothing is forgotten.
+
+`offline`: the last question got no answer. Reserving fails at once, and what is settled is kept. A thread asks now and
+then; when it gets an answer, `degraded`: what was kept is delivered first, in order, so that whoever reserves next is
+decided upon with all that was used. Then `connected`. What was asked last, and may have been held without our knowing,
+is given back first of all.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, TypeVar
+
+from tollkeeper.storage.counters.contract import (
+    Charge,
+    Counters,
+    CountersUnavailable,
+    Held,
+    Hold,
+    Level,
+    Refused,
+    Unacceptable,
+)
+
+log = logging.getLogger("tollkeeper")
+
+State = Literal["connected", "degraded", "offline"]
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0
+"""Seconds between attempts, doubling."""
+MOST_KEPT = 10_000
+"""Settlements; the oldest are dropped beyond. A hold among them is charged in full when it expires."""
+KNOWN_KEYS = 4096
+
+T = TypeVar("T")
+
+Wait = Callable[[float], bool]
+"""Waits for some seconds; true when it is time to end."""
+
+
+class Settlement(NamedTuple):
+    """What waits to be booked."""
+
+    hold: Hold
+    amounts: tuple[int, ...]
+    assumed: bool = False
+
+
+class Figures(NamedTuple):
+    """`kept` waits to be booked now; the others count since the start: times that the counters went away, calls that
+    could not ask them, settlements that were kept, and those of them that nobody will ever book.
+    """
+
+    state: State
+    kept: int
+    outages: int
+    unanswered: int
+    kept_ever: int
+    dropped: int
+
+
+class GuardedCounters:
+    """A circuit breaker around `inner`. `wait` is what its thread does between attempts; `clock` tells nanoseconds
+    since the epoch, for while nobody else does. `threaded=False`: there is no thread, and `attempt` is to be called.
+    """
+
+    def __init__(
+        self,
+        inner: Counters,
+        wait: Wait | None = None,
+        most_kept: int = MOST_KEPT,
+        threaded: bool = True,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._inner = inner
+        self._given_wait = wait
+        self._most_kept = most_kept
+        self._threaded = threaded
+        self._clock = clock
+        self._known: dict[str, Level] = {}
+        self._ahead = 0
+        self._begin()
+        counters = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _begin_anew(counters))
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._away: CountersUnavailable | None = None
+        self._state: State = "connected"
+        self._kept: deque[Settlement] = deque()
+        self._asked: tuple[Charge, ...] = ()
+        self._renamed: dict[str, str] = {}
+        self._renames = 0
+        self._pause = FIRST_PAUSE
+        self._outages = self._unanswered = self._kept_ever = self._dropped = 0
+
+    @property
+    def state(self) -> State:
+        """How it is just now."""
+        return self._state
+
+    @property
+    def figures(self) -> Figures:
+        """For metrics."""
+        with self._lock:
+            return Figures(
+                self._state, len(self._kept), self._outages, self._unanswered, self._kept_ever, self._dropped
+            )
+
+    def now(self) -> int:
+        if self._away is None:
+            try:
+                return self._inner.now()
+            except CountersUnavailable as away:
+                self._fail(away, ())
+        return self._clock() + self._ahead
+
+    def reserve(self, hold: Hold) -> Held | Refused:
+        self._check()
+        sent = self._as_sent(hold)
+        try:
+            answer = self._inner.reserve(sent)
+        except Unacceptable:
+            raise
+        except CountersUnavailable as away:
+            self._fail(away, hold.charges, Settlement(sent, (0,) * len(hold.charges)), hold.id)
+            raise
+        if isinstance(answer, Held):
+            self._note(hold.charges, answer.levels)
+        return answer
+
+    def settle(self, hold: Hold, amounts: Sequence[int], assumed: bool = False) -> tuple[Level, ...]:
+        """As the contract has it; while the counters are away, it is kept, and the levels are the last that were known.
+
+        Raises `CountersUnavailable` only for what is not accepted.
+        """
+        settlement = Settlement(self._as_sent(hold), tuple(amounts), assumed)
+        self._renamed.pop(hold.id, None)
+        if self._away is None:
+            try:
+                levels = self._inner.settle(*settlement)
+            except Unacceptable:
+                raise
+            except CountersUnavailable as away:
+                self._fail(away, hold.charges, settlement)
+            else:
+                self._note(hold.charges, levels)
+                return levels
+        elif not self._keep(settlement):
+            return self._inner.settle(*settlement)
+        return tuple(
+            [self._known.get(charge.key, Level(used, 0)) for charge, used in zip(hold.charges, amounts, strict=True)]
+        )
+
+    def read(self, charges: Sequence[Charge]) -> tuple[Level, ...]:
+        return self._ask(lambda: self._inner.read(charges), charges)
+
+    def holds(self) -> Sequence[Hold]:
+        return self._ask(self._inner.holds, ())
+
+    def attempt(self) -> float | None:
+        """Ask again, and deliver what was kept. The seconds until the next attempt; `None`: all is well."""
+        try:
+            while True:
+                self._inner.read(self._asked)
+                while settlement := self._next():
+                    self._deliver(settlement)
+                if self._return():
+                    return None
+        except CountersUnavailable as away:
+            with self._lock:
+                self._away, self._state = away, "offline"
+                self._pause = min(self._pause * 2, LONGEST_PAUSE)
+                return self._pause
+
+    def close(self) -> None:
+        """Deliver what is kept, if they answer now."""
+        self._closed.set()
+        if self._away is not None and self.attempt() is not None and self._kept:
+            log.error("%d settlements could not be delivered to the counters before the end", len(self._kept))
+        self._inner.close()
+
+    def _check(self) -> None:
+        away = self._away
+        if away is not None:
+            self._unanswered += 1
+            raise CountersUnavailable(str(away))
+
+    def _ask(self, question: Callable[[], T], charges: Sequence[Charge]) -> T:
+        self._check()
+        try:
+            return question()
+        except Unacceptable:
+            raise
+        except CountersUnavailable as away:
+            self._fail(away, charges)
+            raise
+
+    def _as_sent(self, hold: Hold) -> Hold:
+        """By the name that it has there. What could not be reserved may be held all the same: that is given back, and
+        then has been settled. So it has another name when it is asked for again, or settled as it was sent unasked.
+        """
+        name = self._renamed.get(hold.id) if self._renamed else None
+        return hold if name is None else hold._replace(id=name)
+
+    def _note(self, charges: Sequence[Charge], levels: Sequence[Level]) -> None:
+        if len(self._known) > KNOWN_KEYS:
+            self._known = {}
+        self._ahead = self._inner.now() - self._clock()
+        for charge, level in zip(charges, levels, strict=True):
+            self._known[charge.key] = level
+
+    def _fail(
+        self,
+        away: CountersUnavailable,
+        charges: Sequence[Charge],
+        settlement: Settlement | None = None,
+        unsure_of: str | None = None,
+    ) -> None:
+        with self._lock:
+            if self._away is None:
+                self._outages += 1
+                self._pause = FIRST_PAUSE
+                log.warning("the counters of the limits are away: %s", away)
+            self._away, self._state, self._asked = away, "offline", tuple(charges[:1])
+            if settlement is not None:
+                self._add(settlement)
+            if unsure_of is not None:
+                self._rename(unsure_of)
+            if self._threaded and self._thread is None and not self._closed.is_set():
+                self._thread = threading.Thread(
+                    target=_follow, args=(weakref.ref(self), self._given_wait or self._closed.wait),
+                    name="tollkeeper-counters", daemon=True,
+                )  # fmt: skip
+                self._thread.start()
+
+    def _rename(self, id: str) -> None:
+        while len(self._renamed) >= self._most_kept:
+            del self._renamed[next(iter(self._renamed))]
+        self._renames += 1
+        self._renamed[id] = f"{id}~{self._renames}"
+
+    def _keep(self, settlement: Settlement) -> bool:
+        """False: meanwhile they have come back."""
+        with self._lock:
+            if self._away is None:
+                return False
+            self._add(settlement)
+            return True
+
+    def _add(self, settlement: Settlement) -> None:
+        self._kept.append(settlement)
+        self._kept_ever += 1
+        while len(self._kept) > self._most_kept:
+            self._dropped += 1
+            oldest = self._kept.popleft()
+            log.error("the counters are away for too long: what %s has used is not booked", oldest.hold.id)
+
+    def _next(self) -> Settlement | None:
+        with self._lock:
+            return self._kept[0] if self._kept else None
+
+    def _deliver(self, settlement: Settlement) -> None:
+        with self._lock:
+            if self._state == "offline":
+                self._state = "degraded"
+                log.info("the counters of the limits answer again: %d settlements wait", len(self._kept))
+        try:
+            self._inner.settle(*settlement)
+        except Unacceptable as refused:
+            self._dropped += 1
+            log.error("the counters do not take what %s has used: %s", settlement.hold.id, refused)  # noqa: TRY400
+        with self._lock:
+            if self._kept and self._kept[0] is settlement:
+                self._kept.popleft()
+
+    def _return(self) -> bool:
+        """False: something has come to be settled meanwhile."""
+        with self._lock:
+            if self._kept:
+                return False
+            if self._away is not None:
+                self._away, self._state, self._thread = None, "connected", None
+                log.info("the counters of the limits are back, and all that was used meanwhile is booked")
+            return True
+
+
+def _follow(counters: weakref.ref[GuardedCounters], wait: Wait) -> None:
+    """The thread, for as long as they are away. It holds no reference while it waits."""
+    found = counters()
+    pause: float | None = FIRST_PAUSE
+    while found is not None and pause is not None:
+        del found
+        if wait(pause):
+            return
+        found = counters()
+        if found is not None:
+            pause = found.attempt()
+
+
+def _begin_anew(counters: weakref.ref[GuardedCounters]) -> None:
+    """A forked child has no thread, and none of its parent's settlements: the parent delivers them."""
+    found = counters()
+    if found is not None:
+        found._begin()
