@@ -18,6 +18,7 @@ from starlette.routing import Mount
 from tollkeeper.config import ServeSettings
 from tollkeeper.sidecar import api
 from tollkeeper.sidecar.api.auth import needs
+from tollkeeper.sidecar.api.counters import CounterDesk, NoCounters
 from tollkeeper.sidecar.api.problems import install
 from tollkeeper.sidecar.api.services import Services, utc_now
 from tollkeeper.sidecar.board import Board, Figures
@@ -37,7 +38,9 @@ from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.sidecar.samples import build_info, samples_of
 from tollkeeper.sidecar.schedule import Schedule, Task
 from tollkeeper.storage.access_keys import AccessKeys
+from tollkeeper.storage.access_keys import Scope as KeyScope
 from tollkeeper.storage.audit import AuditTrail
+from tollkeeper.storage.counters import Counters
 from tollkeeper.storage.counters.opening import open_counters
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import LedgerUnavailable
@@ -79,7 +82,9 @@ class Sidecar:
         self.ledger = SqlLedger(self.database)
         self.access_keys = AccessKeys(self.database)
         self.price_book = PriceBook(self.database)
-        self.limiting = Limiting(PolicyStore(self.database), open_counters("memory:"))
+        url = settings.counters_url
+        self.counters: Counters = NoCounters() if url is None else open_counters(url)
+        self.limiting = Limiting(PolicyStore(self.database), self.counters)
         self.pipeline = Pipeline(
             self.ledger,
             Pricer(self.price_book),
@@ -116,9 +121,12 @@ class Sidecar:
             LedgerTotals(self.ledger, settings.metric_label_sets, time.monotonic),
             lambda: [*self._together().shown(), build_info()],
         )
+        may = None if settings.open_to_all else self._may
+        desk = CounterDesk(self.counters, may, settings.open_on_loopback, elsewhere=settings.counters_are_elsewhere)
         self.app = Starlette(
             routes=[
                 *routes(self.door),
+                *desk.routes(),
                 Mount("/api/v1", api.build(self.services)),
                 Mount("/", self._pages()),
             ],
@@ -153,6 +161,10 @@ class Sidecar:
 
     async def _may_write(self, authorization: str | None) -> int | None:
         """For the receivers: nothing, 401 or 403."""
+        return await self._may(authorization, "write")
+
+    async def _may(self, authorization: str | None, scope: KeyScope) -> int | None:
+        """Nothing, 401 or 403."""
         scheme, _, text = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not text:
             return 401
@@ -162,7 +174,7 @@ class Sidecar:
             raise Unavailable(str(away)) from away
         if key is None:
             return 401
-        return None if key.allows("write") else 403
+        return None if key.allows(scope) else 403
 
     @contextlib.asynccontextmanager
     async def _running(self, _: Starlette) -> AsyncIterator[None]:
