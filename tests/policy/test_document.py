@@ -257,7 +257,7 @@ tags = { feature = "x", priority = [
   5,
 ] }
 
-[[ladder]]
+[[rung]]
 """
     assert mistakes_of(text) == [
         "policy.toml:2: policy.nmae: 'acme'; expected a known field; did you mean 'name'?",
@@ -271,7 +271,8 @@ tags = { feature = "x", priority = [
         "policy.toml:18: limit[1].exempt[1]: 'local'; expected words such as \"ollama/*\", a provider and a model,"
         " or tables of provider, model, operation and tags",
         'policy.toml:22: limit[1].match.tags.priority: [5]; expected a glob such as "gpt-4*", or a list of them',
-        "policy.toml:26: ladder: [{}]; expected a known table; one of limit, policy",
+        "policy.toml:26: rung: [{}]; expected a known table; one of emergency, endpoint, fallback, ladder, limit,"
+        " policy, quality",
     ]
 
 
@@ -282,7 +283,7 @@ def test_the_places_in_json_have_no_lines() -> None:
     with pytest.raises(PolicyError) as raised:
         read_json(text, "request")
     assert str(raised.value).splitlines() == [
-        "request: a: 1; expected a known table; one of limit, policy",
+        "request: a: 1; expected a known table; one of emergency, endpoint, fallback, ladder, limit, policy, quality",
         "request: limit[1]: 5; expected a table, headed [[limit]]",
         "request: limit[2].amount: 'x'; expected US dollars from $0 to $9,007,199.254740992, exact to a billionth,"
         " such as 0.50",

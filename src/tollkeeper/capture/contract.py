@@ -9,7 +9,9 @@ from typing import Any, Protocol
 from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.observation import Fold, Observation
 from tollkeeper.config import Settings
-from tollkeeper.model import Call, Denial, Operation
+from tollkeeper.model import Call, Denial, Limit, Operation
+from tollkeeper.model.ladder import Endpoint
+from tollkeeper.telemetry.attributes import NOTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,25 @@ class Request:
     """Calls that the answer tells of, to be recorded beside it."""
     original: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     """The caller's own arguments, where what is sent differs from them: to be sent instead if the provider objects."""
+    steps: tuple[str, ...] = ()
+    """The steps of the policy that had a part in what is sent: `cheaper`, `cap_output`, `fallback` …"""
+    throttles: tuple[Limit, ...] = ()
+    """Limits that bind it because of those steps."""
+    output_tokens: int | None = None
+    """The most output, because of those steps."""
+    asked: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    """The caller's own arguments, where another model is asked."""
+
+    def become(self, other: Request) -> None:
+        """Be sent as another, as the same call of the same caller."""
+        call, told = self.call, other.call
+        self.asked = self.asked or self.original or (self.args, self.kwargs)
+        self.args, self.kwargs, self.original = other.args, other.kwargs, other.original
+        self.body, self.surface = other.body, other.surface
+        call.provider, call.request_model, call.endpoint = told.provider, told.request_model, told.endpoint
+        call.server_address, call.server_port = told.server_address, told.server_port
+        ours = {name: value for name, value in call.parameters.items() if name in NOTES}
+        call.parameters = {**told.parameters, **ours}
 
 
 class Adapter(Protocol):
@@ -70,6 +91,9 @@ class Adapter(Protocol):
 
     def cap_output(self, request: Request, tokens: int) -> bool:
         """Have the answer be no longer than so many tokens. False: this kind of call has no such parameter."""
+
+    def change_model(self, request: Request, model: str, endpoint: Endpoint | None) -> bool:
+        """Have another model answer; without an endpoint, one of the same provider. False: it cannot be done."""
 
     def denied(self, request: Request, denial: Denial) -> Denied:
         """The error for a call that is not sent: also the SDK's own for an answer of status 429."""

@@ -13,14 +13,21 @@ from tollkeeper.policy.wording import whom
 log = logging.getLogger("tollkeeper")
 
 EXCEEDED = 101
+WARNING, CRITICAL = 80, 95
+"""From which percentages on a crossing is so severe."""
+
 KEPT = 4096
 
 
 class Crossing(NamedTuple):
-    """A limit has come to `percent` of its amount, or is beyond it: then it is `EXCEEDED`."""
+    """A limit has come to `percent` of its amount, or is beyond it: then it is `EXCEEDED`.
+
+    `severity` is `info`, `warning`, `critical` or `emergency`.
+    """
 
     status: Status
     percent: int
+    severity: str = "warning"
 
 
 class Thresholds:
@@ -51,4 +58,8 @@ class Thresholds:
             "exceeded" if percent == EXCEEDED else f"at {percent} %",
             amount_text(limit.measure, spent),
         )
-        self._tell(Crossing(status, percent))
+        self._tell(Crossing(status, percent, _severity(percent)))
+
+
+def _severity(percent: int) -> str:
+    return "critical" if percent >= CRITICAL else "warning" if percent >= WARNING else "info"

@@ -133,6 +133,20 @@ class Binder:
         )
 
 
+def joined(first: Bindings, second: Bindings) -> Bindings:
+    """What binds a call of both."""
+    most = [each.most_output for each in (first, second) if each.needs_output]
+    caps = [each for each in most if each is not None]
+    return Bindings(
+        each=first.each + second.each,
+        counted=first.counted + second.counted,
+        counts_tokens=first.counts_tokens or second.counts_tokens,
+        counts_usd=first.counts_usd or second.counts_usd,
+        needs_output=bool(most),
+        most_output=min(caps) if caps and len(caps) == len(most) else None,
+    )
+
+
 def _is_cap(limit: Limit) -> bool:
     return limit.window is None and limit.measure != "concurrency"
 

@@ -8,6 +8,9 @@
     [[limit]]                                    # of the same name as one of a preset, in place of it
     limit = "$20 / day"
 
+The other tables are `[[ladder]]` and `[emergency]` (see `ladder_table`), `[[endpoint]]`, `[[fallback]]` and `[quality]`
+(see `fallback_table`).
+
 In JSON it is the same: `{"policy": {"name": "acme"}, "limit": [{"limit": "$20 / day"}]}`.
 """
 
@@ -20,15 +23,26 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from tollkeeper.model.ladder import Endpoint, Fallback, Ladder
 from tollkeeper.model.limit import Limit
+from tollkeeper.policy.fallback_table import (
+    check_models,
+    endpoint_document,
+    endpoint_of,
+    fallback_document,
+    fallback_of,
+    models_named,
+    quality_of,
+)
+from tollkeeper.policy.ladder_table import emergency_document, emergency_of, ladder_document, ladder_of
 from tollkeeper.policy.limit_table import limit_document, limit_of, time_zone
 from tollkeeper.policy.mistakes import Mistakes, PolicyError, Table, choice, shown, text
 from tollkeeper.policy.policy import Policy
 from tollkeeper.policy.presets import PRESETS, limits_of_preset
-from tollkeeper.policy.toml_lines import lines_of
+from tollkeeper.policy.toml_lines import Place, lines_of
 
-TABLES = ("policy", "limit")
-HEAD = ("name", "time_zone", "preset")
+TABLES = ("policy", "limit", "ladder", "emergency", "endpoint", "fallback", "quality")
+HEAD = ("name", "time_zone", "preset", "health")
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -42,6 +56,7 @@ class Head(NamedTuple):
     name: str
     zone: str
     presets: tuple[str, ...]
+    health: bool
 
 
 def read_policy(content: str | bytes, where: str) -> Policy:
@@ -77,13 +92,28 @@ def read_json(content: str | bytes, where: str) -> Policy:
 
 def policy_document(policy: Policy) -> Document:
     """A policy as `read_json` reads it. Presets are written out."""
-    return {"policy": {"name": policy.name}, "limit": [limit_document(limit) for limit in policy.limits]}
+    head = {"name": policy.name} | ({"health": True} if policy.health else {})
+    document: Document = {"policy": head, "limit": [limit_document(limit) for limit in policy.limits]}
+    if policy.ladders:
+        document["ladder"] = [ladder_document(ladder) for ladder in policy.ladders]
+    if policy.emergency is not None:
+        document["emergency"] = emergency_document(policy.emergency)
+    if policy.endpoints:
+        document["endpoint"] = [endpoint_document(endpoint) for endpoint in policy.endpoints]
+    if policy.fallbacks:
+        document["fallback"] = [fallback_document(fallback) for fallback in policy.fallbacks]
+    if policy.quality:
+        document["quality"] = {name: list(models) for name, models in policy.quality.items()}
+    return document
 
 
 def write_toml(policy: Policy) -> str:
     """A policy as `read_toml` reads it. Presets are written out."""
-    document = policy_document(policy)
-    tables = [_table("[policy]", document["policy"]), *(_table("[[limit]]", limit) for limit in document["limit"])]
+    tables = []
+    for name, said in policy_document(policy).items():
+        tables += (
+            [_table(f"[[{name}]]", each) for each in said] if isinstance(said, list) else [_table(f"[{name}]", said)]
+        )
     return "\n".join(tables)
 
 
@@ -92,8 +122,60 @@ def _read(tables: Mapping[str, Any], mistakes: Mistakes) -> Policy:
     top.know(TABLES, "table")
     head = _head(top.table("policy", "a table, headed [policy]"))
     limits = _limits(top.tables("limit"), head)
+    ladders = _ladders(top.tables("ladder"), limits)
+    emergency = emergency_of(top.table("emergency", "a table, headed [emergency]"))
+    endpoints = _endpoints(top.tables("endpoint"))
+    fallbacks = tuple(fallback_of(table) for table in top.tables("fallback"))
+    quality = quality_of(top.table("quality", "a table, headed [quality]"))
+    if "emergency" not in top:
+        for place, ladder in ladders:
+            if any(step.do == "emergency" for step in ladder.steps):
+                mistakes.note((*place, "steps"), "emergency", "a table [emergency] that says what is done then")
+    check_models(_models(ladders, fallbacks, emergency.models), endpoints, mistakes)
     mistakes.finish()
-    return Policy(head.name, limits)
+    return Policy(
+        head.name,
+        limits,
+        tuple(ladder for _, ladder in ladders),
+        emergency if "emergency" in top else None,
+        endpoints,
+        fallbacks,
+        quality,
+        head.health,
+    )
+
+
+def _ladders(tables: Sequence[Table], limits: Sequence[Limit]) -> list[tuple[Place, Ladder]]:
+    found: dict[str, tuple[Place, Ladder]] = {}
+    for table in tables:
+        ladder = ladder_of(table, limits)
+        if ladder is not None and ladder.limit in found:
+            table.note("limit", "one ladder for each limit: put the steps into one")
+        elif ladder is not None:
+            found[ladder.limit] = (table.place, ladder)
+    return list(found.values())
+
+
+def _endpoints(tables: Sequence[Table]) -> tuple[Endpoint, ...]:
+    found: dict[str, Endpoint] = {}
+    for table in tables:
+        endpoint = endpoint_of(table)
+        if endpoint is not None and endpoint.name in found:
+            table.note("name", "another name than that of another endpoint")
+        elif endpoint is not None:
+            found[endpoint.name] = endpoint
+    return tuple(found.values())
+
+
+def _models(
+    ladders: Sequence[tuple[Place, Ladder]], fallbacks: Sequence[Fallback], emergency: Mapping[str, str]
+) -> dict[Place, str]:
+    """The models that the policy has asked in place of others, with their places."""
+    named = models_named(ladders)
+    named |= {("emergency", "models", glob): model for glob, model in emergency.items()}
+    for number, fallback in enumerate(fallbacks):
+        named |= {("fallback", number, "to", at): model for at, model in enumerate(fallback.to)}
+    return named
 
 
 def _head(table: Table) -> Head:
@@ -102,6 +184,7 @@ def _head(table: Table) -> Head:
         name=table.read("name", text, Policy().name),
         zone=table.read("time_zone", time_zone, "UTC"),
         presets=table.read("preset", _presets, ()),
+        health=table.read("health", _yes_or_no, False),
     )
 
 
@@ -127,6 +210,12 @@ def _other_name(first: Table) -> str:
     return f"another name than that of {other}: give one of them a name of its own"
 
 
+def _yes_or_no(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("true or false")
+
+
 def _presets(value: Any) -> tuple[str, ...]:
     return tuple(choice(*PRESETS)(name) for name in (value if isinstance(value, list) else [value]))
 
@@ -142,6 +231,8 @@ def _key(name: str) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{_key(key)} = {_toml(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -14,6 +14,9 @@ _WHY = {
     "unbounded": "needs to know the most that a call can use",
     "unpriced": "needs to know what a call costs",
     "unavailable": "cannot be looked up, and says to deny calls then",
+    "shed": "is so far used that calls are shed",
+    "step": "is so far used that no call is sent",
+    "emergency": "holds: this call is not sent until a person ends the emergency",
 }
 
 
@@ -34,7 +37,7 @@ def message_of(denial: Denial) -> str:
     """The text of the exception."""
     status, limit = denial.status, denial.status.limit
     parts = [f"limit {limit.name!r} ({write_form(limit)}){whom(status)} {_WHY[denial.reason]}"]
-    if denial.reason == "used_up":
+    if denial.reason in ("used_up", "shed", "step"):
         held = f", of which {amount_text(limit.measure, status.held)} by calls under way" if status.held else ""
         parts.append(f"used {amount_text(limit.measure, status.used)}{held}")
     if denial.estimate is not None:
@@ -43,6 +46,6 @@ def message_of(denial: Denial) -> str:
         parts.append("give the model a price with instrument(prices=…), or in the sidecar with `tollkeeper prices add`")
     if denial.detail is not None:
         parts.append(denial.detail)
-    if status.resets_at is not None and denial.reason == "used_up":
+    if status.resets_at is not None and denial.reason in ("used_up", "shed", "step"):
         parts.append(f"resets at {datetime.fromtimestamp(status.resets_at // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}")
     return "; ".join(parts)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tollkeeper.model import Call
-from tollkeeper.model.charge import Charge
+from tollkeeper.model.charge import Charge, Level
 from tollkeeper.model.decision import Bound, Denial, Reason, Status
-from tollkeeper.model.limit import Measure
+from tollkeeper.model.limit import Limit, Measure
 from tollkeeper.policy import Policy
-from tollkeeper.policy.binding import Binder, Binding, Bindings
+from tollkeeper.policy.binding import Binder, Binding, Bindings, joined
 from tollkeeper.storage.counters import Counters, CountersUnavailable, Held, Hold, Refused
+from tollkeeper.storage.emergency import WATCH, EmergencySwitch
 
 NS_A_SECOND = 1_000_000_000
 
@@ -24,6 +25,9 @@ RETRY_SECONDS = 1.0
 """When to ask again counters that could not be reached."""
 
 UNKNOWN = Bound(None, None, None)
+
+Learn = Callable[[Sequence[Binding], Sequence[Charge], Sequence[Level]], None]
+"""Is told how limits stand when a call is admitted or settled. The emergency's charge comes after theirs."""
 
 
 class Ticket(NamedTuple):
@@ -41,17 +45,27 @@ class Admission:
     def __init__(self, policy: Policy, counters: Counters, owner: str, seconds: int = HOLD_SECONDS) -> None:
         self.policy = policy
         self.counters = counters
+        self.emergency = EmergencySwitch(counters, owner)
+        self.learn: Learn | None = None
         self._binder = Binder(policy.limits)
+        self._throttles: dict[tuple[str, ...], Binder] = {}
         self._owner = owner
         self._seconds = seconds
 
     def use(self, policy: Policy) -> None:
         """Go by another policy from now on. Calls under way are settled by the limits that admitted them."""
-        self.policy, self._binder = policy, Binder(policy.limits)
+        self.policy, self._binder, self._throttles = policy, Binder(policy.limits), {}
 
-    def bindings(self, call: Call) -> Bindings:
-        """The limits that bind a call."""
-        return self._binder.of(call.provider, call.request_model or "", call.operation, call.tags)
+    def bindings(self, call: Call, throttles: tuple[Limit, ...] = ()) -> Bindings:
+        """The limits that bind a call; `throttles` are such that bind it besides."""
+        found = self._binder.of(call.provider, call.request_model or "", call.operation, call.tags)
+        if not throttles:
+            return found
+        names = tuple([limit.name for limit in throttles])
+        binder = self._throttles.get(names)
+        if binder is None:
+            binder = self._throttles[names] = Binder(throttles)
+        return joined(found, binder.of(call.provider, call.request_model or "", call.operation, call.tags))
 
     def admit(self, id: str, bindings: Bindings, bound: Bound) -> Ticket | Denial:
         """Hold what a call can use at the most, or say which limit has no room. `id` names this attempt of the call."""
@@ -65,6 +79,8 @@ class Admission:
             # A free call takes nothing of a budget, and goes where a budget is used up.
             bound_by = tuple(binding for binding in bound_by if binding.measure != "usd")
         charges = tuple([binding.charge(most[binding.measure] or 0, now) for binding in bound_by])
+        if self.policy.emergency is not None:
+            charges = (*charges, WATCH)
         hold = Hold(id, self._owner, now + self._seconds * NS_A_SECOND, charges)
         if not charges:
             return Ticket(hold, (), bindings.each, bound)
@@ -73,6 +89,8 @@ class Admission:
         except CountersUnavailable as away:
             return _without_counters(Ticket(hold, bound_by, bindings.each, bound), away)
         if isinstance(answer, Held):
+            if self.learn is not None:
+                self.learn(bound_by, charges, answer.levels)
             return Ticket(hold, bound_by, bindings.each, bound)
         return _denial(bound_by[answer.place], charges[answer.place], answer, now)
 
@@ -107,12 +125,15 @@ class Admission:
             return near
         amounts = [
             _amount(charge.amount, told[binding.measure], assumed)
-            for binding, charge in zip(bindings, hold.charges, strict=True)
+            for binding, charge in zip(bindings, hold.charges, strict=False)
         ]
+        amounts += [0] * (len(hold.charges) - len(amounts))
         levels = self.counters.settle(hold, amounts, assumed)
-        for place, level in enumerate(levels):
-            if level.spent >= bindings[place].tells_from:
-                near.append(bindings[place].status(level, hold.charges[place].until or None))
+        if self.learn is not None:
+            self.learn(bindings, hold.charges, levels)
+        for place, binding in enumerate(bindings):
+            if levels[place].spent >= binding.tells_from:
+                near.append(binding.status(levels[place], hold.charges[place].until or None))
         return near
 
 
@@ -121,7 +142,7 @@ def _without_counters(ticket: Ticket, away: CountersUnavailable) -> Ticket | Den
 
     `local` is `deny` here: what is left of a lease was granted before one came to this.
     """
-    for binding, charge in zip(ticket.bindings, ticket.hold.charges, strict=True):
+    for binding, charge in zip(ticket.bindings, ticket.hold.charges, strict=False):
         if charge.hard and binding.limit.on_unavailable != "allow":
             return Denial(_alone(binding, 0), charge.amount, RETRY_SECONDS, "unavailable", str(away))
     return ticket

@@ -32,6 +32,11 @@ TAG_PREFIX = "tollkeeper.tag."
 COST_AMOUNT = "gen_ai.usage.cost.amount"
 COST_CURRENCY = "gen_ai.usage.cost.currency"
 COST_SOURCE = "gen_ai.usage.cost.source"
+ASKED_MODEL = "tollkeeper.asked.model"
+STEPS = "tollkeeper.steps"
+FALLBACK_REASON = "tollkeeper.fallback.reason"
+NOTES = frozenset((ASKED_MODEL, STEPS, FALLBACK_REASON))
+"""What a policy has made of a call: the model that the caller asked for, the steps that changed it, and what failed."""
 EVENT_NAME = "gen_ai.client.inference.operation.details"
 
 USAGE_NAMES = {
