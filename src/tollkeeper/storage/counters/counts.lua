@@ -75,11 +75,11 @@ local function sweep()
   for _, key in ipairs(redis.call('ZRANGEBYSCORE', forget_key, '-inf', digits(now), 'LIMIT', 0, MOST)) do
     local row = redis.call('HGET', counts_key, key) or '0'
     local held = string.match(row, '^%S+ (%S+)')
-    local tat = not held and tonumber(row) or 0
+    local tat = held and 0 or tonumber(row)
     if held and held ~= '0' then
       redis.call('ZADD', forget_key, digits(now + LATE), key)
-    elseif tat > now then
-      redis.call('ZADD', forget_key, digits(tat), key)
+    elseif tat + LATE > now then
+      redis.call('ZADD', forget_key, digits(tat + LATE), key)
     else
       redis.call('HDEL', counts_key, key)
       redis.call('ZREM', forget_key, key)
@@ -87,11 +87,9 @@ local function sweep()
   end
 end
 
--- A period is still counted in when it is over; a bucket is of no interest once it is full.
-local function forget_at(charge, count)
-  if charge[KIND] == 'rate' then
-    return count.tat
-  elseif charge[KIND] == 'slots' then
+-- Periods that never end are never forgotten; of all others, the moment is looked at again when it has come.
+local function forget_at(charge)
+  if charge[KIND] ~= 'period' then
     return now + LATE
   elseif charge[UNTIL] > 0 then
     return charge[UNTIL] / 1000 + LATE
@@ -108,7 +106,7 @@ local function save(charges, counts)
     else
       rows[2 * place] = string.format('%.0f %.0f %.0f', count.spent, count.held, count.assumed)
     end
-    local at = not count.known and forget_at(charge, count)
+    local at = not count.known and forget_at(charge)
     if at then
       redis.call('ZADD', forget_key, digits(math.ceil(at)), charge[KEY])
       begun = true

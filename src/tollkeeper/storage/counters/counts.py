@@ -44,9 +44,9 @@ class Count:
 
     def is_wanted(self, now: int) -> bool:
         """Whether anybody may still ask for it."""
-        if self.held:
+        if self.held or self.spent and not self.until:
             return True
-        return self.until + LATE > now if self.until else bool(self.spent) or self.tat > now
+        return max(self.until, self.tat) + LATE > now
 
 
 class Slots(Count):
@@ -87,9 +87,10 @@ class Rate(Count):
         return None if at == now else at
 
     def hold(self, charge: Charge, now: int) -> Level:
-        tat = self.tat
-        self.tat = tat = (tat if tat > now else now) + cost_of(charge, charge.amount)
-        return Level(level_of(charge, tat, now), 0)
+        if charge.amount:
+            tat = self.tat
+            self.tat = (tat if tat > now else now) + cost_of(charge, charge.amount)
+        return Level(level_of(charge, self.tat, now), 0)
 
     def book(self, charge: Charge, amount: int, assumed: bool, live: bool, expired: bool, now: int) -> Level:
         more = amount - charge.amount if live or expired else amount

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from tollkeeper.storage.counters.contract import Counters
 from tollkeeper.storage.counters.memory import MemoryCounters
@@ -13,7 +13,6 @@ from tollkeeper.storage.counters.sqlite import SqliteCounters
 
 EXPECTED = "expected memory:, sqlite:///FILE, redis://HOST:PORT/DB, rediss://…, valkey://… or valkeys://…"
 _SERVERS = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
-_PREFIX_HAS_NOT = "{}"
 
 
 def open_counters(url: str, *, clock: Callable[[], int] = time.time_ns) -> Counters:
@@ -60,9 +59,9 @@ def _redis(url: str, scheme: str, clock: Callable[[], int]) -> Counters:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     prefix = options.pop("prefix", PREFIX)
     timeout = _seconds(options.pop("timeout", None))
-    if not prefix or set(prefix) & set(_PREFIX_HAS_NOT):
+    if not prefix or set(prefix) & {"{", "}"}:
         raise ValueError(f"prefix={prefix!r}: expected a name without braces")
-    server = urlunsplit((scheme, parts.netloc, parts.path, urlencode(options), parts.fragment))
+    server = f"{scheme}://{parts.netloc}{parts.path}" + (f"?{urlencode(options)}" if options else "")
     return RedisCounters(server, prefix, TIMEOUT_SECONDS if timeout is None else timeout, clock)
 
 

@@ -21,17 +21,20 @@ def depth_of(charge: Charge) -> int:
 
 
 def room_at(charge: Charge, tat: int, now: int) -> int:
-    """The first moment at which there is room: `now`, a later one, or 0 if the bucket is never deep enough."""
+    """The first moment at which there is room: `now`, a later one, or 0 if the bucket is never deep enough.
+
+    A full bucket has room for its burst, though the cost is rounded up and the depth is rounded down.
+    """
     cap = charge.cap
     if charge.amount > charge.burst or not cap:
         return 0
     cost, depth = -(-charge.amount * charge.window // cap), charge.burst * charge.window // cap
-    at = (tat if tat > now else now) + cost - depth
+    at = tat - (depth - cost) if depth > cost else tat
     return at if at > now else now
 
 
 def level_of(charge: Charge, tat: int, now: int) -> int:
-    """How many units are out of the bucket; rounded up."""
+    """How many units are out of the bucket; rounded up, but for the thousandth of a unit that costs are rounded by."""
     if tat <= now:
         return 0
-    return -(-(tat - now) * charge.cap // charge.window)
+    return -(-((tat - now) * charge.cap * 1000 - charge.window) // (charge.window * 1000))

@@ -14,7 +14,8 @@ local function full_until(charge, count)
   if charge[AMOUNT] > charge[BURST] or charge[CAP] == 0 then
     return 0
   end
-  local at = math.max(count.tat, now) + charge[COST] - charge[DEPTH]
+  -- A full bucket has room for its burst, though the cost is rounded up and the depth is rounded down.
+  local at = count.tat - math.max(charge[DEPTH] - charge[COST], 0)
   return at > now and at or nil
 end
 
@@ -33,10 +34,10 @@ for place, charge in ipairs(charges) do
 end
 for place, charge in ipairs(charges) do
   local count = counts[place]
-  if charge[KIND] == 'rate' then
-    count.tat = math.max(count.tat, now) + charge[COST]
-  else
+  if charge[KIND] ~= 'rate' then
     count.held = count.held + charge[AMOUNT]
+  elseif charge[AMOUNT] > 0 then
+    count.tat = math.max(count.tat, now) + charge[COST]
   end
 end
 redis.call('SET', hold_key(id), ARGV[4])

@@ -283,6 +283,6 @@ def _sweep(connection: sqlite3.Connection, now: int) -> None:
     """Delete what is long over: as `Count.is_wanted` and `LATE` say."""
     connection.execute("DELETE FROM over WHERE forget_at <= ?", (now,))
     connection.execute(
-        "DELETE FROM counts WHERE held = 0 AND CASE WHEN until THEN until + ? <= ? ELSE spent = 0 AND tat <= ? END",
-        (LATE, now, now),
+        "DELETE FROM counts WHERE held = 0 AND NOT (spent AND NOT until) AND max(until, tat) + ? <= ?",
+        (LATE, now),
     )

@@ -1,0 +1,81 @@
+"""A bucket never lets through more than its burst and what it is refilled, however its numbers are rounded."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crash_rounds import rounds
+from services.redis import RedisServer
+from storage.counters.charges import Clock, hold
+from tollkeeper.model.limit import LARGEST_AMOUNT
+from tollkeeper.storage.counters import Charge, Counters, Held, Level, Refused
+from tollkeeper.storage.counters.memory import MemoryCounters
+from tollkeeper.storage.counters.redis import RedisCounters
+
+EXAMPLES = 100 * rounds(1)
+LONGEST = 31 * 86_400 * 10**9
+
+caps = st.one_of(st.integers(1, 100), st.integers(1, LARGEST_AMOUNT))
+windows = st.one_of(st.just(60 * 10**9), st.integers(10**9, LONGEST))
+parts = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 10**8)), min_size=2, max_size=25)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def make(request: pytest.FixtureRequest) -> Callable[[Clock], Counters]:
+    if request.param == "memory":
+        return MemoryCounters
+    server: RedisServer = request.getfixturevalue("redis_server")
+    return lambda clock: RedisCounters(server.url, uuid.uuid4().hex, 10.0, server_clock=clock)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cap=caps, burst=caps, window=windows, parts=parts)
+def test_never_more_than_the_burst_and_the_refill(
+    make: Callable[[Clock], Counters], cap: int, burst: int, window: int, parts: list[tuple[int, int]]
+) -> None:
+    clock = Clock()
+    counters = make(clock)
+    admitted: list[tuple[int, int]] = []
+    for number, (part, later) in enumerate(parts):
+        clock.now += later * 1000
+        charge = Charge("rate", max(burst // part, 1), cap, kind="rate", window=window, burst=burst)
+        answer = counters.reserve(hold(f"{number}", charge, at=clock.now))
+        if isinstance(answer, Held):
+            admitted.append((clock.now, charge.amount))
+        elif answer.retry_at is not None:
+            assert answer.retry_at > clock.now
+    for first, (start, _) in enumerate(admitted):
+        through = 0
+        for end, amount in admitted[first:]:
+            through += amount
+            assert (through - burst) * window <= cap * (end - start)
+    counters.close()
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(cap=caps, window=windows, part=st.integers(1, 5))
+def test_there_is_room_when_it_says_so(make: Callable[[Clock], Counters], cap: int, window: int, part: int) -> None:
+    clock = Clock()
+    counters = make(clock)
+    charge = Charge("rate", max(cap // part, 1), cap, kind="rate", window=window, burst=cap)
+    for number in range(100):
+        answer = counters.reserve(hold(f"{number}", charge))
+        if isinstance(answer, Refused):
+            break
+    assert isinstance(answer, Refused) and answer.retry_at is not None
+    clock.now = answer.retry_at
+    assert isinstance(counters.reserve(hold("then", charge, at=clock.now)), Held)
+    counters.close()
+
+
+def test_what_was_used_is_told_as_whole_numbers(make: Callable[[Clock], Counters]) -> None:
+    counters = make(Clock())
+    seven = Charge("rate", 1, 7, kind="rate", window=60 * 10**9, burst=7)
+    # For the last, what all costs were rounded up by must be refilled first: some ns.
+    levels = [counters.reserve(hold(f"{number}", seven)) for number in range(6)]
+    assert levels == [Held((Level(number + 1, 0),)) for number in range(6)]
