@@ -70,8 +70,8 @@ class Share:
         """It was booked."""
         self.booked -= excess
 
-    def note(self, level: Level) -> None:
-        """How the counters stand, with this share's room among what is held."""
+    def note(self, level: Level, now: int) -> None:
+        """How the counters stood, with this share's room among what is held."""
         self.spent, self.others, self.assumed = level.spent, max(level.held - self.room, 0), level.assumed
 
     def level(self, now: int) -> Level:
@@ -83,6 +83,10 @@ class Share:
         if not self.hard or self.typical <= 0:
             return MOST_CALLS
         return (self.charge.cap - level.spent - level.held) // FRACTION // self.typical
+
+    def worth(self, calls: int) -> int:
+        """How much a block for so many calls has of it."""
+        return self.typical * calls
 
     def seen(self, level: Level, now: int) -> Level:
         """A level as others see it, without what is leased here and used by nobody."""
@@ -99,44 +103,54 @@ class SlotShare(Share):
 
 
 class RateShare(Share):
-    """Of a hard rate. What lies here unused flows away as fast as the bucket is refilled.
+    """Of a hard rate. What lies here unused is never more than what the bucket lacks to be full.
 
-    Otherwise the bucket would be full again, and this be there besides. `dry_at` is when nothing is left: the same
-    number as the counters keep (`rate.py`), of this share. `booked` is what was used beyond.
+    Otherwise the bucket would be full, and this be there besides. `full_at` is when the bucket is full if nobody takes
+    anything: then all of this has flowed away. `left` is what was there when it was last looked at.
     """
 
-    __slots__ = ("dry_at",)
+    __slots__ = ("full_at", "left")
 
     def __init__(self, charge: Charge) -> None:
         super().__init__(charge)
-        self.dry_at = 0
+        self.full_at = self.left = 0
 
     def has(self, amount: int, now: int) -> bool:
-        return self.booked <= 0 and -(-amount * self.charge.window // self.charge.cap) <= self.dry_at - now
+        return amount <= self.free(now)
 
     def take(self, amount: int, now: int) -> None:
+        self.left = self.free(now) - amount
         self.held += amount
-        self.dry_at -= -(-amount * self.charge.window // self.charge.cap)
 
     def give(self, amount: int, used: int, now: int) -> None:
+        self.left = self.free(now) + amount - used
         self.held -= amount
-        self._put(amount - used, now)
 
     def add(self, amount: int, now: int) -> None:
+        self.left = self.free(now) + amount
         self.room += amount
-        self._put(amount, now)
 
     def free(self, now: int) -> int:
-        return max(self.dry_at - now, 0) * self.charge.cap // self.charge.window - self.booked
+        if self.left <= 0:
+            return self.left
+        return min(self.left, max(self.full_at - now, 0) * self.charge.cap // self.charge.window)
 
     def due(self, amount: int, now: int) -> int:
-        used = self.room - self.held - self.free(now)
-        return max(min(used, amount), 0)
+        free = self.free(now)
+        return min(self.room - self.held - free, amount + max(-free, 0))
 
     def remove(self, amount: int, booked: int, now: int) -> None:
+        self.left = self.free(now) - amount + booked
         self.room -= amount
-        unused = (amount - booked) * self.charge.window // self.charge.cap
-        self.dry_at = max(self.dry_at - unused, now)
+
+    def forgive(self, excess: int) -> None:
+        self.left += excess
+
+    def note(self, level: Level, now: int) -> None:
+        self.left = self.free(now)
+        super().note(level, now)
+        # The level is rounded up.
+        self.full_at = now + max(level.spent - 1, 0) * self.charge.window // self.charge.cap
 
     def level(self, now: int) -> Level:
         return Level(max(self.spent - max(self.free(now), 0), 0), 0, self.assumed)
@@ -144,17 +158,14 @@ class RateShare(Share):
     def affords(self, level: Level) -> int:
         return (self.charge.burst - level.spent) // FRACTION // self.typical if self.typical > 0 else MOST_CALLS
 
+    def worth(self, calls: int) -> int:
+        """And what flows away while they come."""
+        wanted, charge = self.typical * calls, self.charge
+        spare = (charge.burst - self.spent) // FRACTION - wanted
+        return wanted + max(min(charge.cap * 2 * SOON // charge.window, spare), 0)
+
     def seen(self, level: Level, now: int) -> Level:
         return Level(max(level.spent - max(self.free(now), 0), 0), 0, level.assumed)
-
-    def _put(self, amount: int, now: int) -> None:
-        """Put in, or take out, and remember what was not there to be taken."""
-        time = amount * self.charge.window // self.charge.cap
-        left = max(self.dry_at, now) + time
-        if left < now:
-            self.booked += -((left - now) * self.charge.cap // self.charge.window)
-            left = now
-        self.dry_at = left
 
 
 def share_of(charge: Charge) -> Share:
@@ -215,9 +226,10 @@ class Pool:
     def levels(self, now: int) -> tuple[Level, ...]:
         return tuple([share.level(now) for share in self.shares])
 
-    def note(self, levels: Sequence[Level]) -> None:
+    def note(self, levels: Sequence[Level], asked_at: int) -> None:
+        """What the counters answered to a question of that moment."""
         for share, level in zip(self.shares, levels, strict=True):
-            share.note(level)
+            share.note(level, asked_at)
 
     def expect(self, charges: Sequence[Charge]) -> None:
         """Remember how much a call asks for."""
@@ -234,14 +246,14 @@ class Pool:
 
     def amounts(self, charges: Sequence[Charge], calls: int) -> list[int]:
         """For a block of so many calls, this one among them."""
-        return [max(charge.amount, share.typical * calls) for share, charge in zip(self.shares, charges, strict=True)]
+        return [max(charge.amount, share.worth(calls)) for share, charge in zip(self.shares, charges, strict=True)]
 
     def add(self, hold: Hold, levels: Sequence[Level], now: int) -> None:
-        """A block was got."""
+        """A block was got, that was asked for at that moment."""
         self.blocks.append(Block(hold, now))
         for share, charge in zip(self.shares, hold.charges, strict=True):
             share.add(charge.amount, now)
-        self.note(levels)
+        self.note(levels, now)
 
     def pop(self, now: int, want: Sequence[int]) -> Due | None:
         """The oldest block, if what is free without it is still as much as `want`; and never the last one."""
@@ -249,7 +261,8 @@ class Pool:
             return None
         charges = self.blocks[0].hold.charges
         for share, charge, wanted in zip(self.shares, charges, want, strict=True):
-            if share.hard and share.free(now) - charge.amount + share.due(charge.amount, now) < wanted:
+            unused = charge.amount - share.due(charge.amount, now)
+            if share.hard and unused > 0 and share.free(now) - unused < wanted:
                 return None
         return self._remove(now)
 

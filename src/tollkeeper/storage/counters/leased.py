@@ -110,7 +110,7 @@ class LeasedCounters:
         if assumed:
             return self._settle_assumed(pool, granted, amounts)
         if any(excess):
-            self._note(pool, self._inner.settle(_unasked(granted), excess))
+            self._settle_all(pool, [Due(_unasked(granted), excess)])
         self._settle_all(pool, dues)
         return levels
 
@@ -208,37 +208,35 @@ class LeasedCounters:
         while size > 1:
             amounts = pool.amounts(hold.charges, size)
             charges = [charge._replace(amount=most) for charge, most in zip(hold.charges, amounts, strict=True)]
-            block = self._block(hold.owner, charges)
+            block, asked_at = self._block(hold.owner, charges), self._clock()
             answer = self._inner.reserve(block)
             if isinstance(answer, Held):
-                return self._fill(pool, block, answer, hold)
+                return self._fill(pool, block, answer, hold, asked_at)
             size = min(size // 2, pool.shares[answer.place].affords(answer.level))
         pool.size = 1
         return None
 
-    def _fill(self, pool: Pool, block: Hold, answer: Held, hold: Hold) -> Held | None:
-        now = self._clock()
+    def _fill(self, pool: Pool, block: Hold, answer: Held, hold: Hold, asked_at: int) -> Held | None:
         with self._lock:
-            pool.add(block, answer.levels, now)
-            pool.grow(answer.levels, now)
-            levels = self._grant(pool, hold, now)
+            pool.add(block, answer.levels, asked_at)
+            pool.grow(answer.levels, asked_at)
+            levels = self._grant(pool, hold, self._clock())
             if self._threaded and self._thread is None and not self._closed.is_set():
                 self._start()
         self._retire(pool, [charge.amount for charge in block.charges])
         return None if levels is None else Held(levels)
 
     def _ask_alone(self, pool: Pool, hold: Hold) -> Held | Refused:
-        answer = self._inner.reserve(hold)
+        asked_at, answer = self._clock(), self._inner.reserve(hold)
         if isinstance(answer, Refused) and self._give_back(hold.charges[answer.place].key):
-            answer = self._inner.reserve(hold)
-        now = self._clock()
+            asked_at, answer = self._clock(), self._inner.reserve(hold)
         with self._lock:
             if isinstance(answer, Refused):
                 pool.size = 1
             else:
                 self._granted[hold.id] = (None, hold)
-                pool.note(answer.levels)
-                pool.grow(answer.levels, now)
+                pool.note(answer.levels, asked_at)
+                pool.grow(answer.levels, asked_at)
         return answer
 
     def _give_back(self, key: str) -> bool:
@@ -272,7 +270,7 @@ class LeasedCounters:
             if isinstance(answer, Refused):
                 return False
             with self._lock:
-                pool.add(renewed, answer.levels, self._clock())
+                pool.add(renewed, answer.levels, now)
             self._retire(pool, [0] * len(needed))
             return True
 
@@ -297,11 +295,10 @@ class LeasedCounters:
 
     def _settle_all(self, pool: Pool, dues: Iterable[Due]) -> None:
         for hold, amounts in dues:
-            self._note(pool, self._inner.settle(hold, amounts))
-
-    def _note(self, pool: Pool, levels: Sequence[Level]) -> None:
-        with self._lock:
-            pool.note(levels)
+            asked_at = self._clock()
+            levels = self._inner.settle(hold, amounts)
+            with self._lock:
+                pool.note(levels, asked_at)
 
     def _lapse(self) -> None:
         """Calls that nobody has settled in time are charged in full, and may be corrected, as single ones are."""
