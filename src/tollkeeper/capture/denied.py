@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import lru_cache
 from typing import Any, Self
 
 from tollkeeper.model import Denial, Limit
@@ -25,14 +25,24 @@ class Denied(Exception):
 
     @classmethod
     def of(cls, denial: Denial, *arguments: Any, **named: Any) -> Self:
-        """Made as the SDK's error is made, with its arguments."""
-        error = cls(*arguments, **named)
+        """Made as the SDK's error is made, with its arguments; without any, it has its text."""
+        error = cls(*arguments, **named) if arguments or named else cls(message_of(denial))
         error.denial = denial
         return error
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Without the SDK's part: it holds a response, and the process that reads it need not have the SDK.
         return Denied.of, (self.denial,)
+
+    def __copy__(self) -> Self:
+        """Within the process it stays the SDK's error."""
+        error = type(self).__new__(type(self), *self.args)
+        error.__dict__.update(self.__dict__)
+        return error
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        # What it holds is never changed, and an HTTP response cannot be copied.
+        return self.__copy__()
 
     @property
     def limit(self) -> Limit:
@@ -90,7 +100,13 @@ def body_of(denial: Denial) -> dict[str, Any]:
     }
 
 
-@cache
+def response_of(http: Any, endpoint: str | None, denial: Denial, body: Any) -> Any:
+    """The answer of status 429 that an SDK's error holds, made by the HTTP library (httpx or its successor) it uses."""
+    asked = http.Request("POST", f"https://{endpoint}")
+    return http.Response(STATUS_CODE, headers=headers_of(denial), json=body, request=asked)
+
+
+@lru_cache(maxsize=64)
 def denied_as(error: type[Exception]) -> type[Denied]:
     """A class that is both: `except` clauses of either see it."""
     return type("Denied", (Denied, error), {"__module__": __name__, "__doc__": Denied.__doc__})

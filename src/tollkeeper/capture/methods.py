@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
+from tollkeeper.capture.demand import is_open_ended
 from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.errors import read_error
 from tollkeeper.capture.identity import new_call_id
@@ -36,13 +37,31 @@ class Asked:
 Ask = Callable[[Target, tuple[Any, ...], dict[str, Any]], Asked | None]
 TapStream = Callable[[Observation, Any], Any]
 ReadError = Callable[[Call, BaseException], None]
+Deny = Callable[[Request, Denial], Denied]
+CapOutput = Callable[[Request, int], bool]
+
+
+def with_field(value: Any, name: str, item: Any) -> Any:
+    """A copy of a dict, or of an SDK's model, or a new dict for what is neither, in which the field is this."""
+    if isinstance(value, Mapping):
+        return {**value, name: item}
+    return value.model_copy(update={name: item}) if hasattr(value, "model_copy") else {name: item}
+
+
+def cap_keyword(request: Request, tokens: int) -> bool:
+    """Cap by a keyword argument, which the surface names. The caller's own objects are left as they are."""
+    name = request.surface.output_cap
+    if name is None or is_open_ended(request.body):
+        return False
+    request.kwargs = {**request.kwargs, name: tokens}
+    return True
 
 
 class MethodAdapter:
     """One SDK whose methods are wrapped one by one.
 
     `ask` says what a method call asks for, or that it is none that is metered. `tap_stream` watches the stream that a
-    streaming method gives, and returns what the caller gets.
+    streaming method gives, and returns what the caller gets. `deny` makes the error of a call that is not sent.
     """
 
     def __init__(
@@ -52,7 +71,9 @@ class MethodAdapter:
         targets: tuple[Target, ...],
         ask: Ask,
         tap_stream: TapStream,
+        deny: Deny,
         read_error: ReadError = read_error,
+        cap_output: CapOutput = cap_keyword,
     ) -> None:
         self.name = name
         self.targets = targets
@@ -60,7 +81,9 @@ class MethodAdapter:
         self._provider = provider
         self._ask = ask
         self._tap_stream = tap_stream
+        self._deny = deny
         self._read_error = read_error
+        self._cap_output = cap_output
 
     def configure(self, settings: Settings) -> None:
         self.default_tags = settings.tags
@@ -87,10 +110,13 @@ class MethodAdapter:
         return Request(call, asked.surface, args, kwargs if asked.send_with is None else asked.send_with, asked.body)
 
     def cap_output(self, request: Request, tokens: int) -> bool:
-        return False
+        if not self._cap_output(request, tokens):
+            return False
+        request.call.parameters["gen_ai.request.max_tokens"] = tokens
+        return True
 
     def denied(self, request: Request, denial: Denial) -> Denied:
-        return Denied.of(denial)
+        return self._deny(request, denial)
 
     def refused(self, request: Request, error: BaseException) -> bool:
         """Nothing is added to a request here, so nothing of ours can be refused."""

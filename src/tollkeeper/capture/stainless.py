@@ -11,14 +11,16 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from tollkeeper.capture import raw
 from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
-from tollkeeper.capture.denied import STATUS_CODE, Denied, body_of, denied_as, headers_of
+from tollkeeper.capture.demand import is_open_ended
+from tollkeeper.capture.denied import Denied, body_of, denied_as, response_of
+from tollkeeper.capture.elsewhere import Elsewhere, own_headers
 from tollkeeper.capture.errors import read_error
 from tollkeeper.capture.identity import new_call_id
 from tollkeeper.capture.observation import Fold, Observation
@@ -28,6 +30,7 @@ from tollkeeper.capture.stream import Tap
 from tollkeeper.capture.watch import Watch, watch
 from tollkeeper.config import Settings
 from tollkeeper.model import Call, Denial
+from tollkeeper.model.ladder import Endpoint as PolicyEndpoint
 from tollkeeper.policy.wording import message_of
 
 EMPTY: Mapping[str, Any] = {}
@@ -57,6 +60,7 @@ class StainlessAdapter:
         find_endpoint: Callable[[Any, Any], Endpoint],
         add_to_request: Callable[[Endpoint, Surface, Mapping[str, Any]], dict[str, Any] | None] | None = None,
         is_refusal: Callable[[Endpoint, BaseException], bool] | None = None,
+        prefix: str = "",
     ) -> None:
         self.name = package
         self.targets: tuple[Target, ...] = (
@@ -70,16 +74,20 @@ class StainlessAdapter:
         self.default_tags: Tags = {}
         self._injects = True
         self._raw_classes: dict[type, bool] = {}
+        self._elsewhere = Elsewhere(package)
         self._find_surface = find_surface
         self._find_endpoint = find_endpoint
         self._add_to_request = add_to_request
         self._is_refusal = is_refusal
+        self._prefix = prefix
+        """What the SDK's paths begin with, and those of other endpoints do not."""
         self._endpoints: weakref.WeakKeyDictionary[Any, tuple[Any, Endpoint]] = weakref.WeakKeyDictionary()
 
     def configure(self, settings: Settings) -> None:
         self.default_tags = settings.tags
         self._injects = settings.inject_usage
         self._endpoints.clear()
+        self._elsewhere.clear()
 
     def endpoint(self, client: Any) -> Endpoint:
         """The endpoint of a client, found once for each base URL that it has."""
@@ -130,10 +138,12 @@ class StainlessAdapter:
         request.args, request.kwargs = _with(request.args, request.kwargs, added)
 
     def cap_output(self, request: Request, tokens: int) -> bool:
-        name = request.surface.output_cap
-        if name is None or type(_options(request.args, request.kwargs).json_data) is not dict:
+        name, body = request.surface.output_cap, request.body
+        if name is None or type(_options(request.args, request.kwargs).json_data) is not dict or is_open_ended(body):
             return False
-        if name == "max_completion_tokens" and request.call.provider not in KNOWS_COMPLETION_TOKENS:
+        if name == "max_completion_tokens" and (
+            request.call.provider not in KNOWS_COMPLETION_TOKENS or body.get("prediction") is not None
+        ):
             name = "max_tokens"
         added = {name: tokens}
         request.args, request.kwargs = _with(request.args, request.kwargs, added)
@@ -142,12 +152,41 @@ class StainlessAdapter:
         request.call.parameters["gen_ai.request.max_tokens"] = tokens
         return True
 
+    def change_model(self, request: Request, model: str, endpoint: PolicyEndpoint | None) -> bool:
+        args, kwargs = request.asked or request.original or (request.args, request.kwargs)
+        options = _options(args, kwargs)
+        if type(options.json_data) is not dict or "model" not in options.json_data:
+            return False
+        args, kwargs = _with(args, kwargs, {"model": model})
+        if endpoint is not None:
+            client = self._elsewhere.client(args[0], endpoint)
+            if client is None:
+                return False
+            if endpoint.provider is not None:
+                self._endpoints[client] = (client._base_url, replace(self.endpoint(client), provider=endpoint.provider))
+            changed = _options(args, kwargs)
+            changed.url = _path(options.url).removeprefix(self._prefix)
+            changed.headers = own_headers(changed.headers)
+            args = (client, *args[1:])
+        other = self.read_request(self.targets[0], args, kwargs)
+        if other is None:
+            return False
+        request.become(other)
+        return True
+
     def denied(self, request: Request, denial: Denial) -> Denied:
-        http, body = _http_of(self.name), body_of(denial)
-        asked = http.Request("POST", f"https://{request.call.endpoint}")
-        response = http.Response(STATUS_CODE, headers=headers_of(denial), json=body, request=asked)
+        body = self.error_body(denial)
+        response = response_of(_http_of(self.name), request.call.endpoint, denial, body)
         kind = denied_as(sys.modules[self.name].RateLimitError)
-        return kind.of(denial, message_of(denial), response=response, body=body["error"])
+        return kind.of(denial, message_of(denial), response=response, body=self.error_said(body))
+
+    def error_body(self, denial: Denial) -> dict[str, Any]:
+        """What the service answers with status 429."""
+        return body_of(denial)
+
+    def error_said(self, body: dict[str, Any]) -> Any:
+        """What of it the SDK's error has as its `body`."""
+        return body
 
     def refused(self, request: Request, error: BaseException) -> bool:
         if self._is_refusal is None or not self._is_refusal(self.endpoint(request.args[0]), error):
@@ -210,6 +249,8 @@ def _with(
     """The same call with more in its body. The caller's own objects are left as they are."""
     changed = copy.copy(_options(args, kwargs))
     changed.json_data = {**changed.json_data, **added}
+    if changed.extra_json and not added.keys().isdisjoint(changed.extra_json):
+        changed.extra_json = {**changed.extra_json, **added}
     if "options" in kwargs:
         return args, {**kwargs, "options": changed}
     return (*args[:2], changed, *args[3:]), kwargs

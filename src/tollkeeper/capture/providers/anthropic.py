@@ -13,6 +13,7 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan
 
 from tollkeeper.capture.contract import Request, Surface, Target
+from tollkeeper.capture.denied import body_of
 from tollkeeper.capture.emit import OBSERVATION_KEY, Emitter
 from tollkeeper.capture.estimate import estimate
 from tollkeeper.capture.parameters import SAMPLING, effort, read_parameters, whole, word, words
@@ -20,7 +21,7 @@ from tollkeeper.capture.payload import count, field, text, total
 from tollkeeper.capture.providers.services import find_endpoint
 from tollkeeper.capture.results import results_surface
 from tollkeeper.capture.stainless import Endpoint, StainlessAdapter
-from tollkeeper.model import Call, Pass, Usage
+from tollkeeper.model import Call, Denial, Pass, Usage
 from tollkeeper.model.usage import NOTHING
 
 PARAMETERS = {
@@ -170,7 +171,7 @@ def read_batch_line(call: Call, line: Any) -> bool:
     return True
 
 
-MESSAGES = Surface("chat", read_request, read_message, MessageFold)
+MESSAGES = Surface("chat", read_request, read_message, MessageFold, output_cap="max_tokens")
 BATCH_RESULTS = results_surface(read_batch_line, fold_lines=True)
 
 
@@ -214,6 +215,9 @@ class AnthropicAdapter(StainlessAdapter):
             *self.targets,
             Target("anthropic._base_client", "start_api_call_span", optional=True, wrap=adopt_native_span),
         )
+
+    def error_body(self, denial: Denial) -> dict[str, Any]:
+        return {"type": "error", **body_of(denial)}
 
 
 ADAPTER = AnthropicAdapter()

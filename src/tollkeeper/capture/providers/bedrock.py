@@ -16,19 +16,22 @@ from urllib.parse import urlsplit
 from tollkeeper.capture import errors
 from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
-from tollkeeper.capture.denied import Denied
+from tollkeeper.capture.denied import STATUS_CODE, Denied, denied_as, headers_of
 from tollkeeper.capture.estimate import estimate
 from tollkeeper.capture.identity import new_call_id
 from tollkeeper.capture.observation import Observation
 from tollkeeper.capture.parameters import number, read_parameters, whole, word, words
 from tollkeeper.capture.payload import field, parse_json, text, texts_in
 from tollkeeper.capture.providers.bedrock_body import Closing, EventTap, ReadAlong
+from tollkeeper.capture.providers.bedrock_cap import capped
 from tollkeeper.capture.providers.bedrock_usage import Reading, from_headers, read_usage, texts_written
 from tollkeeper.config import Settings
 from tollkeeper.model import Call, Denial, Operation
 from tollkeeper.model.usage import NOTHING
+from tollkeeper.policy.wording import message_of
 
 SERVICE = "bedrock-runtime"
+THROTTLED = "ThrottlingException"
 LARGEST_REQUEST = 256 * 1024
 """A larger body is not parsed for its parameters: it is made of documents or images, and parsing would take a while."""
 
@@ -206,6 +209,13 @@ def _address(url: str) -> tuple[str | None, int]:
     return parts.hostname, parts.port or (80 if parts.scheme == "http" else 443)
 
 
+def error_response(denial: Denial) -> dict[str, Any]:
+    """What botocore makes of an answer of status 429."""
+    message = message_of(denial)
+    head = {"HTTPStatusCode": STATUS_CODE, "HTTPHeaders": headers_of(denial), "RetryAttempts": 0}
+    return {"Error": {"Message": message, "Code": THROTTLED}, "ResponseMetadata": head, "message": message}
+
+
 class BedrockAdapter:
     name = "bedrock"
     targets = (Target("botocore.client", "BaseClient._make_api_call"),)
@@ -242,10 +252,20 @@ class BedrockAdapter:
         return Request(call, surface, args, kwargs, params)
 
     def cap_output(self, request: Request, tokens: int) -> bool:
-        return False
+        params = capped(request.surface is CONVERSE, request.body, tokens)
+        if params is None:
+            return False
+        if len(request.args) > 2:
+            request.args = (*request.args[:2], params, *request.args[3:])
+        else:
+            request.kwargs = {**request.kwargs, "api_params": params}
+        request.call.parameters[MAX_TOKENS] = tokens
+        return True
 
     def denied(self, request: Request, denial: Denial) -> Denied:
-        return Denied.of(denial)
+        operation = request.args[1] if len(request.args) > 1 else request.kwargs["operation_name"]
+        kind = request.args[0].exceptions.from_code(THROTTLED)
+        return denied_as(kind).of(denial, error_response(denial), operation)
 
     def refused(self, request: Request, error: BaseException) -> bool:
         """We add nothing to a request that could be refused."""

@@ -6,11 +6,13 @@ Every method of its clients goes through the one of the same name in a "raw" cli
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-from tollkeeper.capture.contract import Surface, Target
+from tollkeeper.capture.contract import Request, Surface, Target
+from tollkeeper.capture.denied import Denied, body_of, denied_as, headers_of
 from tollkeeper.capture.lazy import ClosedSoon, GeneratorTap, wrap_manager
-from tollkeeper.capture.methods import Asked, MethodAdapter
+from tollkeeper.capture.methods import Asked, MethodAdapter, cap_keyword
 from tollkeeper.capture.observation import Observation
 from tollkeeper.capture.providers.cohere_answers import (
     StreamFold,
@@ -18,11 +20,13 @@ from tollkeeper.capture.providers.cohere_answers import (
     read_response,
 )
 from tollkeeper.capture.watch import watch
+from tollkeeper.model import Denial
+from tollkeeper.policy.wording import message_of
 
 V1, V2, CLIENT = "cohere.raw_base_client", "cohere.v2.raw_client", "cohere.client"
 
-CHAT = Surface("chat", read_request, read_response, StreamFold)
-COMPLETION = Surface("text_completion", read_request, read_response, StreamFold)
+CHAT = Surface("chat", read_request, read_response, StreamFold, output_cap="max_tokens")
+COMPLETION = Surface("text_completion", read_request, read_response, StreamFold, output_cap="max_tokens")
 EMBEDDINGS = Surface("embeddings", read_request, read_response)
 RERANK = Surface("rerank", read_request, read_response)
 
@@ -70,15 +74,22 @@ def ask(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked 
         return None
     url, surface, stream = DESCRIBED[target.path]
     in_pieces = target.module == CLIENT
+    body = {name: value for name, value in kwargs.items() if value is not ... and name != "request_options"}
+    body |= _added(options)
     return Asked(
         surface,
         wrapper.get_base_url(),
         url,
-        kwargs,
+        body,
         stream=stream,
         headers=options.get("additional_headers") if isinstance(options, dict) else None,
         send_with={**kwargs, "request_options": Piece(options or {})} if in_pieces else None,
     )
+
+
+def _added(options: Any) -> dict[str, Any]:
+    """What the caller adds to the body by hand. It goes over the arguments."""
+    return (options.get("additional_body_parameters") if isinstance(options, dict) else None) or {}
 
 
 def tap_stream(observation: Observation, answer: Any) -> Any:
@@ -89,4 +100,14 @@ def tap_stream(observation: Observation, answer: Any) -> Any:
     return answer
 
 
-ADAPTER = MethodAdapter("cohere", "cohere", TARGETS, ask, tap_stream)
+def deny(request: Request, denial: Denial) -> Denied:
+    kind = denied_as(sys.modules["cohere"].TooManyRequestsError)
+    return kind.of(denial, {"message": message_of(denial), **body_of(denial)}, headers_of(denial))
+
+
+def cap_output(request: Request, tokens: int) -> bool:
+    added = _added(request.kwargs.get("request_options"))
+    return request.surface.output_cap not in added and cap_keyword(request, tokens)
+
+
+ADAPTER = MethodAdapter("cohere", "cohere", TARGETS, ask, tap_stream, deny, cap_output=cap_output)

@@ -6,6 +6,7 @@ call of one of them for one request to a model. So that is where calls are seen,
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,10 +16,12 @@ from opentelemetry import context as otel_context
 from tollkeeper.capture import errors
 from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
-from tollkeeper.capture.denied import Denied
+from tollkeeper.capture.demand import is_open_ended
+from tollkeeper.capture.denied import STATUS_CODE, Denied, denied_as, response_of
 from tollkeeper.capture.estimate import estimate
 from tollkeeper.capture.identity import new_call_id
 from tollkeeper.capture.lazy import GeneratorTap
+from tollkeeper.capture.methods import with_field
 from tollkeeper.capture.observation import Observation
 from tollkeeper.capture.parameters import number, read_parameters, several, whole, word, words
 from tollkeeper.capture.payload import estimate_tokens, field, parse_json, text
@@ -35,6 +38,7 @@ from tollkeeper.capture.providers.google_genai_usage import (
 from tollkeeper.config import Settings
 from tollkeeper.model import Call, Denial, Usage
 from tollkeeper.model.usage import NOTHING
+from tollkeeper.policy.wording import message_of
 
 EMPTY: Mapping[str, Any] = {}
 _END = object()
@@ -225,6 +229,23 @@ OPTIONAL = ("_embed_content", "_generate_images", "_edit_image")
 """The first is there since 2.0; the other two are deprecated, and will go."""
 
 
+CAPPED = (GENERATE, interactions.INTERACTION, interactions.IN_BACKGROUND)
+
+
+def error_body(denial: Denial) -> dict[str, Any]:
+    """In Google's form, which says when to come back as text: https://google.aip.dev/193"""
+    wait = denial.retry_after
+    retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{wait}s"}
+    return {
+        "error": {
+            "code": STATUS_CODE,
+            "message": message_of(denial),
+            "status": "RESOURCE_EXHAUSTED",
+            "details": [] if wait is None else [retry],
+        }
+    }
+
+
 class GoogleGenAIAdapter:
     name = "google_genai"
     targets = (
@@ -269,13 +290,31 @@ class GoogleGenAIAdapter:
             tags=call_tags(self.default_tags, {"metadata": labels} if labels else None, headers),
         )
         surface.read_request(call, options)
-        return Request(call, surface, args, kwargs)
+        added = field(http, "extra_body") or own.extra_body
+        return Request(call, surface, args, kwargs, {**kwargs, "extra_body": added} if added else kwargs)
 
     def cap_output(self, request: Request, tokens: int) -> bool:
-        return False
+        if request.surface not in CAPPED or is_open_ended(request.body):
+            return False
+        if request.surface in interactions.SURFACES:
+            interactions.cap_output(request, tokens)
+        else:
+            config = with_field(request.kwargs.get("config"), "max_output_tokens", tokens)
+            if type(config) is dict:
+                config.pop("maxOutputTokens", None)
+            request.kwargs = {**request.kwargs, "config": config}
+        request.call.parameters["gen_ai.request.max_tokens"] = tokens
+        return True
 
     def denied(self, request: Request, denial: Denial) -> Denied:
-        return Denied.of(denial)
+        body = error_body(denial)
+        package = interactions.ERRORS if request.surface in interactions.SURFACES else "google.genai.errors"
+        errors = sys.modules[package]
+        http = getattr(errors, "httpx2", None) or errors.httpx
+        response = response_of(http, request.call.endpoint, denial, body)
+        if package == interactions.ERRORS:
+            return denied_as(errors.RateLimitError).of(denial, message_of(denial), response=response, body=body)
+        return denied_as(errors.ClientError).of(denial, STATUS_CODE, body, response)
 
     def refused(self, request: Request, error: BaseException) -> bool:
         """We add nothing to a request that could be refused."""

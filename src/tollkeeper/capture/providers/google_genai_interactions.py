@@ -16,6 +16,7 @@ from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
 from tollkeeper.capture.estimate import estimate
 from tollkeeper.capture.identity import new_call_id, response_call_id
+from tollkeeper.capture.methods import with_field
 from tollkeeper.capture.observation import Observation
 from tollkeeper.capture.parameters import number, read_parameters, whole, word, words
 from tollkeeper.capture.payload import field, text
@@ -145,6 +146,7 @@ FETCHED = Surface("fetch_response", lambda call, body: None, read_interaction, I
 SURFACES = (INTERACTION, IN_BACKGROUND, FETCHED)
 
 MODULE = "google.genai._gaos.interactions"
+ERRORS = "google.genai._gaos.lib.compat_errors"
 TARGETS = tuple(
     Target(MODULE, f"{owner}.{method}", is_async=owner.startswith("Async"), optional=True)
     for owner in ("Interactions", "AsyncInteractions")
@@ -183,6 +185,16 @@ def _provider(resource: Any, host: str | None) -> str:
     version = text(field(resource.sdk_configuration, "globals"), "api_version") or ""
     on_vertex = "/projects/" in version or (host or "").endswith("aiplatform.googleapis.com")
     return "gcp.vertex_ai" if on_vertex else "gcp.gemini"
+
+
+def cap_output(request: Request, tokens: int) -> None:
+    config = with_field(plain(request.body).get("generation_config"), "max_output_tokens", tokens)
+    given = request.kwargs.get("request")
+    if field(given, "body") is None:
+        request.kwargs = {**request.kwargs, "generation_config": config}
+    else:
+        body = with_field(field(given, "body"), "generation_config", config)
+        request.kwargs = {**request.kwargs, "request": with_field(given, "body", body)}
 
 
 def receive(observation: Observation, answer: Any) -> Any:

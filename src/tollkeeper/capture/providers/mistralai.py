@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
-from tollkeeper.capture.contract import Surface, Target
-from tollkeeper.capture.methods import Asked, MethodAdapter
+from tollkeeper.capture.contract import Request, Surface, Target
+from tollkeeper.capture.demand import is_open_ended
+from tollkeeper.capture.denied import Denied, body_of, denied_as, response_of
+from tollkeeper.capture.methods import Asked, MethodAdapter, cap_keyword, with_field
 from tollkeeper.capture.observation import Observation
 from tollkeeper.capture.payload import parse_json
 from tollkeeper.capture.providers.mistralai_answers import (
@@ -15,22 +19,25 @@ from tollkeeper.capture.providers.mistralai_answers import (
     TranscriptionFold,
     read_chat_response,
     read_conversation,
+    read_conversation_request,
     read_plain_response,
     read_request,
     read_transcription,
 )
 from tollkeeper.capture.stream import Tap
 from tollkeeper.capture.watch import Watch, watch
+from tollkeeper.model import Denial
 
-CHAT = Surface("chat", read_request, read_chat_response, ChatFold)
-COMPLETION = Surface("text_completion", read_request, read_chat_response, ChatFold)
+CHAT = Surface("chat", read_request, read_chat_response, ChatFold, output_cap="max_tokens")
+COMPLETION = Surface("text_completion", read_request, read_chat_response, ChatFold, output_cap="max_tokens")
 EMBEDDINGS = Surface("embeddings", read_request, read_plain_response)
 MODERATION = Surface("moderation", read_request, read_plain_response)
 TRANSCRIPTION = Surface("transcription", read_request, read_transcription, TranscriptionFold)
-CONVERSATION = Surface("chat", read_request, read_conversation, ConversationFold)
+CONVERSATION = Surface("chat", read_conversation_request, read_conversation, ConversationFold)
 
 OWN, AZURE, GOOGLE = "mistralai.client", "mistralai.azure.client", "mistralai.gcp.client"
 PROVIDERS = {AZURE: "azure.ai.inference", GOOGLE: "gcp.vertex_ai"}
+PACKAGES = {provider: package for package, provider in PROVIDERS.items()}
 
 METHODS = (
     # `parse` goes through `complete`, `parse_stream` through `stream`, `run_async` through `start_async`.
@@ -59,6 +66,9 @@ METHODS = (
     (GOOGLE, "fim", "Fim.stream", "/streamRawPredict", COMPLETION),
 )
 
+NOT_SENT = frozenset(("retries", "server_url", "timeout_ms", "http_headers"))
+"""Arguments that are for the SDK itself."""
+
 Described = tuple[str, Surface, bool, str | None]
 
 
@@ -79,7 +89,10 @@ def ask(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked 
     """The methods take keyword arguments only."""
     url, surface, stream, provider = DESCRIBED[target.module, target.path]
     base_url = kwargs.get("server_url") or args[0].sdk_configuration.get_server_details()[0]
-    return Asked(surface, base_url, url, kwargs, stream, kwargs.get("http_headers"), provider)
+    body = kwargs
+    if not NOT_SENT.isdisjoint(kwargs):
+        body = {name: value for name, value in kwargs.items() if name not in NOT_SENT}
+    return Asked(surface, base_url, url, body, stream, kwargs.get("http_headers"), provider)
 
 
 def tap_stream(observation: Observation, answer: Any) -> Any:
@@ -95,4 +108,24 @@ def tap_stream(observation: Observation, answer: Any) -> Any:
     return answer
 
 
-ADAPTER = MethodAdapter("mistralai", "mistral_ai", TARGETS, ask, tap_stream)
+def deny(request: Request, denial: Denial) -> Denied:
+    """The SDK's package for each platform has an error of its own."""
+    package = PACKAGES.get(request.call.provider, OWN)
+    error = importlib.import_module(f"{package}.errors").SDKError
+    said = body_of(denial)["error"]
+    body = {"object": "error", **said, "type": "rate_limited"}
+    response = response_of(sys.modules[error.__module__].httpx, request.call.endpoint, denial, body)
+    return denied_as(error).of(denial, "API error occurred", response, response.text)
+
+
+def cap_output(request: Request, tokens: int) -> bool:
+    if request.surface is not CONVERSATION:
+        return cap_keyword(request, tokens)
+    if is_open_ended(request.body):
+        return False
+    arguments = with_field(request.kwargs.get("completion_args"), "max_tokens", tokens)
+    request.kwargs = {**request.kwargs, "completion_args": arguments}
+    return True
+
+
+ADAPTER = MethodAdapter("mistralai", "mistral_ai", TARGETS, ask, tap_stream, deny, cap_output=cap_output)

@@ -19,7 +19,7 @@ from tollkeeper.capture.parameters import (
     word,
     words,
 )
-from tollkeeper.capture.payload import count, field, text
+from tollkeeper.capture.payload import count, field, mapping, text
 from tollkeeper.capture.providers.openai_usage import read_usage
 from tollkeeper.model import Call
 from tollkeeper.model.usage import NOTHING
@@ -41,6 +41,12 @@ PARAMETERS = {
 
 def read_request(call: Call, body: Mapping[str, Any]) -> None:
     read_parameters(call, body, PARAMETERS)
+
+
+def read_conversation_request(call: Call, body: Mapping[str, Any]) -> None:
+    """What a chat is asked by arguments is inside `completion_args` here, a dict or a model of the SDK's."""
+    read_request(call, body)
+    read_parameters(call, mapping(body.get("completion_args")), PARAMETERS)
 
 
 def read_plain_response(call: Call, answer: Any) -> None:

@@ -3,24 +3,33 @@ the request is sent when it is first read."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from tollkeeper.capture import errors
 from tollkeeper.capture.contract import Request, Surface, Target
+from tollkeeper.capture.denied import STATUS_CODE, Denied, denied_as
 from tollkeeper.capture.estimate import estimate
 from tollkeeper.capture.lazy import GeneratorTap, wrap_generator
 from tollkeeper.capture.methods import Asked, MethodAdapter
 from tollkeeper.capture.observation import Observation
 from tollkeeper.capture.parameters import SAMPLING, number, read_parameters, whole, word, words
 from tollkeeper.capture.payload import count, field, text
-from tollkeeper.model import Call, Usage
+from tollkeeper.model import Call, Denial, Usage
 from tollkeeper.model.usage import NOTHING
+from tollkeeper.policy.wording import message_of
+
+
+def _positive(value: Any) -> int | None:
+    """Ollama takes 0 and less for: no end."""
+    return value if type(value) is int and value > 0 else None
+
 
 OPTIONS = {
     **SAMPLING,
     "top_k": ("gen_ai.request.top_k", number),
-    "num_predict": ("gen_ai.request.max_tokens", whole),
+    "num_predict": ("gen_ai.request.max_tokens", _positive),
     "stop": ("gen_ai.request.stop_sequences", words),
 }
 PARAMETERS = {
@@ -88,8 +97,8 @@ class StreamFold:
 
 
 SURFACES = {
-    "/api/chat": Surface("chat", read_request, read_response, StreamFold),
-    "/api/generate": Surface("text_completion", read_request, read_response, StreamFold),
+    "/api/chat": Surface("chat", read_request, read_response, StreamFold, output_cap="num_predict"),
+    "/api/generate": Surface("text_completion", read_request, read_response, StreamFold, output_cap="num_predict"),
     "/api/embed": Surface("embeddings", read_request, read_response),
     "/api/embeddings": Surface("embeddings", read_request, read_response),
 }
@@ -116,9 +125,22 @@ def read_error(call: Call, error: BaseException) -> None:
         call.status_code = None
 
 
+def deny(request: Request, denial: Denial) -> Denied:
+    return denied_as(sys.modules["ollama"].ResponseError).of(denial, message_of(denial), STATUS_CODE)
+
+
+def cap_output(request: Request, tokens: int) -> bool:
+    name, body = request.surface.output_cap, request.body
+    if name is None:
+        return False
+    options = {**(body.get("options") or {}), name: tokens}
+    request.kwargs = {**request.kwargs, "json": {**body, "options": options}}
+    return True
+
+
 TARGETS = (
     Target("ollama._client", "Client._request", wrap=wrap_generator),
     Target("ollama._client", "AsyncClient._request", is_async=True, wrap=wrap_generator),
 )
 
-ADAPTER = MethodAdapter("ollama", "ollama", TARGETS, ask, tap_stream, read_error)
+ADAPTER = MethodAdapter("ollama", "ollama", TARGETS, ask, tap_stream, deny, read_error, cap_output)

@@ -381,5 +381,13 @@ def add_to_request(endpoint: Endpoint, surface: Surface, body: Mapping[str, Any]
     return None
 
 
-ADAPTER = StainlessAdapter("openai", find_surface, find_endpoint, add_to_request, is_refusal)
+class OpenAIAdapter(StainlessAdapter):
+    def __init__(self) -> None:
+        super().__init__("openai", find_surface, find_endpoint, add_to_request, is_refusal)
+
+    def error_said(self, body: dict[str, Any]) -> Any:
+        return body["error"]
+
+
+ADAPTER = OpenAIAdapter()
 ADAPTER.targets += openai_realtime.TARGETS
