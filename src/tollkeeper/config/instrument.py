@@ -126,7 +126,7 @@ class Settings:
     spool_max_bytes: int = 256 * MEBIBYTE
     spool_when_full: WhenFull = "drop_oldest"
     policy: Any = None
-    counters: str = "memory:"
+    counters: str | None = None
     seed_limits: tuple[Limit, ...] = ()
     """What environment variables such as `MAX_REQUESTS_PER_MINUTE` ask for."""
     exporters: Mapping[str, str] = field(default_factory=dict)
@@ -186,7 +186,7 @@ OPTIONS = (
     Option("policy", _policy, "TOLLKEEPER_POLICY", "The limits of this app's calls: a TOML file, or a `Policy`."),
     Option("counters", text, "TOLLKEEPER_COUNTERS",
            "Where what was used of the limits is kept: `memory:` (this process), `sqlite:///FILE` (this host) or"
-           " `redis://HOST:PORT/DB`."),
+           " `redis://HOST:PORT/DB`. By default with the sidecar, if there is one, or else in memory."),
 )  # fmt: skip
 
 ENVIRONMENT_DISABLED = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import ssl
 import time
 import weakref
 from collections import deque
@@ -142,6 +141,8 @@ class _Connection:
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if url.scheme == "https":
+                import ssl  # noqa: PLC0415  few need it, and it takes 10 ms
+
                 self._socket = ssl.create_default_context().wrap_socket(self._socket, server_hostname=url.hostname)
         except BaseException:
             self._socket.close()
