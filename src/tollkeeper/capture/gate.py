@@ -11,6 +11,7 @@ from tollkeeper.capture.demand import demand_of
 from tollkeeper.capture.drive import Pause
 from tollkeeper.model import Bound, Call, Denial, Status
 from tollkeeper.model.usage import NOTHING
+from tollkeeper.policy import Policy
 from tollkeeper.policy.binding import Bindings
 from tollkeeper.pricing import Catalog
 from tollkeeper.pricing.bound import bound_of
@@ -36,6 +37,10 @@ class Gate:
         self._catalog = catalog
         self._watch = watch
         self._clock = clock
+
+    def use(self, policy: Policy) -> None:
+        """Go by another policy from now on."""
+        self._admission.use(policy)
 
     def statuses(self, scope: Mapping[str, str]) -> list[Status]:
         """How the limits stand."""

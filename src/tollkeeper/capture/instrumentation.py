@@ -31,7 +31,8 @@ from tollkeeper.model import Call, Status
 from tollkeeper.pricing import Catalog, Overlay
 
 if TYPE_CHECKING:
-    from tollkeeper.capture.prices import PriceFeed
+    from tollkeeper.capture.feed import Feed
+    from tollkeeper.capture.gate import Gate
     from tollkeeper.capture.sinks.spool import SpoolSink
     from tollkeeper.policy import Policy
     from tollkeeper.storage.spool import SpoolState
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("tollkeeper")
 
 FORK_WAITS_SECONDS = 10.0
+FIRST_LIMITS_SECONDS = 0.25
+"""How long `instrument()` waits for the sidecar's limits; where they come later, calls until then are not limited."""
 
 _lock = threading.Lock()
 _current: Instrumentation | None = None
@@ -56,7 +59,7 @@ class Instrumentation:
         patches: Patches,
         endpoint: setup.MetricsEndpoint | None,
         shipping: ship.Shipping | None,
-        price_feed: PriceFeed | None,
+        feeds: Sequence[Feed[Any]],
     ) -> None:
         self.settings = settings
         self.metrics_url = endpoint.url if endpoint is not None else None
@@ -66,7 +69,7 @@ class Instrumentation:
         self._emitter = emitter
         self._patches = patches
         self._shipping = shipping
-        self._price_feed = price_feed
+        self._feeds = feeds
 
     def flush(self, seconds: float = 5.0) -> bool:
         """Wait until every finished call has reached `on_call`, and the sidecar or the ledger if there is one.
@@ -107,8 +110,8 @@ class Instrumentation:
                 _current = None
                 attribution.propagate_in_baggage(False)
         self._emitter.courier.flush()
-        if self._price_feed is not None:
-            self._price_feed.stop()
+        for feed in self._feeds:
+            feed.stop()
         if self._shipping is not None:
             self._shipping.spool.retire()
         for sink in self._emitter.sinks:
@@ -190,6 +193,7 @@ def _build(settings: Settings) -> Instrumentation:
     endpoint = setup.metrics_endpoint(settings)
     shipping = _shipping(settings)
     spool = _spool_sink(shipping, otel, endpoint)
+    gate = limiting.gate(settings, catalog)
     emitter = Emitter(
         otel.tracer,
         catalog,
@@ -198,7 +202,7 @@ def _build(settings: Settings) -> Instrumentation:
         _the_courier(),
         setup.content(settings),
         spool,
-        limiting.gate(settings, catalog),
+        gate,
     )
     attribution.propagate_in_baggage(settings.propagate_tags)
     name_hosts(settings.hosts)
@@ -210,10 +214,18 @@ def _build(settings: Settings) -> Instrumentation:
     _load_in_background(catalog)
     if shipping is not None:
         shipping.spool.start()
-    price_feed = ship.price_feed(settings, catalog)
-    if price_feed is not None:
-        price_feed.start()
-    return Instrumentation(settings, emitter, patches, endpoint, shipping, price_feed)
+    return Instrumentation(settings, emitter, patches, endpoint, shipping, _feeds(settings, catalog, gate))
+
+
+def _feeds(settings: Settings, catalog: Catalog, gate: Gate | None) -> list[Feed[Any]]:
+    """What the sidecar is asked for now and then. Limits are waited for, as the first calls come under them."""
+    prices, limits = ship.price_feed(settings, catalog), limiting.policy_feed(settings, gate)
+    found: list[Feed[Any]] = [feed for feed in (prices, limits) if feed is not None]
+    for feed in found:
+        feed.start()
+    if limits is not None:
+        limits.first(FIRST_LIMITS_SECONDS)
+    return found
 
 
 def _shipping(settings: Settings) -> ship.Shipping | None:

@@ -12,22 +12,38 @@ from tollkeeper.config import Settings
 
 if TYPE_CHECKING:
     from tollkeeper.capture.gate import Gate
+    from tollkeeper.capture.policy_feed import PolicyFeed
     from tollkeeper.policy import Policy
     from tollkeeper.pricing import Catalog
 
 
 def gate(settings: Settings, catalog: Catalog) -> Gate | None:
-    """The gate of an app that has a policy."""
+    """The gate of an app that has a policy, or a sidecar whose policy it follows."""
     policy = _policy(settings)
-    if policy is None:
+    if policy is None and settings.sidecar is None:
         return None
     from tollkeeper.capture.gate import Gate  # noqa: PLC0415  an app without limits need not load it
     from tollkeeper.capture.thresholds import Thresholds  # noqa: PLC0415  the same
+    from tollkeeper.policy import Policy  # noqa: PLC0415  the same
     from tollkeeper.storage.admission import Admission  # noqa: PLC0415  the same
     from tollkeeper.storage.counters.memory import MemoryCounters  # noqa: PLC0415  the same
 
     owner = f"{platform.node()}:{os.getpid()}"
-    return Gate(Admission(policy, MemoryCounters(), owner), catalog, Thresholds(lambda crossing: None), time.monotonic)
+    return Gate(
+        Admission(policy or Policy(), MemoryCounters(), owner),
+        catalog,
+        Thresholds(lambda crossing: None),
+        time.monotonic,
+    )
+
+
+def policy_feed(settings: Settings, gate: Gate | None) -> PolicyFeed | None:
+    """What brings the sidecar's policy to a gate, where the app has none of its own."""
+    if settings.sidecar is None or gate is None or _policy(settings) is not None:
+        return None
+    from tollkeeper.capture.policy_feed import PolicyFeed  # noqa: PLC0415  http.client takes 20 ms
+
+    return PolicyFeed(settings.sidecar, gate.use, settings.sidecar_key)
 
 
 def check_policy(value: object) -> None:

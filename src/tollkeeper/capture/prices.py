@@ -1,46 +1,16 @@
-"""Keeps an app's prices those of the sidecar's price book. A thread asks now and then; calls never wait for it.
-
-The book is a document with an ETag: as long as nothing has changed, an answer is some bytes. While the sidecar is away,
-the prices from before stay in force; the ledger has the sidecar's own in any case.
-"""
+"""Keeps an app's prices those of the sidecar's price book; the ledger has the sidecar's own in any case."""
 
 from __future__ import annotations
 
-import http.client
-import logging
-import os
-import random
-import threading
-import weakref
-from collections.abc import Callable
-from contextlib import suppress
-from urllib.parse import urlsplit
-
-from tollkeeper.capture import faults
-from tollkeeper.pricing import Catalog, Overlay, OverlayError
-from tollkeeper.storage.spool.otlp import connect
-from tollkeeper.version import __version__
-
-log = logging.getLogger("tollkeeper")
+from tollkeeper.capture.feed import EVERY_SECONDS, Document, Feed, Wait
+from tollkeeper.pricing import Catalog, Overlay
 
 PATH = "/api/v1/prices/overlay"
-EVERY_SECONDS = 30.0
-SPREAD = 0.2
-"""By this part more or less, so that many processes do not ask all at once."""
-ANSWER_SECONDS = 10.0
-LARGEST_BOOK = 16 * 1024 * 1024
-"""In bytes: some 100,000 rows."""
-
-Wait = Callable[[float], bool]
-"""Waits for some seconds; true when it is time to end."""
 
 
-class PriceFeed:
-    """Brings a sidecar's price book to a catalogue.
-
-    `url` is as for the spool: `http://HOST:PORT`, `https://…` or `unix:///PATH`. `own` are the app's own prices, which
-    hold for what the sidecar's book does not name. `wait` is the clock; tests bring one of their own.
-    """
+class PriceFeed(Feed[Overlay]):
+    """Brings a sidecar's price book to a catalogue. `own` are the app's own prices, which hold for what the sidecar's
+    book does not name; the rest is as for `Feed`."""
 
     def __init__(
         self,
@@ -51,110 +21,11 @@ class PriceFeed:
         seconds: float = EVERY_SECONDS,
         wait: Wait | None = None,
     ) -> None:
-        self._url = urlsplit(url)
-        self._path = PATH if self._url.scheme == "unix" else self._url.path.rstrip("/") + PATH
-        self._catalog = catalog
-        self._own = own or catalog.overlay
-        self._headers = {"Accept": "application/json", "User-Agent": f"tollkeeper/{__version__}"}
-        if key is not None:
-            self._headers["Authorization"] = f"Bearer {key}"
-        self._seconds = seconds
-        self._given_wait = wait
-        self._tag: str | None = None
-        self._away = False
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
-        feed = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: _start_again(feed))
-
-    def start(self) -> None:
-        """Ask now, and then every so often, until `stop`."""
-        self._stopped.clear()
-        wait = self._given_wait or self._stopped.wait
-        # The thread holds no reference while it waits: a feed that nobody has any more ends by itself.
-        self._thread = threading.Thread(
-            target=_follow, args=(weakref.ref(self), wait), name="tollkeeper-price-feed", daemon=True
+        below = own or catalog.overlay
+        document = Document(
+            "prices",
+            PATH,
+            lambda body: Overlay.parse_json(body, "the sidecar's prices"),
+            lambda overlay: catalog.use(overlay.over(below)),
         )
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ask no more. The prices stay as they are. An answer that is on its way is not waited for."""
-        self._stopped.set()
-        self._thread = None
-
-    def poll(self) -> bool:
-        """Ask once. True: the prices were others, and are in force now."""
-        try:
-            status, tag, body = self._ask()
-            if status == http.client.NOT_MODIFIED:
-                self._is_back()
-                return False
-            if status != http.client.OK:
-                raise OSError(f"HTTP {status}: {body[:200].decode('utf-8', 'replace')}")
-            if len(body) > LARGEST_BOOK:
-                raise OSError(f"the price book has more than {LARGEST_BOOK} bytes")
-            overlay = Overlay.parse_json(body, "the sidecar's prices")
-        except (OSError, http.client.HTTPException, OverlayError) as error:
-            self._is_away(error)
-            return False
-        self._tag = tag
-        self._catalog.use(overlay.over(self._own))
-        self._is_back()
-        return True
-
-    def pause(self) -> float:
-        """How many seconds to wait before asking again."""
-        return self._seconds * (1 + SPREAD * (2 * random.random() - 1))  # noqa: S311  no secret
-
-    @property
-    def stopped(self) -> bool:
-        """Whether `stop` was called."""
-        return self._stopped.is_set()
-
-    @property
-    def started(self) -> bool:
-        """Whether a thread asks, or did before a fork."""
-        return self._thread is not None
-
-    def _ask(self) -> tuple[int, str | None, bytes]:
-        headers = self._headers if self._tag is None else {**self._headers, "If-None-Match": self._tag}
-        connection = connect(self._url, ANSWER_SECONDS)
-        try:
-            connection.request("GET", self._path, headers=headers)
-            response = connection.getresponse()
-            return response.status, response.headers.get("ETag"), response.read(LARGEST_BOOK + 1)
-        finally:
-            with suppress(OSError):
-                connection.close()
-
-    def _is_away(self, error: Exception) -> None:
-        # Once for each time that it goes: a sidecar may be away for days.
-        level = logging.DEBUG if self._away else logging.WARNING
-        self._away = True
-        log.log(level, "the sidecar's prices cannot be had, and those from before stay in force: %s", error)
-
-    def _is_back(self) -> None:
-        if self._away:
-            self._away = False
-            log.info("the sidecar's prices can be had again")
-
-
-def _follow(feed: weakref.ref[PriceFeed], wait: Wait) -> None:
-    """The thread. Whatever goes wrong, it goes on."""
-    while (found := feed()) is not None and not found.stopped:
-        try:
-            found.poll()
-        except Exception as fault:  # noqa: BLE001  the guard of this thread
-            faults.report("read the sidecar's prices", fault)
-        seconds = found.pause()
-        del found
-        if wait(seconds):
-            return
-
-
-def _start_again(feed: weakref.ref[PriceFeed]) -> None:
-    """A forked child has no thread; it asks for itself."""
-    found = feed()
-    if found is not None and found.started and not found.stopped:
-        found._stopped = threading.Event()
-        found.start()
+        super().__init__(url, document, key, seconds, wait)

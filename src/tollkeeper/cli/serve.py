@@ -19,10 +19,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from uvicorn.supervisors import Multiprocess
 
 from tollkeeper.config import SERVE_DEFAULTS, SERVE_OPTIONS, ConfigurationError, ServeSettings, load_serve
+from tollkeeper.policy.document import read_policy
 from tollkeeper.sidecar.main import Factory, set_up_logging
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.counters.opening import open_counters
 from tollkeeper.storage.database import Database
+from tollkeeper.storage.policies import PolicyStore
 
 log = logging.getLogger("tollkeeper")
 
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(settings: ServeSettings) -> str | None:
-    """Bring the ledger's schema up to date, and see that the counters can be opened. Returns the first key, if this makes it."""
+    """Bring the database up to date, and see that the counters can be opened. Returns the first key, if this makes it."""
     if settings.workers > 1 and settings.grpc_port == 0:
         raise ValueError("grpc_port is 0; expected a port that all workers can share, or off")
     if settings.counters_url is not None:
@@ -73,11 +75,26 @@ def _prepare(settings: ServeSettings) -> str | None:
     database = Database(settings.ledger)
     try:
         database.migrate()
+        if settings.policy is not None:
+            _put_in_force(settings.policy, database)
         needs_keys = not (settings.open_on_loopback or settings.open_to_all)
         first = AccessKeys(database).bootstrap() if needs_keys else None
     finally:
         database.close()
     return first[0] if first else None
+
+
+def _put_in_force(path: str, database: Database) -> None:
+    """Make a file the policy. Where it is already, nothing is changed."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"policy is {path!r}; expected a file that can be read: {error.strerror or error}") from None
+    store = PolicyStore(database)
+    try:
+        store.set(read_policy(content, path), author="file", reason=path)
+    finally:
+        store.close()
 
 
 def _listen(settings: ServeSettings) -> list[socket.socket]:

@@ -29,6 +29,7 @@ class ServeSettings:
     socket: str | None = None
     ledger: str = "sqlite:///tollkeeper.db"
     counters: str | None = None
+    policy: str | None = None
     workers: int = 1
     require_keys: bool | None = None
     forward: str | None = None
@@ -127,6 +128,8 @@ SERVE_OPTIONS = (
     Option("counters", _counters, "TOLLKEEPER_SERVE_COUNTERS",
            "Where what was used of the limits is kept: `sqlite:///FILE`, `redis://HOST:PORT/DB` (for several sidecars) or"
            " `memory:` (of one worker). By default a file beside a ledger of SQLite; with PostgreSQL, nowhere."),
+    Option("policy", text, "TOLLKEEPER_SERVE_POLICY",
+           "A file of limits, TOML or JSON, that is put in force at each start, over what was set since."),
     Option("workers", positive, "TOLLKEEPER_WORKERS", "Processes that share the ports and the ledger."),
     Option("require_keys", boolean, "TOLLKEEPER_REQUIRE_KEYS",
            "Ask for a key on loopback too (true), or nobody, not even beyond it (false, behind a proxy that does)."),

@@ -93,4 +93,6 @@ def build(services: Services) -> FastAPI:
         asked = [needs(scope)] if scope else []
         errors = {status: told for status, told in ERRORS.items() if scope or status == 422}
         app.include_router(router, dependencies=[*asked, Depends(refuse_unknown_parameters)], responses=errors)
+    # Every request looks into it; made by the first two at once, it would be made wrong.
+    app.openapi()
     return app

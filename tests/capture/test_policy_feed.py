@@ -1,0 +1,134 @@
+"""An app without a policy of its own goes by the sidecar's, and by each later version of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import openai
+import pytest
+
+import tollkeeper
+from capture.processes import environment, run
+from sidecar.api.serving import serving
+from sidecar.api.world import World
+from sidecar.running import running
+from tollkeeper.capture.policy_feed import PolicyFeed
+from tollkeeper.model import Limit, Window
+from tollkeeper.policy import Policy
+from tollkeeper.simulator import Simulator
+
+FEW = Policy("few", (Limit("few", "requests", 2, Window("day")),))
+NONE = Policy("none")
+
+
+@pytest.fixture
+def world(sqlite_world_url: str) -> Iterator[World]:
+    made = World(sqlite_world_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sqlite_world_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+@pytest.fixture
+def url(world: World) -> Iterator[str]:
+    with serving(world.app) as address:
+        yield address
+
+
+def test_a_change_reaches_the_app_with_the_next_question(world: World, url: str) -> None:
+    seen: list[Policy] = []
+    feed = PolicyFeed(url, seen.append, key=world.key("write"))
+    assert feed.poll() and seen == [Policy()]
+    assert not feed.poll(), "it is the same still"
+    world.policies.set(FEW, author="ann", reason="x")
+    assert feed.poll() and not feed.poll()
+    assert seen == [Policy(), FEW]
+
+
+def test_without_a_key_nothing_changes(world: World, url: str, caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[Policy] = []
+    world.policies.set(FEW, author="ann", reason="x")
+    feed = PolicyFeed(url, seen.append, key="tk_no_good")
+    assert not feed.poll() and feed.first(0)
+    assert seen == [] and "the sidecar's limits cannot be had" in caplog.text
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"document": 1}', b'{"document": {"limit": [{"limit": 1}]}}'])
+def test_what_is_no_policy_changes_nothing(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Policy] = []
+    feed = PolicyFeed("http://127.0.0.1:9", seen.append)
+    monkeypatch.setattr(feed, "_ask", lambda: (200, '"1"', body))
+    assert not feed.poll()
+    monkeypatch.setattr(feed, "_ask", lambda: (200, '"2"', json.dumps({"document": {"limit": []}}).encode()))
+    assert feed.poll() and seen == [Policy()]
+
+
+def test_a_gate_goes_by_what_is_brought(instrumented: Callable[..., tollkeeper.Instrumentation]) -> None:
+    with Simulator() as simulator:
+        handle = instrumented(providers=["openai"], policy=NONE)
+        app = openai.OpenAI(base_url=f"{simulator.url}/v1", api_key="any", max_retries=0)
+
+        def ask() -> None:
+            app.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "Hello"}])
+
+        ask()
+        gate = handle._emitter.gate
+        assert gate is not None
+        gate.use(FEW)
+        ask(), ask()
+        with pytest.raises(openai.RateLimitError, match="limit 'few'"):
+            ask()
+        gate.use(NONE)
+        ask()
+        assert len(simulator.requests) == 4
+
+
+def test_many_may_ask_first_at_once(world: World, url: str) -> None:
+    """Two feeds of one app do: the sidecar's description of itself is made before."""
+    feeds = [PolicyFeed(url, lambda policy: None, key=world.key("write")) for _ in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(lambda feed: feed.poll(), feeds))
+
+
+def test_a_policy_of_its_own_wins(
+    instrumented: Callable[..., tollkeeper.Instrumentation], world: World, url: str, tmp_path: Path
+) -> None:
+    world.policies.set(FEW, author="ann", reason="x")
+    handle = instrumented(policy=NONE, sidecar=url, sidecar_key=world.key("write"), spool=tmp_path / "spool")
+    assert handle.limits() == []
+
+
+def test_a_real_sidecar_with_a_file(tmp_path: Path) -> None:
+    """`tollkeeper serve --policy` puts a file in force; an app of another process goes by it."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[limit]]\nlimit = "1 request / day"\n')
+    with (
+        Simulator(seed=1) as simulator,
+        running(f"sqlite:///{tmp_path}/ledger.db", tmp_path, "--policy", str(policy)) as sidecar,
+    ):
+        state = sidecar.get("/api/v1/policy")
+        assert (state["version"], state["author"], state["reason"]) == (1, "file", str(policy))
+        told = run(
+            """
+import os, openai, tollkeeper
+tollkeeper.instrument(providers=["openai"])
+client = openai.OpenAI(base_url=os.environ["BASE_URL"], api_key="any", max_retries=0)
+for _ in range(2):
+    try:
+        client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "Hello"}])
+        print("answered")
+    except tollkeeper.Denied as denied:
+        print(denied.limit.name)
+""",
+            environment(
+                f"{simulator.url}/v1", None, TOLLKEEPER_SIDECAR=sidecar.url, TOLLKEEPER_SPOOL=str(tmp_path / "spool")
+            ),
+        )
+        assert told.splitlines()[:2] == ["answered", "requests-day"]
