@@ -22,6 +22,7 @@ from tollkeeper.capture.estimate import estimate
 from tollkeeper.capture.identity import new_call_id
 from tollkeeper.capture.lazy import GeneratorTap
 from tollkeeper.capture.methods import with_field
+from tollkeeper.capture.model_keyword import ask_model
 from tollkeeper.capture.observation import Observation
 from tollkeeper.capture.parameters import number, read_parameters, several, whole, word, words
 from tollkeeper.capture.payload import estimate_tokens, field, parse_json, text
@@ -37,6 +38,7 @@ from tollkeeper.capture.providers.google_genai_usage import (
 )
 from tollkeeper.config import Settings
 from tollkeeper.model import Call, Denial, Usage
+from tollkeeper.model.ladder import Endpoint
 from tollkeeper.model.usage import NOTHING
 from tollkeeper.policy.wording import message_of
 
@@ -235,7 +237,7 @@ CAPPED = (GENERATE, interactions.INTERACTION, interactions.IN_BACKGROUND)
 def error_body(denial: Denial) -> dict[str, Any]:
     """In Google's form, which says when to come back as text: https://google.aip.dev/193"""
     wait = denial.retry_after
-    retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{wait}s"}
+    retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "" if wait is None else f"{wait:.3f}s"}
     return {
         "error": {
             "code": STATUS_CODE,
@@ -305,6 +307,9 @@ class GoogleGenAIAdapter:
             request.kwargs = {**request.kwargs, "config": config}
         request.call.parameters["gen_ai.request.max_tokens"] = tokens
         return True
+
+    def change_model(self, request: Request, model: str, endpoint: Endpoint | None) -> bool:
+        return endpoint is None and ask_model(request, model)
 
     def denied(self, request: Request, denial: Denial) -> Denied:
         body = error_body(denial)
