@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from storage.counters.charges import Clock
-from tollkeeper.storage.counters import Counters
+from storage.counters.serving import serving
+from tollkeeper.storage.counters import Charge, Counters, Held, Hold, Level, Refused
+from tollkeeper.storage.counters.guarded import GuardedCounters
+from tollkeeper.storage.counters.leased import LeasedCounters
 from tollkeeper.storage.counters.memory import MemoryCounters
 from tollkeeper.storage.counters.redis import RedisCounters
+from tollkeeper.storage.counters.remote import RemoteCounters
 from tollkeeper.storage.counters.sqlite import SqliteCounters
 
-KINDS = ("memory", "sqlite", "redis")
+KINDS = ("memory", "sqlite", "redis", "remote", "guarded", "leased")
 SECONDS = 10.0
 """For an answer: a busy machine is no fault of the counters."""
+
+
+class Attended(LeasedCounters):
+    """As if their thread always looked after them just before a question."""
+
+    def reserve(self, hold: Hold) -> Held | Refused:
+        self.tick()
+        return super().reserve(hold)
+
+    def read(self, charges: Sequence[Charge]) -> tuple[Level, ...]:
+        self.tick()
+        return super().read(charges)
 
 
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def served_url(clock: Clock, tmp_path: Path) -> Iterator[str]:
+    """Where a server answers for counters that are empty."""
+    with serving(MemoryCounters(clock), tmp_path / "counters.sock") as url:
+        yield url
 
 
 @pytest.fixture(params=KINDS)
@@ -31,6 +54,13 @@ def counters(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) -> It
         made: Counters = MemoryCounters(clock)
     elif request.param == "sqlite":
         made = SqliteCounters(tmp_path / "counters.db", clock, SECONDS)
+    elif request.param == "remote":
+        url = request.getfixturevalue("served_url")
+        made = RemoteCounters(url, seconds=SECONDS, clock=clock)
+    elif request.param == "guarded":
+        made = GuardedCounters(MemoryCounters(clock), threaded=False, clock=clock)
+    elif request.param == "leased":
+        made = Attended(GuardedCounters(MemoryCounters(clock), threaded=False, clock=clock), clock, threaded=False)
     else:
         server = request.getfixturevalue("redis_server")
         made = RedisCounters(server.url, uuid.uuid4().hex, SECONDS, server_clock=clock)

@@ -36,9 +36,9 @@ Authorize = Callable[[str | None, Scope], Awaitable[int | None]]
 Amount = Annotated[int, Field(ge=0, le=LARGEST_AMOUNT, strict=True)]
 Moment = Annotated[int, Field(ge=0, le=FAR, strict=True)]
 Key = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY)]
-Row = tuple[Key, Amount, Amount, bool, Literal["period", "rate", "slots"], Moment, Moment, Amount]
+Row = tuple[Key, Moment, Amount, bool, Literal["period", "rate", "slots"], Moment, Moment, Amount]
 Rows = Annotated[list[Row], Field(max_length=MOST_CHARGES)]
-"""Charges: key, amount, cap, hard, kind, until, window, burst."""
+"""Charges: key, amount, cap, hard, kind, until, window, burst. More may be asked for than anybody has."""
 
 
 class _Question(BaseModel):
@@ -197,6 +197,10 @@ class _Path:
             return
         except Refused as refused:
             answer = _refusal(refused.status, refused.problem, refused.others, refused.headers)
+        except OverflowError:
+            answer = _refusal(
+                422, Problem(message="the sums are too large", field="charges", expected="smaller amounts")
+            )
         except (CountersUnavailable, LedgerUnavailable) as away:
             log.warning("the counters cannot be used: %s", away)
             answer = _refusal(503, Problem(message=f"the counters cannot be used just now: {away}"))

@@ -244,6 +244,10 @@ class Pool:
         affordable = min([share.affords(level) for share, level in zip(self.shares, levels, strict=True)])
         self.size = max(min(size, affordable, MOST_CALLS), 1)
 
+    def wanted(self, now: int) -> int:
+        """For how many calls a block is asked for. One, after a pause."""
+        return self.size if now - self._asked_at < LONG else 1
+
     def amounts(self, charges: Sequence[Charge], calls: int) -> list[int]:
         """For a block of so many calls, this one among them."""
         return [max(charge.amount, share.worth(calls)) for share, charge in zip(self.shares, charges, strict=True)]

@@ -79,6 +79,8 @@ class LeasedCounters:
         return self._inner.now()
 
     def reserve(self, hold: Hold) -> Held | Refused:
+        if not hold.charges:
+            return self._inner.reserve(hold)
         shape, now = tuple(map(_shape, hold.charges)), self._clock()
         with self._lock:
             known = self._granted.get(hold.id)
@@ -139,7 +141,8 @@ class LeasedCounters:
         self._inner.close()
 
     def tick(self) -> None:
-        """Give back what is idle, renew what grows old, and let go of calls that nobody settles."""
+        """Let go of calls that nobody settles, give back what is idle, and renew what grows old."""
+        self._try(self._lapse)
         now = self._clock()
         with self._lock:
             pools = list(self._pools.items())
@@ -149,7 +152,6 @@ class LeasedCounters:
                 self._drop(shape, pool)
             elif pool.blocks and (is_idle or now - pool.blocks[0].taken_at >= RENEW_NS):
                 self._try(partial(self._shed, pool, keep=not is_idle))
-        self._try(self._lapse)
 
     def _grant(self, pool: Pool, hold: Hold, now: int) -> tuple[Level, ...] | None:
         if not pool.blocks or now - pool.blocks[0].taken_at >= STOP_NS:
@@ -204,7 +206,7 @@ class LeasedCounters:
             return self._ask_alone(pool, hold)
 
     def _ask_for_block(self, pool: Pool, hold: Hold) -> Held | None:
-        size = 1 if self._closed.is_set() else pool.size
+        size = 1 if self._closed.is_set() else pool.wanted(self._clock())
         while size > 1:
             amounts = pool.amounts(hold.charges, size)
             charges = [charge._replace(amount=most) for charge, most in zip(hold.charges, amounts, strict=True)]

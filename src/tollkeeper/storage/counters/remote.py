@@ -32,6 +32,8 @@ from tollkeeper.version import __version__
 
 SECONDS = 0.05
 """For everything that one question takes."""
+MOST_READ = 500
+"""Keys in one question."""
 LONGEST_HEAD = 64 * 1024
 LONGEST_BODY = 64 * 1024 * 1024
 REFUSING = frozenset((400, 413, 422))
@@ -67,11 +69,18 @@ class RemoteCounters:
         return self._ask("reserve", wire.of_hold(hold), wire.answer_of)
 
     def settle(self, hold: Hold, amounts: Sequence[int], assumed: bool = False) -> tuple[Level, ...]:
+        if len(amounts) != len(hold.charges):
+            raise ValueError(f"{len(amounts)} amounts for {len(hold.charges)} charges")
         question = {**wire.of_hold(hold), "amounts": amounts, "assumed": assumed}
         return self._ask("settle", question, lambda said: wire.levels_of(said["levels"]))
 
     def read(self, charges: Sequence[Charge]) -> tuple[Level, ...]:
-        return self._ask("read", {"charges": charges}, lambda said: wire.levels_of(said["levels"]))
+        found: list[Level] = []
+        # No keys are a question too: whether anybody answers.
+        for at in range(0, len(charges) or 1, MOST_READ):
+            some = charges[at : at + MOST_READ]
+            found += self._ask("read", {"charges": some}, lambda said: wire.levels_of(said["levels"]))
+        return tuple(found)
 
     def holds(self) -> Sequence[Hold]:
         return self._ask("holds", None, lambda said: wire.holds_of(said["holds"]))
