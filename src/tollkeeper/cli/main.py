@@ -14,7 +14,8 @@ VERBS = {
     "usage": "what was used and what it cost, by model, tenant, day and so on",
     "calls": "the log of calls; with an id, how the cost of one comes about",
     "prices": "your own prices: list, add, change, schedule, history; models without one; pricing the past again",
-    "policy": "limits: whether a policy file is right, and what it says; presets",
+    "policy": "limits: check a policy file, see and set what is in force, test one against the past; presets",
+    "limits": "how limits stand, for whom, and what calls under way hold; whether a call would be admitted",
     "keys": "keys to the sidecar's API: create, list, revoke",
     "ledger": "whether the ledger is sound; its sums made from its calls again",
     "demo": "a simulated provider, an app that uses it, and what Tollkeeper sees of it",
@@ -26,6 +27,7 @@ EXTRAS = {
     "calls": "client",
     "prices": "client",
     "policy": "client",
+    "limits": "client",
     "keys": "sidecar",
     "ledger": "sidecar",
 }

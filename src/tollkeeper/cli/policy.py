@@ -1,16 +1,17 @@
-"""`tollkeeper policy …`: whether a policy file is right and what it says, and limits to begin with."""
+"""`tollkeeper policy …`: whether a policy file is right, what is in force in a sidecar, and what a file would do."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.text import Text
 
-from tollkeeper.cli.connection import console
+from tollkeeper.cli.connection import console, run
+from tollkeeper.cli.policy_served import add_verbs
 from tollkeeper.cli.tables import table
 from tollkeeper.model import Limit
 from tollkeeper.policy import Policy
@@ -30,22 +31,31 @@ def parser() -> argparse.ArgumentParser:
     check = verbs.add_parser("check", help="its limits; or everything that is wrong with it, and exit code 2")
     check.add_argument("file", type=Path, help="TOML; or JSON, if its name ends so")
     check.add_argument("--json", action="store_true", help="the policy as the API takes it, presets written out")
-    check.set_defaults(do=_check)
+    check.set_defaults(do=_reading(_check))
     presets = verbs.add_parser("presets", help="limits to begin with, as TOML to put in a policy file")
     presets.add_argument("name", nargs="?", choices=PRESETS, help="only this one, as a file of its own")
     presets.set_defaults(do=_presets)
+    add_verbs(verbs, _reading)
     return flags
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
-    try:
-        return int(options.do(options))
-    except OSError as error:
-        print(f"tollkeeper policy: {options.file}: {error.strerror or error}", file=sys.stderr)
-    except PolicyError as error:
-        print(error, file=sys.stderr)
-    return 2
+    return run("policy", parser(), arguments)
+
+
+def _reading(do: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """What is wrong with a file is told as it is, and has an exit code of its own."""
+
+    def guarded(options: argparse.Namespace) -> int:
+        try:
+            return do(options)
+        except OSError as error:
+            print(f"tollkeeper policy: {options.file}: {error.strerror or error}", file=sys.stderr)
+        except PolicyError as error:
+            print(error, file=sys.stderr)
+        return 2
+
+    return guarded
 
 
 def _check(options: argparse.Namespace) -> int:

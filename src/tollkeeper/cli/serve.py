@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(settings: ServeSettings) -> str | None:
-    """Bring the database up to date, and see that the counters can be opened. Returns the first key, if this makes it."""
+    """Bring the database up to date, and see that counters can be opened. Returns the first key, if this makes it."""
     if settings.workers > 1 and settings.grpc_port == 0:
         raise ValueError("grpc_port is 0; expected a port that all workers can share, or off")
     if settings.counters_url is not None:

@@ -46,6 +46,7 @@ class _Operations:
     policy = Operation(limiting.policy)
     set_policy = Operation(limiting.set_policy)
     policy_history = Operation(limiting.policy_history)
+    backtest = Operation(limiting.backtest)
 
 
 class Client(Connection, _Operations):

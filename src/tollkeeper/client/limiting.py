@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tollkeeper.client.ask import Ask, body_of, query_of, reader
-from tollkeeper.client.standings import Check, InFlight, Limits, PolicyHistory, PolicyState
+from tollkeeper.client.asks import When
+from tollkeeper.client.standings import Backtested, Check, InFlight, Limits, PolicyHistory, PolicyState
 
 
 def limits(
@@ -60,3 +61,16 @@ def set_policy(document: Mapping[str, Any], *, reason: str, expected: int | None
 def policy_history(*, cursor: str | None = None, limit: int | None = None) -> Ask[PolicyHistory]:
     """Every version of the policy, newest first."""
     return Ask("GET", "/policy/history", reader(PolicyHistory), query_of(locals()))
+
+
+def backtest(
+    document: Mapping[str, Any],
+    *,
+    days: int | None = None,
+    start: When | None = None,
+    end: When | None = None,
+    zone: str | None = None,
+) -> Ask[Backtested]:
+    """What a policy would have done to the calls of a period (the last 30 days): denied, told of, and saved."""
+    body = body_of({"document": dict(document), "days": days, "start": start, "end": end, "zone": zone})
+    return Ask("POST", "/policy/backtest", reader(Backtested), body=body)

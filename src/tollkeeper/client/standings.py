@@ -131,3 +131,53 @@ class PolicyHistory:
 
     versions: list[PolicyState]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldOf:
+    """A percentage of a limit that somebody would have been told of, and how often; 101: it was exceeded."""
+
+    percent: int
+    times: int
+    first_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitOutcome:
+    """What one limit would have done to those whom `scope` names."""
+
+    limit: str
+    form: str
+    mode: str
+    scope: dict[str, str]
+    calls: int
+    denied: int
+    delayed: int
+    reasons: dict[str, int]
+    saved_tokens: int
+    saved: Decimal
+    unknown: int
+    first_denied_at: datetime | None
+    last_denied_at: datetime | None
+    told: list[ToldOf]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backtested:
+    """What a policy would have done to the calls of a period; of `unknown` denied calls nobody knows the cost."""
+
+    start: datetime
+    end: datetime
+    zone: str
+    calls: int
+    denied: int
+    delayed: int
+    unmeasured: int
+    tokens: int
+    cost: Decimal
+    saved_tokens: int
+    saved: Decimal
+    saved_nano_usd: int
+    unknown: int
+    outcomes: list[LimitOutcome]
+    more_outcomes: int

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from tollkeeper.sidecar.api import (
     audit,
+    backtests,
     calls,
     effective,
     keys,
@@ -38,6 +39,7 @@ ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
     (limits.router, "read"),
     (policy.router, "read"),
     (policy.changes, "admin"),
+    (backtests.router, "read"),
     (repricing.router, "admin"),
     (price_changes.router, "admin"),
     (audit.router, "admin"),

@@ -1,0 +1,113 @@
+"""`tollkeeper limits …`: how the limits of a sidecar stand, what is under way, and whether a call would be admitted."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from tollkeeper.cli.connection import add_connection, answer, given, run
+from tollkeeper.cli.tables import count, dollars, table, when
+from tollkeeper.client import limiting as asks
+from tollkeeper.client.standings import Check, InFlight, Limits, LimitStatus
+
+SCOPE = ("tenant", "project", "user", "session", "service", "feature", "config", "model", "provider")
+NUMBERS = ("Used", "Held", "Amount", "Left", "%")
+NEAR, OVER = 80, 100
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(prog="tollkeeper limits", description=__doc__)
+    verbs = flags.add_subparsers(required=True, metavar="VERB")
+    show = _verb(verbs, "show", "how the limits stand; without a verb, this is meant", _show)
+    for name in SCOPE:
+        show.add_argument(f"--{name}", metavar="NAME", help=f"those of this {name} too")
+    _verb(verbs, "in-flight", "calls that were admitted and have not ended", _in_flight)
+    check = _verb(verbs, "check", "whether a call would be admitted now", _check)
+    check.add_argument("provider", help="as calls name it, such as openai")
+    check.add_argument("model", help="as calls name it")
+    check.add_argument("--tag", action="append", default=[], metavar="NAME=VALUE", help="tenant=acme, …")
+    check.add_argument("--input-tokens", type=int, help="the most that its input can have")
+    check.add_argument("--output-tokens", type=int, help="the most that its answer may have")
+    return flags
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = list(arguments or ())
+    if not asked or (asked[0].startswith("-") and asked[0] not in ("-h", "--help")):
+        asked.insert(0, "show")
+    return run("limits", parser(), asked)
+
+
+def _verb(verbs: Any, name: str, meaning: str, do: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = verbs.add_parser(name, help=meaning, description=meaning)
+    add_connection(made)
+    made.set_defaults(do=do)
+    return made
+
+
+def _show(options: argparse.Namespace) -> int:
+    return answer(options, asks.limits(**given(options, *SCOPE)), _print_limits)
+
+
+def _in_flight(options: argparse.Namespace) -> int:
+    return answer(options, asks.in_flight(), _print_in_flight)
+
+
+def _check(options: argparse.Namespace) -> int:
+    pairs = [text.partition("=") for text in options.tag]
+    for text, (name, separator, _) in zip(options.tag, pairs, strict=True):
+        if not name or not separator:
+            raise ValueError(f"--tag is {text!r}; expected NAME=VALUE, such as tenant=acme")
+    tags = {name: value for name, _, value in pairs}
+    counts = given(options, "input_tokens", "output_tokens")
+    return answer(options, asks.check(options.provider, options.model, tags=tags, **counts), _print_check)
+
+
+def _print_limits(screen: Console, found: Limits) -> None:
+    rows = [_row(one) for one in found.limits]
+    columns = ("Limit", "For", *NUMBERS, "Resets")
+    screen.print(table(columns, rows, right=NUMBERS) if rows else "No limits: every call is sent.")
+
+
+def _row(one: LimitStatus) -> tuple[Any, ...]:
+    percent = "" if one.percent is None else f"{one.percent:.1f}"
+    style = "" if one.percent is None or one.percent < NEAR else "yellow" if one.percent < OVER else "red"
+    return (
+        f"{one.name} ({one.form})" + (" soft" if one.mode == "soft" else ""), _scope(one.scope),
+        *(_amount(one.measure, number) for number in (one.used, one.held, one.amount, one.remaining)),
+        Text(percent, style), when(one.resets_at),
+    )  # fmt: skip
+
+
+def _print_in_flight(screen: Console, found: InFlight) -> None:
+    rows = [
+        (call.id, call.owner, when(call.started_at), when(call.expires_at), charge.limit or charge.key,
+         "" if charge.scope is None else _scope(charge.scope), _amount(charge.measure or "", charge.amount))
+        for call in found.calls
+        for charge in call.charges
+    ]  # fmt: skip
+    columns = ("Id", "Owner", "Since", "Expires", "Limit", "For", "Held")
+    screen.print(table(columns, rows, right=("Held",)) if rows else "Nothing is under way.")
+
+
+def _print_check(screen: Console, found: Check) -> None:
+    if found.can_call:
+        near = f"; {found.limit} has {found.remaining} left" if found.remaining is not None else ""
+        screen.print(Text(f"It may go{near}." if found.limited else "It may go: no limit binds it.", "green"))
+    else:
+        screen.print(Text(f"It would be denied: {found.message}", "red"))
+
+
+def _scope(scope: dict[str, str]) -> str:
+    return " ".join(f"{name}={value or '-'}" for name, value in scope.items()) or "all"
+
+
+def _amount(measure: str, number: Decimal | None) -> Any:
+    if number is None:
+        return ""
+    return dollars(number) if measure == "usd" else str(count(int(number)))
