@@ -74,3 +74,10 @@ def test_the_sidecars_figures_have_a_row_for_each_load() -> None:
 def test_the_ledgers_figures_have_a_row_for_every_question() -> None:
     names = {row[0] for row in rows("ledger.py", "--rows=3000", "--recorded=200")}
     assert {"sqlite", "totals", "by model", "50 dearest calls"} <= names
+
+
+def test_the_counters_figures_have_a_row_for_each_kind() -> None:
+    measured = {row[0]: row[1] for row in rows("counters.py", "--calls=30", "--rounds=2")}
+    for name in ("memory, reserve", "memory, settle", "sqlite, reserve", "sqlite, settle"):
+        assert float(measured[name]) > 0
+    assert ("redis, reserve" in measured) == ("bare EVALSHA" in measured)

@@ -233,9 +233,11 @@ def test_a_server_that_speaks_no_redis() -> None:
 def test_a_full_server_holds_nothing() -> None:
     with redis.running(options=("--maxmemory", "3mb", "--maxmemory-policy", "noeviction")) as server:
         counters = of(server)
-        with closing(client.Redis.from_url(server.url)) as asked, pytest.raises(client.ResponseError):
-            for number in range(10_000):
-                asked.set(f"full-{number}", "x" * 10_000)
+        with closing(client.Redis.from_url(server.url)) as asked:
+            for size in (10_000, 100, 1):
+                with pytest.raises(client.ResponseError, match="memory"):
+                    for number in range(100_000):
+                        asked.set(f"full-{size}-{number}", "x" * size)
         with pytest.raises(CountersUnavailable, match="memory"):
             counters.reserve(hold("a", dollars(60), slot(), at=time.time_ns()))
         with closing(client.Redis.from_url(server.url)) as asked:

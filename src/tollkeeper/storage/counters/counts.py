@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from tollkeeper.model.charge import Charge, Kind, Level
 from tollkeeper.storage.counters.contract import LATE
 from tollkeeper.storage.counters.rate import cost_of, level_of, room_at
+
+_level: Callable[[tuple[int, int, int]], Level] = partial(tuple.__new__, Level)
+"""`Level(…)` in half the time: a call of an app asks for ten."""
 
 
 class Count:
@@ -26,13 +32,13 @@ class Count:
     def hold(self, charge: Charge, now: int) -> Level:
         """Hold what is asked for, whether there is room or not."""
         self.held = held = self.held + charge.amount
-        return Level(self.spent, held, self.assumed)
+        return _level((self.spent, held, self.assumed))
 
     def book(self, charge: Charge, amount: int, assumed: bool, live: bool, expired: bool, now: int) -> Level:
         """Book what was used. `live`: the hold is still there; `expired`: it was charged in full before."""
         if live:
             self.held -= charge.amount
-        return Level(self.spent, self.held, self.assumed)
+        return _level((self.spent, self.held, self.assumed))
 
     def lapse(self, charge: Charge) -> None:
         """Charge in full what nobody has settled in time."""
@@ -40,7 +46,7 @@ class Count:
 
     def level(self, charge: Charge, now: int) -> Level:
         """How it stands."""
-        return Level(self.spent, self.held, self.assumed)
+        return _level((self.spent, self.held, self.assumed))
 
     def is_wanted(self, now: int) -> bool:
         """Whether anybody may still ask for it."""
@@ -69,7 +75,7 @@ class Period(Count):
         elif expired:
             self.spent -= charge.amount
             self.assumed -= charge.amount
-        return Level(self.spent, self.held, self.assumed)
+        return _level((self.spent, self.held, self.assumed))
 
     def lapse(self, charge: Charge) -> None:
         self.held -= charge.amount
@@ -90,19 +96,19 @@ class Rate(Count):
         if charge.amount:
             tat = self.tat
             self.tat = (tat if tat > now else now) + cost_of(charge, charge.amount)
-        return Level(level_of(charge, self.tat, now), 0)
+        return _level((level_of(charge, self.tat, now), 0, 0))
 
     def book(self, charge: Charge, amount: int, assumed: bool, live: bool, expired: bool, now: int) -> Level:
         more = amount - charge.amount if live or expired else amount
         if more:
             self.tat = max(self.tat, now if more > 0 else 0) + cost_of(charge, more)
-        return Level(level_of(charge, self.tat, now), 0)
+        return _level((level_of(charge, self.tat, now), 0, 0))
 
     def lapse(self, charge: Charge) -> None:
         pass
 
     def level(self, charge: Charge, now: int) -> Level:
-        return Level(level_of(charge, self.tat, now), 0)
+        return _level((level_of(charge, self.tat, now), 0, 0))
 
 
 COUNTS: dict[Kind, type[Count]] = {"period": Period, "rate": Rate, "slots": Slots}

@@ -16,25 +16,32 @@ from tollkeeper.storage.counters.counts import COUNTS, Count
 SWEEP = 1024
 """After so many new keys, those whose period is long over are forgotten."""
 
+FORGET_EVERY = 60_000_000_000
+"""A minute: how often, at the most, settled holds are forgotten."""
+
 _NOTHING = Level(0, 0)
 
 
 class _Over:
-    """Ids of holds that are no more, until they are forgotten."""
+    """Ids of holds that are no more, until they are forgotten: a minute's at a time, as there are very many."""
 
-    __slots__ = ("_until", "ids")
+    __slots__ = ("_batches", "_begin_at", "ids")
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
-        self._until: deque[tuple[int, str]] = deque()
+        self._batches: deque[tuple[int, list[str]]] = deque()
+        self._begin_at = 0
 
     def add(self, id: str, now: int) -> None:
+        if now >= self._begin_at:
+            self._begin_at = now + FORGET_EVERY
+            self._batches.append((self._begin_at + LATE, []))
         self.ids.add(id)
-        self._until.append((now + LATE, id))
+        self._batches[-1][1].append(id)
 
     def forget(self, now: int) -> None:
-        while self._until and self._until[0][0] <= now:
-            self.ids.discard(self._until.popleft()[1])
+        while self._batches and self._batches[0][0] <= now:
+            self.ids.difference_update(self._batches.popleft()[1])
 
 
 class MemoryCounters:
@@ -49,6 +56,7 @@ class MemoryCounters:
         """In order. Nearly all come in order: a heap would take longer."""
         self._lapsed, self._settled = _Over(), _Over()
         self._next_sweep = SWEEP
+        self._forget_at = 0
         counters = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _begin_anew(counters))
 
@@ -133,8 +141,10 @@ class MemoryCounters:
                 self._lapsed.add(hold.id, now)
                 for count, charge in zip(self._counts_of(hold.charges), hold.charges, strict=True):
                     count.lapse(charge)
-        self._lapsed.forget(now)
-        self._settled.forget(now)
+        if now >= self._forget_at:
+            self._lapsed.forget(now)
+            self._settled.forget(now)
+            self._forget_at = now + FORGET_EVERY
         if len(self._counts) >= self._next_sweep:
             kept = {key: count for key, count in self._counts.items() if count.is_wanted(now)}
             self._counts, self._next_sweep = kept, len(kept) * 2 + SWEEP

@@ -21,26 +21,33 @@ end
 
 local more = expire()
 local counts = counts_of(charges)
-if redis.call('EXISTS', hold_key(id)) == 1 then
-  return packed(add_levels({now, more, 0, 0}, charges, counts))
-end
-for place, charge in ipairs(charges) do
-  local at = charge[HARD] and full_until(charge, counts[place])
-  if at then
-    local answer = {now, more, place, at}
-    add_level(answer, charge, counts[place])
-    return packed(answer)
+
+local function refused_at()
+  for place, charge in ipairs(charges) do
+    local at = charge[HARD] and full_until(charge, counts[place])
+    if at then
+      return place, at
+    end
   end
 end
-for place, charge in ipairs(charges) do
-  local count = counts[place]
-  if charge[KIND] ~= 'rate' then
-    count.held = count.held + charge[AMOUNT]
-  elseif charge[AMOUNT] > 0 then
-    count.tat = math.max(count.tat, now) + charge[COST]
-  end
+
+local place, at = refused_at()
+if place and redis.call('EXISTS', hold_key(id)) == 0 then
+  local answer = {now, more, place, at}
+  add_level(answer, charges[place], counts[place])
+  return packed(answer)
 end
-redis.call('SET', hold_key(id), ARGV[4])
-redis.call('ZADD', due_key, ARGV[3], id)
-save(charges, counts)
+-- Asked again, it is held once: whether it would find room beside itself does not matter.
+if not place and redis.call('SET', hold_key(id), ARGV[4], 'NX') then
+  redis.call('ZADD', due_key, ARGV[3], id)
+  for place, charge in ipairs(charges) do
+    local count = counts[place]
+    if charge[KIND] ~= 'rate' then
+      count.held = count.held + charge[AMOUNT]
+    elseif charge[AMOUNT] > 0 then
+      count.tat = math.max(count.tat, now) + charge[COST]
+    end
+  end
+  save(charges, counts)
+end
 return packed(add_levels({now, more, 0, 0}, charges, counts))
