@@ -21,7 +21,7 @@ LAYERS = (
     {"storage"},
     {"capture", "sidecar"},
     {"simulator"},
-    {"client"},
+    {"client", "middleware"},
     {"__init__"},
     {"cli"},
     {"__main__"},

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any, Self
+from urllib.parse import quote
 
+from tollkeeper.capture import faults
 from tollkeeper.model import Denial, Limit
 from tollkeeper.policy.wording import message_of, slug_of
 
@@ -80,9 +83,25 @@ class Denied(Exception):
         return message_of(self.denial)
 
 
+def never_let_through(
+    make: Callable[[Any, Any, Denial], Denied],
+) -> Callable[[Any, Any, Denial], Denied]:
+    """For what makes an SDK's error: where that fails, as an SDK has changed, the call is denied all the same."""
+
+    @functools.wraps(make)
+    def denied(self: Any, request: Any, denial: Denial) -> Denied:
+        try:
+            return make(self, request, denial)
+        except Exception as fault:  # noqa: BLE001  the boundary to the SDK's own classes
+            faults.report("make the SDK's error", fault)
+            return Denied.of(denial)
+
+    return denied
+
+
 def headers_of(denial: Denial) -> dict[str, str]:
     """The headers of a 429 answer. Whole seconds, rounded up: who comes back then finds room."""
-    headers = {"content-type": "application/json", "x-tollkeeper-limit": denial.status.limit.name}
+    headers = {"content-type": "application/json", "x-tollkeeper-limit": quote(denial.status.limit.name, safe=" ")}
     if denial.retry_after is not None:
         headers["retry-after"] = str(max(math.ceil(denial.retry_after), 1))
     return headers
@@ -106,7 +125,7 @@ def response_of(http: Any, endpoint: str | None, denial: Denial, body: Any) -> A
     return http.Response(STATUS_CODE, headers=headers_of(denial), json=body, request=asked)
 
 
-@lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=64)
 def denied_as(error: type[Exception]) -> type[Denied]:
     """A class that is both: `except` clauses of either see it."""
     return type("Denied", (Denied, error), {"__module__": __name__, "__doc__": Denied.__doc__})

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
 from tollkeeper.capture.demand import is_open_ended
-from tollkeeper.capture.denied import Denied
+from tollkeeper.capture.denied import Denied, never_let_through
 from tollkeeper.capture.errors import read_error
 from tollkeeper.capture.identity import new_call_id
 from tollkeeper.capture.observation import Observation
@@ -115,6 +115,7 @@ class MethodAdapter:
         request.call.parameters["gen_ai.request.max_tokens"] = tokens
         return True
 
+    @never_let_through
     def denied(self, request: Request, denial: Denial) -> Denied:
         return self._deny(request, denial)
 

@@ -19,7 +19,7 @@ from tollkeeper.capture import raw
 from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
 from tollkeeper.capture.demand import is_open_ended
-from tollkeeper.capture.denied import Denied, body_of, denied_as, response_of
+from tollkeeper.capture.denied import Denied, body_of, denied_as, never_let_through, response_of
 from tollkeeper.capture.elsewhere import Elsewhere, own_headers
 from tollkeeper.capture.errors import read_error
 from tollkeeper.capture.identity import new_call_id
@@ -174,6 +174,7 @@ class StainlessAdapter:
         request.become(other)
         return True
 
+    @never_let_through
     def denied(self, request: Request, denial: Denial) -> Denied:
         body = self.error_body(denial)
         response = response_of(_http_of(self.name), request.call.endpoint, denial, body)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from tollkeeper.capture import errors
 from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
-from tollkeeper.capture.denied import STATUS_CODE, Denied, denied_as, headers_of
+from tollkeeper.capture.denied import STATUS_CODE, Denied, denied_as, headers_of, never_let_through
 from tollkeeper.capture.estimate import estimate
 from tollkeeper.capture.identity import new_call_id
 from tollkeeper.capture.observation import Observation
@@ -262,6 +262,7 @@ class BedrockAdapter:
         request.call.parameters[MAX_TOKENS] = tokens
         return True
 
+    @never_let_through
     def denied(self, request: Request, denial: Denial) -> Denied:
         operation = request.args[1] if len(request.args) > 1 else request.kwargs["operation_name"]
         kind = request.args[0].exceptions.from_code(THROTTLED)

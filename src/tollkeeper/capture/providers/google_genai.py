@@ -17,7 +17,7 @@ from tollkeeper.capture import errors
 from tollkeeper.capture.attribution import Tags, call_tags
 from tollkeeper.capture.contract import Request, Surface, Target
 from tollkeeper.capture.demand import is_open_ended
-from tollkeeper.capture.denied import STATUS_CODE, Denied, denied_as, response_of
+from tollkeeper.capture.denied import STATUS_CODE, Denied, denied_as, never_let_through, response_of
 from tollkeeper.capture.estimate import estimate
 from tollkeeper.capture.identity import new_call_id
 from tollkeeper.capture.lazy import GeneratorTap
@@ -311,6 +311,7 @@ class GoogleGenAIAdapter:
     def change_model(self, request: Request, model: str, endpoint: Endpoint | None) -> bool:
         return endpoint is None and ask_model(request, model)
 
+    @never_let_through
     def denied(self, request: Request, denial: Denial) -> Denied:
         body = error_body(denial)
         package = interactions.ERRORS if request.surface in interactions.SURFACES else "google.genai.errors"
