@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.observation import Fold, Observation
 from tollkeeper.config import Settings
 from tollkeeper.model import Call, Denial, Limit, Operation
-from tollkeeper.model.ladder import Endpoint
+from tollkeeper.model.ladder import Endpoint, Fallback
 from tollkeeper.telemetry.attributes import NOTES
 
 
@@ -64,6 +64,9 @@ class Request:
     """The most output, because of those steps."""
     asked: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     """The caller's own arguments, where another model is asked."""
+    fallback: Fallback | None = None
+    alternatives: Iterator[str] | None = None
+    """Makes it, each time, a request for the next model of that fallback."""
 
     def become(self, other: Request) -> None:
         """Be sent as another, as the same call of the same caller."""

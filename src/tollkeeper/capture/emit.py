@@ -22,7 +22,7 @@ from tollkeeper.model import Call
 from tollkeeper.model.usage import NOTHING
 from tollkeeper.pricing import Catalog
 from tollkeeper.telemetry.attributes import ERROR_TYPE, request_attributes, response_attributes
-from tollkeeper.telemetry.metrics import DENIED_CALLS, LIMIT_LABEL
+from tollkeeper.telemetry.metrics import DEGRADED_CALLS, DENIED_CALLS, LIMIT_LABEL
 
 if TYPE_CHECKING:
     from tollkeeper.capture.gate import Gate
@@ -81,7 +81,26 @@ class Emitter:
         observation = Observation(request, adapter, self, span, ticket)
         if self.spool is not None and call.operation not in FETCHES:
             self._mark(observation, self.spool)
+        if request.steps:
+            self._count(call, request.steps)
         return observation
+
+    def moved(self, observation: Observation) -> None:
+        """Have it seen that a call goes to another model than its span was started with."""
+        call, span = observation.call, observation.span
+        try:
+            span.update_name(_span_name(call))
+            span.set_attributes(request_attributes(call))
+        except Exception as fault:  # noqa: BLE001  the boundary to the tracing SDK
+            faults.report("record a fallback", fault)
+        self._count(call, observation.request.steps[-1:])
+
+    def _count(self, call: Call, steps: Sequence[str]) -> None:
+        try:
+            for sink in self.counting:
+                sink.count(call, [(DEGRADED_CALLS, step, 1) for step in steps])
+        except Exception as fault:  # noqa: BLE001  the boundary to the sinks
+            faults.report("count the steps of a call", fault)
 
     def _mark(self, observation: Observation, spool: SpoolSink) -> None:
         """Have the call known before it is sent, should nothing more be heard of it."""
@@ -117,8 +136,11 @@ class Emitter:
         call, span = observation.call, observation.span
         self._count_once(call)
         self._price(call)
-        if observation.ticket is not None and self.gate is not None:
-            self.gate.settle(observation.ticket, call, error)
+        if self.gate is not None:
+            if observation.ticket is not None:
+                self.gate.settle(observation.ticket, call, error)
+            if self.gate.health is not None:
+                self.gate.health.note(call)
         span_context = span.get_span_context()
         if span_context.is_valid:
             call.trace_id = f"{span_context.trace_id:032x}"

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Mapping
+from typing import TYPE_CHECKING
 
 from tollkeeper.capture import faults
 from tollkeeper.capture.contract import Adapter, Request
 from tollkeeper.capture.demand import demand_of
+from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.drive import Pause
+from tollkeeper.capture.failover import FALLBACK, Failover, change_model, failure_of, snapshot
+from tollkeeper.capture.health import ProviderHealth
+from tollkeeper.capture.ladders import Ladders
+from tollkeeper.capture.thresholds import Crossing
 from tollkeeper.model import Bound, Call, Denial, Status
 from tollkeeper.model.usage import NOTHING
 from tollkeeper.policy import Policy
@@ -16,6 +22,10 @@ from tollkeeper.policy.binding import Bindings
 from tollkeeper.pricing import Catalog
 from tollkeeper.pricing.bound import bound_of
 from tollkeeper.storage.admission import UNKNOWN, Admission, Ticket
+from tollkeeper.telemetry.attributes import FALLBACK_REASON, STEPS
+
+if TYPE_CHECKING:
+    from tollkeeper.capture.observation import Observation
 
 log = logging.getLogger("tollkeeper")
 
@@ -23,6 +33,7 @@ NEVER_ASKED = frozenset(("fetch_response", "batch"))
 """They use nothing themselves; what they bring is booked when it comes."""
 
 _NOTHING_USED = Bound(0, 0, 0)
+MAX_TOKENS = "gen_ai.request.max_tokens"
 LONGEST_PAUSE = 1.0
 """Seconds: what calls under way give back is seen by then."""
 
@@ -31,16 +42,39 @@ class Gate:
     """Admits calls, and settles them. `clock` is in seconds, and only measures how long a call has waited."""
 
     def __init__(
-        self, admission: Admission, catalog: Catalog, watch: Callable[[Status], None], clock: Callable[[], float]
+        self,
+        admission: Admission,
+        catalog: Catalog,
+        watch: Callable[[Status], None],
+        clock: Callable[[], float],
+        tell: Callable[[Crossing], object] = lambda crossing: None,
     ) -> None:
+        self.health: ProviderHealth | None = None
+        """How providers do, where the policy needs to know."""
         self._admission = admission
         self._catalog = catalog
         self._watch = watch
         self._clock = clock
+        self._tell = tell
+        self._ladders: Ladders | None = None
+        self._failover: Failover | None = None
+        self._follow(admission.policy)
 
     def use(self, policy: Policy) -> None:
         """Go by another policy from now on."""
         self._admission.use(policy)
+        self._follow(policy)
+
+    def close(self) -> None:
+        """Give back what no call needs. Calls under way are still settled."""
+        self._admission.counters.close()
+
+    def _follow(self, policy: Policy) -> None:
+        self._ladders = Ladders(self._admission, policy, self._tell, self._ladders) if policy.changes_calls else None
+        self._admission.learn = self._ladders.learn if self._ladders is not None else None
+        if policy.keeps_health and self.health is None:
+            self.health = ProviderHealth(self._clock)
+        self._failover = Failover(policy, self.health) if policy.fallbacks and self.health is not None else None
 
     def statuses(self, scope: Mapping[str, str]) -> list[Status]:
         """How the limits stand."""
@@ -48,23 +82,120 @@ class Gate:
 
     def admit(self, request: Request, adapter: Adapter) -> Generator[Pause, None, Ticket | None]:
         """Let a call go, wait until it may, or raise `Denied`. A fault of ours lets it go."""
-        call = request.call
-        if call.operation in NEVER_ASKED:
+        if request.call.operation in NEVER_ASKED:
             return None
         try:
-            bindings = self._admission.bindings(call)
-            if not bindings:
-                return None
-            bound = self._bound(request, adapter, bindings)
-            outcome = self._admission.admit(call.id, bindings, bound)
-            if isinstance(outcome, Denial) and outcome.status.limit.wait and outcome.reason == "used_up":
-                outcome = yield from self._wait(call.id, bindings, bound, outcome)
+            outcome: Ticket | Denial | None = None
+            if self._ladders is not None:
+                outcome = self._change(self._ladders, request, adapter)
+            if outcome is None:
+                if self._failover is not None:
+                    self._avoid(self._failover, request, adapter)
+                outcome = yield from self._admit(request.call.id, request, adapter)
         except Exception as fault:  # noqa: BLE001  the boundary: a fault of ours must not keep a call back
             faults.report("admit a call", fault)
             return None
         if isinstance(outcome, Denial):
             raise adapter.denied(request, outcome)
         return outcome
+
+    def _admit(self, id: str, request: Request, adapter: Adapter) -> Generator[Pause, None, Ticket | Denial | None]:
+        """Hold what an attempt can use. Nothing: no limit binds it."""
+        bindings = self._admission.bindings(request.call, request.throttles)
+        if not bindings:
+            return None
+        bound = self._bound(request, adapter, bindings)
+        outcome = self._admission.admit(id, bindings, bound)
+        if isinstance(outcome, Denial) and outcome.status.limit.wait and outcome.reason == "used_up":
+            outcome = yield from self._wait(id, bindings, bound, outcome)
+        return outcome
+
+    def _change(self, ladders: Ladders, request: Request, adapter: Adapter) -> Denial | None:
+        """Make of a request what the steps in force make of it; or say why it is not sent."""
+        change = ladders.change(request.call)
+        if isinstance(change, Denial):
+            return change
+        if not change.steps:
+            return None
+        steps = list(change.steps)
+        if change.model is not None:
+            is_changed = change_model(self._admission.policy, request, adapter, change.model)
+            if not is_changed and "cheaper" in steps:
+                steps.remove("cheaper")
+        if change.output_tokens is not None:
+            request.output_tokens = change.output_tokens
+            if not _cap(request, adapter) and "cap_output" in steps:
+                steps.remove("cap_output")
+        request.throttles = change.throttles
+        _note_steps(request, *steps)
+        return None
+
+    def _avoid(self, failover: Failover, request: Request, adapter: Adapter) -> None:
+        """Have a call go elsewhere at once whose provider has failed again and again."""
+        request.fallback = failover.is_shut(request)
+        if request.fallback is None:
+            return
+        before = snapshot(request)
+        request.alternatives = failover.moves(request, adapter, request.fallback)
+        if next(request.alternatives, None) is None:
+            request.become(before)
+            return
+        request.call.parameters[FALLBACK_REASON] = "open_circuit"
+        _cap(request, adapter)
+        _note_steps(request, FALLBACK)
+
+    def fail_over(self, observation: Observation, error: Exception) -> Generator[Pause, None, bool]:
+        """The provider has failed: have the next alternative answer, if there is one and it may go."""
+        failover, request, adapter = self._failover, observation.request, observation.adapter
+        if failover is None or isinstance(error, Denied):
+            return False
+        try:
+            kind, status = failure_of(request, adapter, error)
+            if kind is None:
+                return False
+            if request.alternatives is None:
+                request.fallback = failover.fallback(request, kind)
+                if request.fallback is None:
+                    return False
+                request.alternatives = failover.moves(request, adapter, request.fallback)
+            elif request.fallback is not None and kind not in request.fallback.on:
+                return False
+            return (yield from self._move(observation, request, adapter, (kind, status), error))
+        except Exception as fault:  # noqa: BLE001  the boundary: a fault of ours leaves the caller the provider's error
+            faults.report("fail over", fault)
+            return False
+
+    def _move(
+        self,
+        observation: Observation,
+        request: Request,
+        adapter: Adapter,
+        failed: tuple[str, int | None],
+        error: Exception,
+    ) -> Generator[Pause, None, bool]:
+        kind, status = failed
+        assert request.alternatives is not None
+        before = snapshot(request)
+        for _ in request.alternatives:
+            _cap(request, adapter)
+            ticket = observation.ticket
+            if ticket is not None:
+                self._settle(ticket, *_failed(error, status))
+                observation.ticket = None
+            id = request.call.id if ticket is None else _next_id(ticket)
+            outcome = yield from self._admit(id, request, adapter)
+            if isinstance(outcome, Denial):
+                continue
+            observation.ticket = outcome
+            if self.health is not None:
+                self.health.failed(before.call.provider, before.call.request_model)
+            log.warning("%s has failed (%s): %s answers", before.call.request_model, kind, request.call.request_model)
+            request.call.parameters[FALLBACK_REASON] = kind
+            _note_steps(request, FALLBACK)
+            return True
+        if request.call.request_model != before.call.request_model:
+            request.become(before)
+        return False
 
     def again(self, ticket: Ticket, request: Request, adapter: Adapter, was_answered: bool) -> Ticket:
         """The SDK is about to send a call once more: settle the attempt before it, and admit one more, or raise.
@@ -73,11 +204,9 @@ class Gate:
         """
         call = request.call
         self._settle(ticket, _NOTHING_USED if was_answered else UNKNOWN, not was_answered)
-        id, _, attempt = ticket.hold.id.partition("#")
         try:
-            outcome = self._admission.admit(
-                f"{id}#{int(attempt or 1) + 1}", self._admission.bindings(call), ticket.bound
-            )
+            bindings = self._admission.bindings(call, request.throttles)
+            outcome = self._admission.admit(_next_id(ticket), bindings, ticket.bound)
         except Exception as fault:  # noqa: BLE001  the boundary: a fault of ours must not keep a call back
             faults.report("admit an attempt", fault)
             return ticket
@@ -135,6 +264,32 @@ class Gate:
         return denial
 
 
+def _next_id(ticket: Ticket) -> str:
+    """Of the next attempt of a call."""
+    id, _, attempt = ticket.hold.id.partition("#")
+    return f"{id}#{int(attempt or 1) + 1}"
+
+
+def _cap(request: Request, adapter: Adapter) -> bool:
+    """Have the answer be as short as the steps in force say. False: it is already, or cannot be."""
+    tokens, named = request.output_tokens, request.call.parameters.get(MAX_TOKENS)
+    if tokens is None or type(named) is int and named <= tokens:
+        return False
+    return adapter.cap_output(request, tokens)
+
+
+def _note_steps(request: Request, *steps: str) -> None:
+    """For the ledger, the span and the counter."""
+    if steps:
+        request.steps = tuple(dict.fromkeys((*request.steps, *steps)))
+        request.call.parameters[STEPS] = request.steps
+
+
+def _failed(error: BaseException, status: int | None) -> tuple[Bound, bool]:
+    """What an attempt has used that has failed, and whether that is only assumed."""
+    return (_NOTHING_USED, False) if status is not None or _was_not_sent(error) else (UNKNOWN, True)
+
+
 def _told(call: Call) -> Bound:
     """What the provider says that a call has used."""
     usage = call.usage
@@ -149,9 +304,7 @@ def _used(call: Call, error: BaseException | None) -> tuple[Bound, bool]:
         return Bound(told.input_tokens, told.output_tokens or 0, told.nano_usd), False
     if call.usage is not NOTHING:
         return _told(call), True
-    if error is not None and (call.status_code is not None or _was_not_sent(error)):
-        return _NOTHING_USED, False
-    return UNKNOWN, True
+    return (UNKNOWN, True) if error is None else _failed(error, call.status_code)
 
 
 def _was_not_sent(error: BaseException) -> bool:

@@ -59,8 +59,8 @@ class Status(NamedTuple):
 Reason = Literal["used_up", "call_too_large", "unbounded", "unpriced", "unavailable", "shed", "step", "emergency"]
 """`used_up`: no room is left. `call_too_large`: there never is for such a call. `unbounded`: nobody can tell what it
 may use. `unpriced`: nor what it costs. `unavailable`: the counters cannot be reached, and the limit says to deny.
-`shed`: the limit is so far used that calls of its priority do not go; `step`: that none does. `emergency`: there is one, and
-calls of its priority do not go."""
+`shed`: the limit is so far used that calls of its priority do not go; `step`: that none does. `emergency`: until it is
+over, calls of its priority do not go."""
 
 
 class Denial(NamedTuple):

@@ -17,7 +17,7 @@ class Change(NamedTuple):
     """What becomes of a call. `steps` are those that had a part in it, by what they do.
 
     `model` is asked in place of what was asked for; an answer has no more than `output_tokens`; `throttles` bind the
-    call besides its own limits. `shed`, `denied_by`: it is not sent, by which step of which ladder (none: an emergency).
+    call besides its own limits. `shed`, `denied_by`: it is not sent, by a step of a ladder (none: an emergency).
     """
 
     model: str | None = None

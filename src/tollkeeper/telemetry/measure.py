@@ -18,7 +18,15 @@ from tollkeeper.telemetry.attributes import (
     SERVER_PORT,
     TOKEN_TYPE,
 )
-from tollkeeper.telemetry.metrics import LIMIT_LABEL, METER_LABEL, MODALITY_LABEL, OTHER, USAGE_SOURCE_LABEL, Metric
+from tollkeeper.telemetry.metrics import (
+    LIMIT_LABEL,
+    METER_LABEL,
+    MODALITY_LABEL,
+    OTHER,
+    STEP_LABEL,
+    USAGE_SOURCE_LABEL,
+    Metric,
+)
 
 Labels = tuple[tuple[str, str], ...]
 """Attribute names and values, always the same names in the same order for one metric. An absent value is empty."""
@@ -42,6 +50,7 @@ OWN_LABEL = {
     metric.CALLS: ERROR_TYPE,
     metric.TOKENS: METER_LABEL,
     metric.DENIED_CALLS: LIMIT_LABEL,
+    metric.DEGRADED_CALLS: STEP_LABEL,
     metric.UNMEASURED_CALLS: USAGE_SOURCE_LABEL,
     metric.INFERENCE_USAGE_INPUT: MODALITY_LABEL,
     metric.INFERENCE_USAGE_OUTPUT: MODALITY_LABEL,

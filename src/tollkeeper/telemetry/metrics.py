@@ -106,6 +106,12 @@ UNMEASURED_CALLS = Metric(
 DENIED_CALLS = Metric(
     "tollkeeper.denied_calls", "counter", "{call}", "Calls that were not sent, by the limit that had no room for them."
 )
+DEGRADED_CALLS = Metric(
+    "tollkeeper.degraded_calls",
+    "counter",
+    "{call}",
+    "Calls that were sent otherwise than asked for, by the step of the policy that changed them.",
+)
 FAULTS = Metric(
     "tollkeeper.faults", "counter", "{fault}", "Faults of the instrumentation itself, by the step that failed."
 )
@@ -131,7 +137,8 @@ METRICS = (
     INFERENCE_DURATION, INFERENCE_TIME_TO_FIRST_CHUNK, INFERENCE_TIME_PER_OUTPUT_CHUNK,
     INFERENCE_INPUT, INFERENCE_OUTPUT, INFERENCE_USAGE_INPUT, INFERENCE_USAGE_OUTPUT,
     INFERENCE_USAGE_CACHE_READ, INFERENCE_USAGE_CACHE_WRITE, INFERENCE_USAGE_REASONING,
-    COST, TOKENS, CALLS, UNPRICED_CALLS, UNMEASURED_CALLS, DENIED_CALLS, FAULTS,
+    COST, TOKENS, CALLS, UNPRICED_CALLS, UNMEASURED_CALLS, DENIED_CALLS, DEGRADED_CALLS,
+    FAULTS,
     SPOOL_RECORDS, SPOOL_BYTES, SPOOL_DROPPED, SPOOL_REJECTED,
 )  # fmt: skip
 

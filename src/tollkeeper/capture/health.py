@@ -1,0 +1,152 @@
+"""How providers answer, learned from the calls of this process: success, latency, and whether it is worth asking."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tollkeeper.model import Call
+from tollkeeper.model.health import Circuit, Health
+from tollkeeper.model.ladder import Failure
+
+KEPT_CALLS = 100
+"""Of each model, the newest; older than `KEPT_SECONDS` they say nothing any more."""
+
+KEPT_SECONDS = 600.0
+KEPT_MODELS = 512
+OPENS_AFTER = 5
+"""Failures without an answer between them."""
+
+OPEN_SECONDS = 30.0
+"""For how long an open circuit waits before one call tries again."""
+
+
+class _Answer(NamedTuple):
+    at: float
+    seconds: float | None
+    """`None`: it has failed."""
+
+
+class _Record:
+    """One model of one provider. Shared between threads without a lock: what races is a count, by one."""
+
+    __slots__ = ("answers", "failures", "tried_at")
+
+    def __init__(self) -> None:
+        self.answers: deque[_Answer] = deque(maxlen=KEPT_CALLS)
+        self.failures = 0
+        self.tried_at = 0.0
+        """When the circuit opened, or was last tried."""
+
+    def circuit(self, now: float) -> Circuit:
+        if self.failures < OPENS_AFTER:
+            return "closed"
+        return "open" if now - self.tried_at < OPEN_SECONDS else "half_open"
+
+
+class ProviderHealth:
+    """`clock` is in seconds, and only measures spans of time."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._records: dict[tuple[str, str], _Record] = {}
+
+    def note(self, call: Call) -> None:
+        """Learn from a call that has ended. One that the provider has refused as wrong says nothing of its health."""
+        if call.error_type is None:
+            if not call.abandoned and call.duration is not None:
+                self.answered(call.provider, call.request_model, call.duration)
+        elif failure_by(call.status_code, call.error_type) is not None:
+            self.failed(call.provider, call.request_model)
+
+    def answered(self, provider: str, model: str | None, seconds: float) -> None:
+        """It has answered, in so many seconds."""
+        record = self._record(provider, model)
+        record.answers.append(_Answer(self._clock(), seconds))
+        record.failures = 0
+
+    def failed(self, provider: str, model: str | None) -> None:
+        """It has failed, by its own fault."""
+        record = self._record(provider, model)
+        now = self._clock()
+        record.answers.append(_Answer(now, None))
+        record.failures += 1
+        record.tried_at = now
+
+    def allows(self, provider: str, model: str | None) -> bool:
+        """Whether to send it a call. Where a circuit has been open for a while, one call is let through to try it."""
+        record = self._records.get((provider, model or ""))
+        if record is None or record.failures < OPENS_AFTER:
+            return True
+        now = self._clock()
+        if record.circuit(now) == "open":
+            return False
+        record.tried_at = now
+        return True
+
+    def read(self) -> list[Health]:
+        """How every model does that was asked of late, the busiest first."""
+        now = self._clock()
+        found = [_health(*key, record, now) for key, record in list(self._records.items())]
+        return sorted(found, key=lambda each: -each.calls)
+
+    def of(self, provider: str, model: str) -> Health | None:
+        """How one model does; nothing if it was not asked."""
+        record = self._records.get((provider, model))
+        return None if record is None else _health(provider, model, record, self._clock())
+
+    def _record(self, provider: str, model: str | None) -> _Record:
+        key = (provider, model or "")
+        record = self._records.get(key)
+        if record is None:
+            if len(self._records) >= KEPT_MODELS:
+                self._records = _newest(self._records)
+            record = self._records.setdefault(key, _Record())
+        return record
+
+
+def failure_by(status: int | None, word: str) -> Failure | None:
+    """The kind of a failure that is the provider's own, by the status or the name of the error; `None` for others."""
+    if status is not None:
+        return "429" if status == 429 else "timeout" if status == 408 else "5xx" if status >= 500 else None
+    if "timeout" in word.lower() or "timedout" in word.lower():
+        return "timeout"
+    if word in _SERVER_WORDS:
+        return "5xx"
+    if word in _CONNECTION_WORDS or "Connect" in word:
+        return "connection"
+    return None
+
+
+_SERVER_WORDS = frozenset(("overloaded_error", "api_error", "server_error", "InternalServerException"))
+"""What a stream is ended with that has begun well: its status was 200."""
+
+_CONNECTION_WORDS = frozenset(
+    ("RemoteProtocolError", "ReadError", "WriteError", "NetworkError", "EndpointConnectionError")
+)
+
+
+def _health(provider: str, model: str, record: _Record, now: float) -> Health:
+    answers = [answer for answer in list(record.answers) if now - answer.at <= KEPT_SECONDS]
+    seconds = sorted(answer.seconds for answer in answers if answer.seconds is not None)
+    return Health(
+        provider,
+        model,
+        calls=len(answers),
+        success=len(seconds) / len(answers) if answers else None,
+        latency_p50=_share(seconds, 0.5),
+        latency_p95=_share(seconds, 0.95),
+        circuit=record.circuit(now),
+    )
+
+
+def _share(ordered: list[float], share: float) -> float | None:
+    """The value that this share of all is not above (nearest rank)."""
+    return ordered[max(-int(-len(ordered) * share // 1), 1) - 1] if ordered else None
+
+
+def _newest(records: dict[tuple[str, str], _Record]) -> dict[tuple[str, str], _Record]:
+    """The half of them that was asked last."""
+    latest = sorted(records.items(), key=lambda item: item[1].answers[-1].at if item[1].answers else 0.0)
+    return dict(latest[len(latest) // 2 :])

@@ -1,0 +1,164 @@
+"""How far each limit that drives a ladder has filled, as far as this process knows; and what its calls become then."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from tollkeeper.capture import faults
+from tollkeeper.capture.thresholds import Crossing
+from tollkeeper.model import Call, Denial, Limit, Status
+from tollkeeper.model.charge import Charge, Level
+from tollkeeper.model.ladder import Ladder, Step, priority_of
+from tollkeeper.policy import Policy
+from tollkeeper.policy.binding import Binding
+from tollkeeper.policy.ladder import EMERGENCY, Change, change_of, steps_in_force
+from tollkeeper.policy.wording import whom
+from tollkeeper.storage.admission import NS_A_SECOND, Admission
+from tollkeeper.storage.emergency import WATCH, is_emergency
+
+log = logging.getLogger("tollkeeper")
+
+LOOK_AGAIN_NS = 2 * NS_A_SECOND
+"""What is known from a call that was longer ago than this is looked up: others may have used the limit since."""
+
+KEPT = 4096
+NOTHING_GOES = Limit(EMERGENCY, "concurrency", 0, at=())
+"""What a call runs into that is not sent because of an emergency."""
+
+
+class _Standing:
+    """A limit, for those who share its usage, in one period. `in_force` is how many steps are."""
+
+    __slots__ = ("in_force", "level", "seen_at")
+
+    def __init__(self) -> None:
+        self.in_force = 0
+        self.level = Level(0, 0)
+        self.seen_at = 0
+
+
+class Ladders:
+    """The ladders of a policy, and its emergency. It learns from each reservation and settlement of this process."""
+
+    def __init__(
+        self, admission: Admission, policy: Policy, tell: Callable[[Crossing], object], before: Ladders | None = None
+    ) -> None:
+        self._admission = admission
+        self._emergency_does = policy.emergency
+        self._by_limit = {ladder.limit: ladder for ladder in policy.ladders}
+        self._order = {ladder.limit: number for number, ladder in enumerate(policy.ladders)}
+        self._tell = tell
+        # What another policy was told already is not told again, and steps in force are not left for it.
+        is_kept = before is not None and before._by_limit == self._by_limit
+        self._standing: dict[str, _Standing] = before._standing if before is not None and is_kept else {}
+        self._emergency: bool = before is not None and before._emergency
+        self._emergency_seen_at = 0
+
+    def change(self, call: Call) -> Change | Denial:
+        """What becomes of a call, by how the limits of its ladders stand; or why it is not sent."""
+        admission = self._admission
+        now = admission.counters.now()
+        found = []
+        for binding in admission.bindings(call).counted:
+            ladder = self._by_limit.get(binding.limit.name)
+            if ladder is not None:
+                charge = binding.charge(0, now)
+                found.append((ladder, binding, charge, self._look(binding, charge, now)))
+        found.sort(key=lambda each: self._order[each[0].limit])
+        emergency = self._emergency_does if self._emergency_does is not None and self._is_emergency(now) else None
+        priority = priority_of(call.tags)
+        standing = [(ladder, known.in_force) for ladder, _, _, known in found]
+        change = change_of(standing, emergency, call.request_model or "", priority)
+        if change.denied_by is not None:
+            ladder, step = change.denied_by
+            _, binding, charge, known = next(each for each in found if each[0] is ladder)
+            return _denial(binding, charge, known.level, step, priority, now)
+        if change.shed:
+            return Denial(Status(NOTHING_GOES, {}, 0, 0, None), None, None, "emergency", f"its priority is {priority}")
+        return change
+
+    def learn(self, bindings: Sequence[Binding], charges: Sequence[Charge], levels: Sequence[Level]) -> None:
+        """Take note of how limits stand. The emergency's charge comes last, if it is there."""
+        now = self._admission.counters.now()
+        for binding, charge, level in zip(bindings, charges, levels, strict=False):
+            ladder = self._by_limit.get(binding.limit.name)
+            if ladder is not None:
+                self._note(ladder, binding, charge, level, now)
+        if len(charges) > len(bindings):
+            self._see_emergency(is_emergency(levels[-1]), now)
+
+    def see_emergency(self, is_on: bool) -> None:
+        """Take note of what a person has done."""
+        self._see_emergency(is_on, self._admission.counters.now())
+
+    def _look(self, binding: Binding, charge: Charge, now: int) -> _Standing:
+        known = self._standing.get(charge.key)
+        if known is None or now - known.seen_at > LOOK_AGAIN_NS:
+            (level,) = self._admission.counters.read((charge,))
+            known = self._note(self._by_limit[binding.limit.name], binding, charge, level, now)
+        return known
+
+    def _is_emergency(self, now: int) -> bool:
+        if now - self._emergency_seen_at > LOOK_AGAIN_NS:
+            (level,) = self._admission.counters.read((WATCH,))
+            self._see_emergency(is_emergency(level), now)
+        return self._emergency
+
+    def _see_emergency(self, is_on: bool, now: int) -> None:
+        self._emergency_seen_at = now
+        if is_on is not self._emergency:
+            self._emergency = is_on
+            if is_on:
+                log.critical("EMERGENCY: calls are changed and shed until a person ends it")
+                self._tell(Crossing(Status(NOTHING_GOES, {}, 0, 0, None), 100, "emergency"))
+            else:
+                log.warning("the emergency is over")
+
+    def _note(self, ladder: Ladder, binding: Binding, charge: Charge, level: Level, now: int) -> _Standing:
+        known = self._standing.get(charge.key)
+        if known is None:
+            if len(self._standing) >= KEPT:
+                self._standing = {}
+            known = self._standing[charge.key] = _Standing()
+        known.level, known.seen_at = level, now
+        percent = _percent(binding.limit, charge, level)
+        before = known.in_force
+        known.in_force = after = steps_in_force(ladder, percent, before)
+        if after != before:
+            self._moved(ladder, binding, charge, level, (before, after))
+        return known
+
+    def _moved(self, ladder: Ladder, binding: Binding, charge: Charge, level: Level, steps: tuple[int, int]) -> None:
+        before, after = steps
+        status = binding.status(level, charge.until or None)
+        for step in ladder.steps[before:after]:
+            log.warning("limit %r%s is at %d %%: %s", ladder.limit, whom(status), step.at, step.do)
+            self._tell(Crossing(status, step.at, "emergency" if step.do == "emergency" else _severity(step)))
+            if step.do == "emergency":
+                self._declare(charge)
+        for step in ladder.steps[after:before]:
+            log.info("limit %r%s is below %d %%: no %s any more", ladder.limit, whom(status), step.at, step.do)
+
+    def _declare(self, charge: Charge) -> None:
+        try:
+            if self._admission.emergency.enter_once(charge):
+                self.see_emergency(True)
+        except Exception as fault:  # noqa: BLE001  the boundary to the counters: the next step is in force all the same
+            faults.report("declare an emergency", fault)
+
+
+def _percent(limit: Limit, charge: Charge, level: Level) -> float:
+    used = level.held if charge.kind == "slots" else level.spent
+    return 100.0 * used / limit.amount if limit.amount else 100.0
+
+
+def _severity(step: Step) -> str:
+    return "info" if step.do == "alert" and step.at < 80 else "critical" if step.do == "deny" else "warning"
+
+
+def _denial(binding: Binding, charge: Charge, level: Level, step: Step, priority: str, now: int) -> Denial:
+    until = charge.until
+    detail = f"from {step.at} % on" + (f", calls of priority {priority} are not sent" if step.do == "shed" else "")
+    wait = max(until - now, 0) / NS_A_SECOND if until else None
+    return Denial(binding.status(level, until or None), None, wait, "shed" if step.do == "shed" else "step", detail)
