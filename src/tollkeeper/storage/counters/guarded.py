@@ -93,7 +93,8 @@ class GuardedCounters:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
-        self._away: CountersUnavailable | None = None
+        self._away: str | None = None
+        """Why. The exception itself would keep alive whoever asked."""
         self._state: State = "connected"
         self._kept: deque[Settlement] = deque()
         self._asked: tuple[Charge, ...] = ()
@@ -177,7 +178,7 @@ class GuardedCounters:
                     return None
         except CountersUnavailable as away:
             with self._lock:
-                self._away, self._state = away, "offline"
+                self._away, self._state = str(away), "offline"
                 self._pause = min(self._pause * 2, LONGEST_PAUSE)
                 return self._pause
 
@@ -192,7 +193,7 @@ class GuardedCounters:
         away = self._away
         if away is not None:
             self._unanswered += 1
-            raise CountersUnavailable(str(away))
+            raise CountersUnavailable(away)
 
     def _ask(self, question: Callable[[], T], charges: Sequence[Charge]) -> T:
         self._check()
@@ -230,7 +231,7 @@ class GuardedCounters:
                 self._outages += 1
                 self._pause = FIRST_PAUSE
                 log.warning("the counters of the limits are away: %s", away)
-            self._away, self._state, self._asked = away, "offline", tuple(charges[:1])
+            self._away, self._state, self._asked = str(away), "offline", tuple(charges[:1])
             if settlement is not None:
                 self._add(settlement)
             if unsure_of is not None:
