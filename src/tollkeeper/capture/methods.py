@@ -15,9 +15,11 @@ from tollkeeper.capture.demand import is_open_ended
 from tollkeeper.capture.denied import Denied, never_let_through
 from tollkeeper.capture.errors import read_error
 from tollkeeper.capture.identity import new_call_id
+from tollkeeper.capture.model_keyword import ask_model
 from tollkeeper.capture.observation import Observation
 from tollkeeper.config import Settings
 from tollkeeper.model import Call, Denial
+from tollkeeper.model.ladder import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,9 @@ class MethodAdapter:
             return False
         request.call.parameters["gen_ai.request.max_tokens"] = tokens
         return True
+
+    def change_model(self, request: Request, model: str, endpoint: Endpoint | None) -> bool:
+        return endpoint is None and ask_model(request, model)
 
     @never_let_through
     def denied(self, request: Request, denial: Denial) -> Denied:

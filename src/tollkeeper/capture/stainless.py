@@ -145,7 +145,12 @@ class StainlessAdapter:
             request.call.provider not in KNOWS_COMPLETION_TOKENS or body.get("prediction") is not None
         ):
             name = "max_tokens"
+        if name == "max_completion_tokens" and body.get("max_tokens") is not None:
+            name = "max_tokens"  # both are refused
+        if _thinks_of(body) >= tokens:
+            return False
         added = {name: tokens}
+        request.body = {**body, **added}
         request.args, request.kwargs = _with(request.args, request.kwargs, added)
         if request.original is not None:
             request.original = _with(*request.original, added)
@@ -255,6 +260,13 @@ def _with(
     if "options" in kwargs:
         return args, {**kwargs, "options": changed}
     return (*args[:2], changed, *args[3:]), kwargs
+
+
+def _thinks_of(body: Mapping[str, Any]) -> int:
+    """How many tokens Anthropic's thinking may take, of which it refuses a budget above the cap."""
+    thinking = body.get("thinking")
+    budget = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
+    return budget if type(budget) is int else -1
 
 
 def _path(url: str) -> str:

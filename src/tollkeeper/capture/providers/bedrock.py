@@ -27,6 +27,7 @@ from tollkeeper.capture.providers.bedrock_cap import capped
 from tollkeeper.capture.providers.bedrock_usage import Reading, from_headers, read_usage, texts_written
 from tollkeeper.config import Settings
 from tollkeeper.model import Call, Denial, Operation
+from tollkeeper.model.ladder import Endpoint
 from tollkeeper.model.usage import NOTHING
 from tollkeeper.policy.wording import message_of
 
@@ -216,6 +217,11 @@ def error_response(denial: Denial) -> dict[str, Any]:
     return {"Error": {"Message": message, "Code": THROTTLED}, "ResponseMetadata": head, "message": message}
 
 
+def _vendor(model: str) -> str:
+    """`anthropic` of `eu.anthropic.claude-haiku-4-5-20251001-v1:0`, or what an ARN has in its place."""
+    return model.rpartition("/")[2].removeprefix("us.").removeprefix("eu.").removeprefix("apac.").partition(".")[0]
+
+
 class BedrockAdapter:
     name = "bedrock"
     targets = (Target("botocore.client", "BaseClient._make_api_call"),)
@@ -260,6 +266,22 @@ class BedrockAdapter:
         else:
             request.kwargs = {**request.kwargs, "api_params": params}
         request.call.parameters[MAX_TOKENS] = tokens
+        return True
+
+    def change_model(self, request: Request, model: str, endpoint: Endpoint | None) -> bool:
+        params, asked = request.body, request.call.request_model
+        # Each vendor's models take a body of their own; only Converse is the same for all.
+        if endpoint is not None or asked is None:
+            return False
+        if request.surface is not CONVERSE and _vendor(model) != _vendor(asked):
+            return False
+        params = {**params, "modelId": model}
+        if len(request.args) > 2:
+            request.args = (*request.args[:2], params, *request.args[3:])
+        else:
+            request.kwargs = {**request.kwargs, "api_params": params}
+        request.body = params
+        request.call.request_model, request.call.response_model = model, _model_of(model)
         return True
 
     @never_let_through

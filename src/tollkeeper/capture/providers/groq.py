@@ -20,4 +20,4 @@ def find_groq_endpoint(client: Any, base_url: Any) -> Endpoint:
     return find_endpoint(client, base_url, "groq")
 
 
-ADAPTER = StainlessAdapter("groq", find_surface, find_groq_endpoint)
+ADAPTER = StainlessAdapter("groq", find_surface, find_groq_endpoint, prefix=PREFIX)
