@@ -145,21 +145,7 @@ class GuardedCounters:
         """
         settlement = Settlement(self._as_sent(hold), tuple(amounts), assumed)
         self._renamed.pop(hold.id, None)
-        if self._away is None:
-            try:
-                levels = self._inner.settle(*settlement)
-            except Unacceptable:
-                raise
-            except CountersUnavailable as away:
-                self._fail(away, hold.charges, settlement)
-            else:
-                self._note(hold.charges, levels)
-                return levels
-        elif not self._keep(settlement):
-            return self._inner.settle(*settlement)
-        return tuple(
-            [self._known.get(charge.key, Level(used, 0)) for charge, used in zip(hold.charges, amounts, strict=True)]
-        )
+        return self._book(settlement)
 
     def read(self, charges: Sequence[Charge]) -> tuple[Level, ...]:
         return self._ask(lambda: self._inner.read(charges), charges)
@@ -194,6 +180,24 @@ class GuardedCounters:
         if away is not None:
             self._unanswered += 1
             raise CountersUnavailable(away)
+
+    def _book(self, settlement: Settlement) -> tuple[Level, ...]:
+        hold, amounts, _ = settlement
+        if self._away is None:
+            try:
+                levels = self._inner.settle(*settlement)
+            except Unacceptable:
+                raise
+            except CountersUnavailable as away:
+                self._fail(away, hold.charges, settlement)
+            else:
+                self._note(hold.charges, levels)
+                return levels
+        elif not self._keep(settlement):
+            return self._book(settlement)
+        return tuple(
+            [self._known.get(charge.key, Level(used, 0)) for charge, used in zip(hold.charges, amounts, strict=True)]
+        )
 
     def _ask(self, question: Callable[[], T], charges: Sequence[Charge]) -> T:
         self._check()
@@ -230,7 +234,7 @@ class GuardedCounters:
             if self._away is None:
                 self._outages += 1
                 self._pause = FIRST_PAUSE
-                log.warning("the counters of the limits are away: %s", away)
+                log.warning("the counters of the limits are away: %s", str(away))
             self._away, self._state, self._asked = str(away), "offline", tuple(charges[:1])
             if settlement is not None:
                 self._add(settlement)

@@ -73,7 +73,7 @@ class LeasedCounters:
         self._pools: dict[tuple[Any, ...], Pool] = {}
         self._granted: dict[str, tuple[Pool | None, Hold]] = {}
         """Calls under way, and the pool that let them go; `None`: they were asked about."""
-        self._settled: dict[str, None] = {}
+        self._settled: dict[str, Pool] = {}
 
     def now(self) -> int:
         return self._inner.now()
@@ -84,13 +84,13 @@ class LeasedCounters:
         shape, now = tuple(map(_shape, hold.charges)), self._clock()
         with self._lock:
             known = self._granted.get(hold.id)
-            is_settled = hold.id in self._settled
-            if known is None and not is_settled:
+            settled = self._settled.get(hold.id)
+            if known is None and settled is None:
                 pool = self._pools.get(shape)
                 if pool is not None and (levels := self._grant(pool, hold, now)) is not None:
                     return Held(levels)
-        if is_settled:
-            return Held(self.read(hold.charges))
+            if settled is not None:
+                return Held(settled.levels(now))
         if known is not None:
             pool, _ = known
             return self._inner.reserve(hold) if pool is None else Held(pool.levels(now))
@@ -100,13 +100,13 @@ class LeasedCounters:
         now = self._clock()
         with self._lock:
             pool, granted = self._granted.get(hold.id, (None, hold))
-            is_settled = hold.id in self._settled
+            settled = self._settled.get(hold.id)
+            if settled is not None:
+                return settled.levels(now)
             if pool is None:
                 self._granted.pop(hold.id, None)
             elif not assumed:
                 levels, excess, dues = self._end(pool, granted, amounts, now)
-        if is_settled:
-            return self.read(hold.charges)
         if pool is None:
             return self._inner.settle(hold, amounts, assumed)
         if assumed:
@@ -165,7 +165,7 @@ class LeasedCounters:
         self, pool: Pool, granted: Hold, amounts: Sequence[int], now: int
     ) -> tuple[tuple[Level, ...], list[int], list[Due]]:
         del self._granted[granted.id]
-        self._settled[granted.id] = None
+        self._settled[granted.id] = pool
         if len(self._settled) > MOST_SETTLED:
             del self._settled[next(iter(self._settled))]
         levels = pool.settle(granted.charges, amounts, now)
