@@ -76,6 +76,19 @@ class Gate:
             self.health = ProviderHealth(self._clock)
         self._failover = Failover(policy, self.health) if policy.fallbacks and self.health is not None else None
 
+    def is_emergency(self) -> bool:
+        """Whether there is an emergency."""
+        return self._admission.emergency.is_on()
+
+    def turn_emergency(self, on: bool, by: str, reason: str) -> bool:
+        """Begin one, or end it. False: that has been done."""
+        switch, ladders = self._admission.emergency, self._ladders
+        if ladders is None or not (switch.enter() if on else switch.leave()):
+            return False
+        log.warning("the emergency was %s by %s: %s", "declared" if on else "ended", by, reason)
+        ladders.look_at_emergency()
+        return True
+
     def statuses(self, scope: Mapping[str, str]) -> list[Status]:
         """How the limits stand."""
         return self._admission.statuses(scope)

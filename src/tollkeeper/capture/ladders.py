@@ -52,7 +52,7 @@ class Ladders:
         # What another policy was told already is not told again, and steps in force are not left for it.
         is_kept = before is not None and before._by_limit == self._by_limit
         self._standing: dict[str, _Standing] = before._standing if before is not None and is_kept else {}
-        self._emergency: bool = before is not None and before._emergency
+        self._emergency_level: Level = before._emergency_level if before is not None else Level(0, 0)
         self._emergency_seen_at = 0
 
     def change(self, call: Call) -> Change | Denial:
@@ -85,12 +85,15 @@ class Ladders:
             ladder = self._by_limit.get(binding.limit.name)
             if ladder is not None:
                 self._note(ladder, binding, charge, level, now)
-        if len(charges) > len(bindings):
-            self._see_emergency(is_emergency(levels[-1]), now)
+        # The emergency's count only grows: a lower one is of before, as a lease has it.
+        if len(charges) > len(bindings) and levels[-1].spent >= self._emergency_level.spent:
+            self._see_emergency(levels[-1], now)
 
-    def see_emergency(self, is_on: bool) -> None:
-        """Take note of what a person has done."""
-        self._see_emergency(is_on, self._admission.counters.now())
+    def look_at_emergency(self) -> bool:
+        """Whether there is one, asked of the counters now."""
+        (level,) = self._admission.counters.read((WATCH,))
+        self._see_emergency(level, self._admission.counters.now())
+        return is_emergency(level)
 
     def _look(self, binding: Binding, charge: Charge, now: int) -> _Standing:
         known = self._standing.get(charge.key)
@@ -101,14 +104,13 @@ class Ladders:
 
     def _is_emergency(self, now: int) -> bool:
         if now - self._emergency_seen_at > LOOK_AGAIN_NS:
-            (level,) = self._admission.counters.read((WATCH,))
-            self._see_emergency(is_emergency(level), now)
-        return self._emergency
+            return self.look_at_emergency()
+        return is_emergency(self._emergency_level)
 
-    def _see_emergency(self, is_on: bool, now: int) -> None:
-        self._emergency_seen_at = now
-        if is_on is not self._emergency:
-            self._emergency = is_on
+    def _see_emergency(self, level: Level, now: int) -> None:
+        was_on, is_on = is_emergency(self._emergency_level), is_emergency(level)
+        self._emergency_level, self._emergency_seen_at = level, now
+        if is_on is not was_on:
             if is_on:
                 log.critical("EMERGENCY: calls are changed and shed until a person ends it")
                 self._tell(Crossing(Status(NOTHING_GOES, {}, 0, 0, None), 100, "emergency"))
@@ -143,7 +145,7 @@ class Ladders:
     def _declare(self, charge: Charge) -> None:
         try:
             if self._admission.emergency.enter_once(charge):
-                self.see_emergency(True)
+                self.look_at_emergency()
         except Exception as fault:  # noqa: BLE001  the boundary to the counters: the next step is in force all the same
             faults.report("declare an emergency", fault)
 
