@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import anthropic
 import openai
 import pytest
 
@@ -175,3 +176,28 @@ def test_a_policy_is_read_from_a_file_and_from_the_environment_variables_of_old(
     monkeypatch.setenv("DAILY_SPENDING_LIMIT", "ten")
     with pytest.raises(tollkeeper.ConfigurationError, match="DAILY_SPENDING_LIMIT is 'ten'"):
         instrumented()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_anthropic_call_is_bounded_by_what_is_sent_of_it(
+    instrumented: Instrument, simulator: Simulator, is_async: bool
+) -> None:
+    """Its SDK leaves objects in the body for what was not given. What is to be cached costs more, up to twice."""
+    held: list[int] = []
+    handle = instrumented(policy=Policy("p", (Limit("daily", "usd", 10**9, DAY),)))
+    url = simulator.base_url("anthropic")
+    asked = {"model": "claude-sonnet-4-5", "max_tokens": 10, "messages": [{"role": "user", "content": "x" * 4000}]}
+    marked = {**asked, "system": [{"type": "text", "text": "y", "cache_control": {"type": "ephemeral"}}]}
+    for body in (asked, marked):
+        before = handle.limits()[0].used
+        more = {"extra_headers": {"X-Simulator": "status=0"}}
+        with pytest.raises(anthropic.APIConnectionError):
+            if is_async:
+                with_async = anthropic.AsyncAnthropic(base_url=url, api_key="any", max_retries=0)
+                asyncio.run(with_async.messages.create(**body, **more))
+            else:
+                anthropic.Anthropic(base_url=url, api_key="any", max_retries=0).messages.create(**body, **more)
+        held.append(handle.limits()[0].used - before)
+    plain, cached = held
+    assert 4000 * 3_000 < plain < 6000 * 3_000, "$3 per million tokens"
+    assert cached > plain * 19 // 10, "an hour in the cache costs twice as much"

@@ -33,10 +33,14 @@ def checks(said: str) -> dict[str, tuple[str, str, str]]:
 def test_a_day_adds_up_and_has_its_accidents() -> None:
     said = run([*DEMO, "--seconds", "3"], env())
     found = checks(said)
-    assert len(found) == 11
+    assert len(found) == 13
     assert {mark for mark, _, _ in found.values()} == {"ok"}, said
-    made = len(list(day(3, seed=1)))
-    assert found["Calls: recorded, and made by the app"] == ("ok", str(made), str(made))
+    steps = {what: int(calls) for what, calls in re.findall(r"^ (sent .+?|denied, and not sent) +(\d+)", said, re.M)}
+    assert steps["sent as it asked for"] and steps["sent with a cheaper model"] and steps["denied, and not sent"]
+    sent = str(len(list(day(3, seed=1))) - steps["denied, and not sent"])
+    assert found["Calls: recorded, and made by the app less those that were denied"] == ("ok", sent, sent)
+    assert "limit 'agents' ($2 / day per user) for user 'initech-u-7' is used up" in said
+    assert "Calls of all others that were denied: 0." in said
     assert "Every token and every call is accounted for." in said
     assert said.count("abandoned  ") == 2
     assert re.search(r"\(2 estimated, 2 with the provider's input\)", said)

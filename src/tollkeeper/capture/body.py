@@ -42,6 +42,12 @@ TEXTS = ("text", "content")
 SOUNDS = ("wav", "mp3", "mpeg", "pcm")
 """Formats that use more bytes for a second of sound, silence included, than any model uses tokens."""
 
+CACHE_MARKS = frozenset(("cache_control", "cachePoint"))
+"""By which Anthropic and Bedrock are told to cache what is before it."""
+
+LEFT_OUT = frozenset(("Omit", "NotGiven"))
+"""The SDKs' classes of what was not given: it is not sent."""
+
 UNTOLD_FILE = "it holds a file, of which nobody can tell how many tokens it is"
 UNTOLD_SOUND = "it holds sound, of which nobody can tell how many tokens it is"
 
@@ -49,11 +55,11 @@ UNTOLD_SOUND = "it holds sound, of which nobody can tell how many tokens it is"
 class Reading:
     """What was found so far. `size` is in bytes of UTF-8, with `AROUND` for each value."""
 
-    __slots__ = ("has_audio", "images", "size", "why")
+    __slots__ = ("has_audio", "images", "size", "why", "writes_cache")
 
     def __init__(self) -> None:
         self.size = self.images = 0
-        self.has_audio = False
+        self.has_audio = self.writes_cache = False
         self.why: str | None = None
 
     def read(self, value: Any, depth: int = 0) -> None:
@@ -125,6 +131,8 @@ class Reading:
             if "uri" in said:
                 self.why = UNTOLD_FILE
             self._read_fields(said, depth)
+        elif type(value).__name__ in LEFT_OUT:
+            return
         elif type(value).__module__.partition(".")[0] == "PIL":
             self.images += 1
         elif callable(value) or hasattr(value, "__origin__"):
@@ -141,6 +149,8 @@ class Reading:
                 return
             for name, item in value.items():
                 self.size += len(name) if type(name) is str else AROUND
+                if name in CACHE_MARKS:
+                    self.writes_cache = True
                 self.read_plain(item, depth + 1)
         elif kind is list or kind is tuple:
             for item in value:
@@ -180,6 +190,11 @@ class Reading:
             self.why = UNTOLD_FILE
         else:
             self.read(value, depth)
+
+    def _cached(self, value: Any, depth: int) -> None:
+        """A mark to cache what is before it."""
+        self.writes_cache = True
+        self.read(value, depth)
 
     def _earlier_sound(self, value: Any, depth: int) -> None:
         """OpenAI's `audio`: which voice is asked for, or by its id an answer that was spoken before."""
@@ -223,6 +238,7 @@ NAMED: dict[str, Callable[[Reading, Any, int], None]] = {
     "image": Reading._image,
     "images": Reading._images,
     "input": Reading._input,
+    **dict.fromkeys(CACHE_MARKS, Reading._cached),
     "http_options": Reading._own,
     **dict.fromkeys(PLAIN, Reading.read_plain),
 }

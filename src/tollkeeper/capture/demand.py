@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
-from tollkeeper.capture.body import UNTOLD_SOUND, Reading, fields
+from tollkeeper.capture.body import LEFT_OUT, UNTOLD_SOUND, Reading, fields
 from tollkeeper.capture.payload import parse_json
 from tollkeeper.model import Call
 from tollkeeper.pricing.bound import Demand
@@ -78,6 +78,7 @@ NO_SAY = 16
 def demand_of(call: Call, body: Mapping[str, Any]) -> Demand:
     """What a request asks for, as far as its body says."""
     reading, model = Reading(), call.request_model or ""
+    body = {name: value for name, value in body.items() if type(value).__name__ not in LEFT_OUT}
     if "modelId" in body and "body" in body:
         body = _invoked(body, reading)
     reading.read(body)
@@ -99,6 +100,8 @@ def demand_of(call: Call, body: Mapping[str, Any]) -> Demand:
         made,
         choices or 1,
         reading.has_audio or (is_special and _asks_for_sound(body)),
+        # Claude writes to a cache where it is told to, and not otherwise.
+        reading.writes_cache or "claude" not in model,
         why,
     )
 

@@ -35,7 +35,7 @@ class Turns:
     def place(self, queue: str, tenant: str, id: str) -> int:
         """How many come before: 0, whose turn it is."""
         with self._lock:
-            line = self._lines.get(queue, {})
+            line: _Line = self._lines.get(queue, OrderedDict())
             ahead = line[tenant].index(id)
             # Of every other tenant come as many as of one's own, and one more of those who stand before it.
             before = list(line).index(tenant)

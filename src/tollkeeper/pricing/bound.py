@@ -11,6 +11,7 @@ from tollkeeper.model.usage import INPUT_METERS, OUTPUT_METERS, Meter
 from tollkeeper.pricing.rates import ZERO, Rates, Unpriced
 
 _AUDIO: frozenset[Meter] = frozenset(("input_audio", "cache_read_audio", "output_audio"))
+_CACHE_WRITES: frozenset[Meter] = frozenset(("cache_write_5m", "cache_write_1h"))
 PARTS = 1_000_000_000
 """Of a nano-dollar: fine enough that rounding each price up to one adds nothing that is seen."""
 
@@ -28,6 +29,7 @@ class Demand(NamedTuple):
     output_tokens: int | None
     choices: int = 1
     has_audio: bool = False
+    writes_cache: bool = True
     why: str | None = None
 
 
@@ -55,7 +57,7 @@ def bound_of(demand: Demand, rates: Rates | Unpriced | None) -> Bound:
         return Bound(taken, output, None, rates.reason, True)
     if rates.free:
         return Bound(taken, output, 0, why)
-    dearest = _dearest(rates, demand.has_audio)
+    dearest = _dearest(rates, demand.has_audio, demand.writes_cache)
     if taken is None or dearest is None:
         return Bound(taken, output, None, why or "it is billed by what nobody can tell beforehand")
     most = 0
@@ -68,34 +70,35 @@ def bound_of(demand: Demand, rates: Rates | Unpriced | None) -> Bound:
     return Bound(taken, output, -(-most // PARTS), why)
 
 
-def _dearest(rates: Rates, has_audio: bool) -> tuple[_Dearest, ...] | None:
+def _dearest(rates: Rates, has_audio: bool, writes_cache: bool) -> tuple[_Dearest, ...] | None:
     """The most that each table of these rates asks; worked out once."""
-    if has_audio not in rates.dearest:
-        tables = [_most(above, table, has_audio) for above, table in rates.bands]
-        rates.dearest[has_audio] = None if None in tables else tuple(tables)
-    found: tuple[_Dearest, ...] | None = rates.dearest[has_audio]
+    key = (has_audio, writes_cache)
+    if key not in rates.dearest:
+        # Sound and what is written to a cache cost more than text, so they count only where there is any.
+        left_out = (frozenset() if has_audio else _AUDIO) | (frozenset() if writes_cache else _CACHE_WRITES)
+        tables = [_most(above, table, left_out) for above, table in rates.bands]
+        rates.dearest[key] = None if None in tables else tuple(tables)
+    found: tuple[_Dearest, ...] | None = rates.dearest[key]
     return found
 
 
-def _most(above: int, table: Mapping[Meter, Decimal], has_audio: bool) -> _Dearest | None:
+def _most(above: int, table: Mapping[Meter, Decimal], left_out: frozenset[Meter]) -> _Dearest | None:
     if "input_audio_seconds" in table:
         return None
     # A character of speech is at least one byte of the request, as a token is.
-    read = max(_price(table, INPUT_METERS, has_audio), table.get("input_characters", ZERO))
+    read = max(_price(table, INPUT_METERS, left_out), table.get("input_characters", ZERO))
     return _Dearest(
         above,
         _parts(read),
-        _parts(_price(table, OUTPUT_METERS, has_audio)),
+        _parts(_price(table, OUTPUT_METERS, left_out)),
         _parts(table.get("requests", ZERO)),
         _parts(table.get("output_images", ZERO)),
     )
 
 
-def _price(table: Mapping[Meter, Decimal], meters: tuple[Meter, ...], has_audio: bool) -> Decimal:
-    """The dearest of these meters. Sound costs many times what text does, so it counts only where there is any."""
-    return max(
-        (table[meter] for meter in meters if meter in table and (has_audio or meter not in _AUDIO)), default=ZERO
-    )
+def _price(table: Mapping[Meter, Decimal], meters: tuple[Meter, ...], left_out: frozenset[Meter]) -> Decimal:
+    """The dearest of these meters."""
+    return max((table[meter] for meter in meters if meter in table and meter not in left_out), default=ZERO)
 
 
 def _parts(usd: Decimal) -> int:

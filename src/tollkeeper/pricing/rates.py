@@ -72,7 +72,7 @@ class Rates:
     version: str
     free: bool = False
     least_seconds: Decimal | None = None
-    dearest: dict[bool, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    dearest: dict[tuple[bool, bool], Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """The most that each table asks, kept for whoever has worked it out."""
 
     def table(self, input_tokens: int) -> Mapping[Meter, Decimal]:

@@ -11,7 +11,7 @@ import openai
 from rich.console import Console
 
 import tollkeeper
-from tollkeeper.cli.demo import summary
+from tollkeeper.cli.demo import budget, summary
 from tollkeeper.cli.demo.app import App
 from tollkeeper.cli.demo.books import keep_books
 from tollkeeper.cli.demo.crew import Crew
@@ -76,20 +76,25 @@ def _run(console: Console, options: argparse.Namespace) -> int:
             service_name="demo",
             sidecar=office.url,
             spool=office.spool,
+            policy=budget.POLICY,
+            counters="memory:",
         ) as handle:
             jobs = days(options.seconds, options.seed) if options.forever else day(options.seconds, options.seed)
             live_problem = _make_live_call() if options.live else None
             screen = Screen(
                 console, tally, handle.metrics_url or "", office.url, None if options.forever else options.seconds
             )
-            crew = Crew(App(simulator), jobs, screen.began)
+            app = App(simulator)
+            crew = Crew(app, jobs, screen.began)
             all_ended = _watch(crew, screen, plain=options.plain or not console.is_terminal)
             handle.flush(FLUSH_SECONDS)
             stats = office.stats()
             found = [
-                *summary.check(tally, crew, handle.metrics_url or "", all_ended),
+                *summary.check(tally, crew, app.denied.total(), handle.metrics_url or "", all_ended),
                 *summary.check_ledger(tally, stats),
+                *budget.check(tally, handle),
             ]
+            budget.show(console, tally, app)
             summary.show(console, tally, crew, found, live_problem)
             summary.show_ledger(console, office.url, stats)
             return 0 if all(check.holds for check in found) else 1

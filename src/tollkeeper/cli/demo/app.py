@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from typing import Any
 
 import anthropic
@@ -23,6 +24,9 @@ class App:
     """Asks what a job says. What the provider answers with an error is no concern of the demo: the table shows it."""
 
     def __init__(self, simulator: Simulator) -> None:
+        self.denied: Counter[str] = Counter()
+        """The calls that were not sent, as there was no room for them, by user."""
+        self.last_denied: tollkeeper.Denied | None = None
         of_openai: Any = {"base_url": simulator.base_url("openai"), "api_key": "any"}
         of_anthropic: Any = {"base_url": simulator.base_url("anthropic"), "api_key": "any"}
         # A proxy that the environment names is for other hosts than this one.
@@ -45,6 +49,8 @@ class App:
                         for number, _ in enumerate(stream, 1):
                             if job.accident == "abandoned" and number == ABANDONED_AFTER:
                                 break
+            except tollkeeper.Denied as denied:
+                self._note(job, denied)
             except PROVIDER_ERRORS:
                 return
 
@@ -72,10 +78,16 @@ class App:
                                 is_read.set()
                                 if job.accident == "abandoned":
                                     break
+            except tollkeeper.Denied as denied:
+                self._note(job, denied)
             except PROVIDER_ERRORS:
                 return
             finally:
                 is_read.set()
+
+    def _note(self, job: Job, denied: tollkeeper.Denied) -> None:
+        self.denied[job.call.user] += 1
+        self.last_denied = denied
 
     async def close(self) -> None:
         self._openai.close()

@@ -32,6 +32,9 @@ FEATURES: Mapping[str, Feature] = {
 }
 """`house-model-7b` is on nobody's price list: it shows as unpriced, and never as $0."""
 
+RUNAWAY = Caller("initech", "initech-u-7", "agent")
+"""Whose agent does not stop."""
+
 Surface = Literal["chat", "responses", "messages"]
 Accident = Literal["rate limited", "abandoned", "cancelled", "cut off"]
 
@@ -92,14 +95,7 @@ def day(seconds: float, seed: int, number: int = 0) -> Iterator[Job]:
         population=Population(features=FEATURES, users=8),
         start=start,
     )
-    agent = runaway(
-        Caller("initech", "initech-u-7", "agent"),
-        seed + number,
-        starts=start + 15 * HOUR,
-        seconds=2 * HOUR,
-        pause=6 * MINUTE,
-        window=40_000,
-    )
+    agent = runaway(RUNAWAY, seed + number, starts=start + 12 * HOUR, seconds=6 * HOUR, pause=5 * MINUTE, window=40_000)
     chance = random.Random(seed + number)
     jobs = (
         Job(call.at_seconds * pace, call, _surface(call), is_async=chance.random() < 0.5)

@@ -34,10 +34,10 @@ class Check(NamedTuple):
     holds: bool
 
 
-def check(tally: Tally, crew: Crew, metrics_url: str, all_ended: bool) -> list[Check]:
+def check(tally: Tally, crew: Crew, denied: int, metrics_url: str, all_ended: bool) -> list[Check]:
     """Hold what was recorded against what the simulator handed out, what the app did, and what `/metrics` says."""
     books = tally.books
-    made = crew.sync_calls + crew.async_calls + (tally.live is not None)
+    made = crew.sync_calls + crew.async_calls - denied + (tally.live is not None)
     total = tally.all
     scraped = _scrape(metrics_url)
     calls, tokens = scraped["tollkeeper_calls_total"], scraped["tollkeeper_tokens_total"]
@@ -45,7 +45,10 @@ def check(tally: Tally, crew: Crew, metrics_url: str, all_ended: bool) -> list[C
     answers = books.equal + len(books.unequal)
     return [
         Check(
-            "Calls: recorded, and made by the app", f"{total.calls:,}", f"{made:,}", total.calls == made and all_ended
+            "Calls: recorded, and made by the app less those that were denied",
+            f"{total.calls:,}",
+            f"{made:,}",
+            total.calls == made and all_ended,
         ),
         Check(
             "Answers whose usage is the same on both sides, one by one",

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from tollkeeper.cli.demo.books import Books, Tokens
+from tollkeeper.cli.demo.plan import RUNAWAY
 from tollkeeper.model import Call
+from tollkeeper.telemetry.attributes import STEPS
 
 LIVE = "live"
 """The tenant of the one real call: the simulator knows nothing of it."""
@@ -68,6 +70,8 @@ class Tally:
         self.all = Row()
         self.by_model: dict[Key, Row] = {}
         self.by_feature: dict[str, Row] = {}
+        self.runaway: dict[str, Row] = {}
+        """The calls of the agent that ran away, by the last step of the ladder that changed them."""
         self.errors: Counter[str] = Counter()
         self.sources: Counter[str] = Counter()
         self.cut_short: deque[Call] = deque(maxlen=recent)
@@ -88,6 +92,10 @@ class Tally:
             self.live = call
         self.all.add(call)
         self.by_model.setdefault((tenant, call.request_model or ""), Row()).add(call)
+        if call.tags.get("user") == RUNAWAY.user and call.tags.get("feature") == RUNAWAY.feature:
+            steps = str(call.parameters.get(STEPS, ()))
+            step = next((step for step in ("cap_output", "cheaper") if step in steps), "")
+            self.runaway.setdefault(step, Row()).add(call)
         self.by_feature.setdefault(call.tags.get("feature", ""), Row()).add(call)
         self.recent.append(call)
         if call.error_type is not None:
