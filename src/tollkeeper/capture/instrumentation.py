@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics, trace
 
-from tollkeeper.capture import attribution, limiting, setup, ship
+from tollkeeper.capture import attribution, counting, limiting, setup, ship
 from tollkeeper.capture.courier import Courier
 from tollkeeper.capture.emit import Emitter
 from tollkeeper.capture.patch import Patches, is_installed
@@ -28,6 +28,7 @@ from tollkeeper.capture.sinks.otel_metrics import MetricsSink
 from tollkeeper.config import Check, ConfigurationError, Settings
 from tollkeeper.config import load as load_settings
 from tollkeeper.model import Call, Status
+from tollkeeper.model.health import Health
 from tollkeeper.pricing import Catalog, Overlay
 
 if TYPE_CHECKING:
@@ -100,6 +101,27 @@ class Instrumentation:
         """How the limits of `policy` stand that count for all, and for what `scope` names: `limits(tenant="acme")`."""
         return self._emitter.gate.statuses(scope) if self._emitter.gate is not None else []
 
+    def health(self) -> list[Health]:
+        """How each model has answered of late, the busiest first; empty where no policy needs to know it."""
+        gate = self._emitter.gate
+        return gate.health.read() if gate is not None and gate.health is not None else []
+
+    @property
+    def emergency(self) -> bool:
+        """Whether there is an emergency. Raises `CountersUnavailable`."""
+        return self._emitter.gate is not None and self._emitter.gate.is_emergency()
+
+    def enter_emergency(self, by: str, reason: str) -> bool:
+        """Begin an emergency, for all that share these counters. False: there is one, or the policy says nothing of it.
+
+        Raises `CountersUnavailable`.
+        """
+        return self._emitter.gate is not None and self._emitter.gate.turn_emergency(True, by, reason)
+
+    def leave_emergency(self, by: str, reason: str) -> bool:
+        """End the emergency; only people do. False: there is none. Raises `CountersUnavailable`."""
+        return self._emitter.gate is not None and self._emitter.gate.turn_emergency(False, by, reason)
+
     def uninstrument(self) -> None:
         """Give the SDKs their own functions back. Calls in flight are still recorded. Harmless when called again."""
         global _current
@@ -112,6 +134,8 @@ class Instrumentation:
         self._emitter.courier.flush()
         for feed in self._feeds:
             feed.stop()
+        if self._emitter.gate is not None:
+            self._emitter.gate.close()
         if self._shipping is not None:
             self._shipping.spool.retire()
         for sink in self._emitter.sinks:
@@ -307,6 +331,7 @@ CHECKS: Mapping[str, Check] = {
     "prices": _read_prices,
     "ledger": ship.check_ledger,
     "policy": limiting.check_policy,
+    "counters": counting.check_counters,
 }
 
 
