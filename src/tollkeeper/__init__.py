@@ -15,6 +15,7 @@ from tollkeeper.version import __version__
 
 if TYPE_CHECKING:
     from tollkeeper.client import ApiError, AsyncClient, Client
+    from tollkeeper.client.quotas import Quotas
 
 __all__ = [
     "ApiError",
@@ -26,6 +27,7 @@ __all__ = [
     "Denied",
     "Instrumentation",
     "LineItem",
+    "Quotas",
     "Usage",
     "__version__",
     "instrument",
@@ -40,4 +42,8 @@ def __getattr__(name: str) -> Any:
         from tollkeeper import client  # noqa: PLC0415  as said above
 
         return getattr(client, name)
+    if name == "Quotas":
+        from tollkeeper.client.quotas import Quotas  # noqa: PLC0415  the same
+
+        return Quotas
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

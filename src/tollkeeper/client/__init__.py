@@ -47,6 +47,11 @@ class _Operations:
     set_policy = Operation(limiting.set_policy)
     policy_history = Operation(limiting.policy_history)
     backtest = Operation(limiting.backtest)
+    quotas = Operation(limiting.quotas)
+    quota = Operation(limiting.quota)
+    set_quota = Operation(limiting.set_quota)
+    reset_quota = Operation(limiting.reset_quota)
+    claim_alert = Operation(limiting.claim_alert)
 
 
 class Client(Connection, _Operations):

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import quote
 
 from tollkeeper.client.ask import Ask, body_of, query_of, reader
 from tollkeeper.client.asks import When
-from tollkeeper.client.standings import Backtested, Check, InFlight, Limits, PolicyHistory, PolicyState
+from tollkeeper.client.standings import (
+    AlertClaim,
+    Backtested,
+    Check,
+    InFlight,
+    Limits,
+    PolicyHistory,
+    PolicyState,
+    QuotaStatus,
+    QuotaStatuses,
+)
 
 
 def limits(
@@ -74,3 +85,42 @@ def backtest(
     """What a policy would have done to the calls of a period (the last 30 days): denied, told of, and saved."""
     body = body_of({"document": dict(document), "days": days, "start": start, "end": end, "zone": zone})
     return Ask("POST", "/policy/backtest", reader(Backtested), body=body)
+
+
+def quotas() -> Ask[QuotaStatuses]:
+    """How the quota of every configuration stands."""
+    return Ask("GET", "/quotas", reader(QuotaStatuses))
+
+
+def quota(config: str) -> Ask[QuotaStatus]:
+    """How the quota of one configuration stands; `NotFound` if it has none, and no calls."""
+    return Ask("GET", _quota_path(config), reader(QuotaStatus))
+
+
+def set_quota(
+    config: str,
+    quota_limit: int,
+    *,
+    alert_threshold_percent: float | None = None,
+    mode: Literal["hard", "soft"] | None = None,
+    reason: str | None = None,
+) -> Ask[QuotaStatus]:
+    """Let a configuration use so many tokens a month, and tell at a percentage of them (80)."""
+    said = {"alert_threshold_percent": alert_threshold_percent, "mode": mode, "reason": reason}
+    body = body_of({"quota_limit": quota_limit, **said})
+    return Ask("PUT", _quota_path(config), reader(QuotaStatus), body=body)
+
+
+def reset_quota(config: str, *, reason: str | None = None) -> Ask[QuotaStatus]:
+    """Begin a configuration's usage anew, within its period."""
+    return Ask("DELETE", _quota_path(config), reader(QuotaStatus), query_of({"reason": reason}))
+
+
+def claim_alert(config: str, *, interval_seconds: int | None = None) -> Ask[AlertClaim]:
+    """Whether to tell of a quota now: of all who ask in an interval (an hour), one is to."""
+    body = body_of({"interval_seconds": interval_seconds})
+    return Ask("POST", f"{_quota_path(config)}/alerts", reader(AlertClaim), body=body)
+
+
+def _quota_path(config: str) -> str:
+    return f"/quotas/{quote(config, safe='')}"

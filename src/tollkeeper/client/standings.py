@@ -181,3 +181,37 @@ class Backtested:
     unknown: int
     outcomes: list[LimitOutcome]
     more_outcomes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaStatus:
+    """One configuration, in the period of its quota; `quota_limit` is `None` where it has none."""
+
+    config_id: str
+    provider: str | None
+    total_requests: int
+    successful_requests: int
+    failed_requests: int
+    total_tokens: int
+    quota_limit: int | None
+    quota_remaining: int | None
+    usage_percent: float | None
+    alert_threshold_percent: int | None
+    alert_triggered: bool
+    reset_at: datetime
+    last_updated: datetime | None
+    last_alert_sent: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaStatuses:
+    """Of every configuration that has a quota, or was used this month."""
+
+    quotas: list[QuotaStatus]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertClaim:
+    """Whether the one who asked is to tell."""
+
+    claimed: bool

@@ -6,14 +6,23 @@ import logging
 import os
 import platform
 import threading
+from collections.abc import Mapping
 
+from tollkeeper.model import Limit
 from tollkeeper.policy import Policy
+from tollkeeper.policy.binding import Binder
 from tollkeeper.policy.mistakes import PolicyError
 from tollkeeper.storage.admission import Admission
-from tollkeeper.storage.counters import Counters
+from tollkeeper.storage.counters import Charge, Counters
 from tollkeeper.storage.policies import PolicyStore
 
 log = logging.getLogger("tollkeeper")
+
+
+def charge_of(limit: Limit, scope: Mapping[str, str], now: int) -> Charge:
+    """What names the usage of a limit, for a scope with all that it counts by; it takes nothing."""
+    (binding,) = Binder((limit,)).of_scope(scope)
+    return binding.charge(0, now)
 
 
 class Limiting:

@@ -30,6 +30,7 @@ from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.metrics import LedgerTotals, MetricsPage
 from tollkeeper.sidecar.orphaned import end_with_parent
 from tollkeeper.sidecar.pipeline import Pipeline
+from tollkeeper.sidecar.quotas import Quotas
 from tollkeeper.sidecar.receive.body import Limits
 from tollkeeper.sidecar.receive.door import Door
 from tollkeeper.sidecar.receive.grpc import GrpcReceiver
@@ -48,6 +49,7 @@ from tollkeeper.storage.ledger.sql import SqlLedger
 from tollkeeper.storage.policies import PolicyStore
 from tollkeeper.storage.prices import PriceBook
 from tollkeeper.storage.prices.pricer import Pricer
+from tollkeeper.storage.resets import Resets
 
 BOARD_SECONDS = 1.0
 REVIEW_SECONDS = 5.0
@@ -114,6 +116,7 @@ class Sidecar:
             audit=audit,
             repricer=Repricer(self.ledger, self.price_book, self.database, audit),
             limiting=self.limiting,
+            quotas=Quotas(self.ledger, self.limiting, Resets(self.database), time.time_ns),
             open_on_loopback=settings.open_on_loopback,
             open_to_all=settings.open_to_all,
         )

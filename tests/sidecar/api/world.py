@@ -15,6 +15,7 @@ from tollkeeper.model import Call, Cost, LineItem, Usage
 from tollkeeper.sidecar.api import DatabaseState, Ingest, Services, Vitals, build
 from tollkeeper.sidecar.api.answer import nanoseconds
 from tollkeeper.sidecar.limiting import Limiting
+from tollkeeper.sidecar.quotas import Quotas
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.audit import AuditTrail
@@ -24,6 +25,7 @@ from tollkeeper.storage.ledger import Entry
 from tollkeeper.storage.ledger.sql import SqlLedger
 from tollkeeper.storage.policies import PolicyStore
 from tollkeeper.storage.prices import PriceBook
+from tollkeeper.storage.resets import Resets
 
 NOW = datetime(2026, 3, 31, 14, 30, 15, 250_000, tzinfo=UTC)
 PER_TOKEN_IN, PER_TOKEN_OUT = Decimal("0.0000025"), Decimal("0.00001")
@@ -101,6 +103,7 @@ class World:
         self.counters = MemoryCounters(self.clock.nanoseconds)
         self.policies = PolicyStore(self.database, self.clock.nanoseconds)
         self.limiting = Limiting(self.policies, self.counters, "tests")
+        self.resets = Resets(self.database, self.clock.nanoseconds)
         self.health = Still(self.clock)
         self.services = Services(
             ledger=self.ledger,
@@ -109,6 +112,7 @@ class World:
             audit=self.audit,
             repricer=Repricer(self.ledger, self.prices, self.database, self.audit),
             limiting=self.limiting,
+            quotas=Quotas(self.ledger, self.limiting, self.resets, self.clock.nanoseconds),
             health=self.health,
             open_on_loopback=open_on_loopback,
             now=self.clock.moment,

@@ -17,6 +17,7 @@ from tollkeeper.sidecar.api import (
     policy,
     price_changes,
     prices,
+    quotas,
     repricing,
     stats,
     status,
@@ -40,6 +41,9 @@ ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
     (policy.router, "read"),
     (policy.changes, "admin"),
     (backtests.router, "read"),
+    (quotas.alerts, "write"),  # before those of single quotas, which match any path
+    (quotas.router, "read"),
+    (quotas.changes, "admin"),
     (repricing.router, "admin"),
     (price_changes.router, "admin"),
     (audit.router, "admin"),

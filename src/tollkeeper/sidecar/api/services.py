@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from tollkeeper.sidecar.api.vitals import Health
 from tollkeeper.sidecar.limiting import Limiting
+from tollkeeper.sidecar.quotas import Quotas
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.audit import AuditTrail
@@ -35,6 +36,7 @@ class Services:
     audit: AuditTrail
     repricer: Repricer
     limiting: Limiting
+    quotas: Quotas
     health: Health
     open_on_loopback: bool = False
     open_to_all: bool = False
