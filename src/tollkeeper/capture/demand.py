@@ -10,7 +10,7 @@ it runs) has none, and says why.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
@@ -121,7 +121,7 @@ def _running(body: Mapping[str, Any]) -> str | None:
         tools = source.get("tools")
         if tools is None and (configured := source.get("toolConfig")) is not None:
             tools = fields(configured).get("tools")
-        if tools and not all(_is_own(tool) for tool in tools):
+        if tools and not all(_is_own(tool) for tool in _each(tools)):
             return "it has a tool that the provider runs, whose results nobody can tell the size of"
     if isinstance(body.get("prompt"), Mapping):
         return STORED_PROMPT
@@ -131,6 +131,11 @@ def _running(body: Mapping[str, Any]) -> str | None:
     return (
         None if mode in (None, "standard") else f"its reasoning is of mode {mode!r}: nobody can tell how much that is"
     )
+
+
+def _each(value: Any) -> Iterable[Any]:
+    """The items of a list; what is no list is an item by itself."""
+    return value if isinstance(value, list | tuple) else (() if value is None else (value,))
 
 
 def _only_clears(management: Any) -> bool:
@@ -153,8 +158,8 @@ def _is_own(tool: Any) -> bool:
 
 
 def _makes_pictures(config: Mapping[str, Any]) -> bool:
-    modalities = config.get("response_modalities") or config.get("responseModalities") or ()
-    return any(getattr(each, "value", each) not in ("TEXT", "AUDIO") for each in modalities)
+    modalities = config.get("response_modalities") or config.get("responseModalities")
+    return any(getattr(each, "value", each) not in ("TEXT", "AUDIO") for each in _each(modalities))
 
 
 @lru_cache(maxsize=1024)
@@ -209,7 +214,7 @@ def _asks_for_sound(body: Mapping[str, Any]) -> bool:
     if body.get("modalities") or body.get("audio"):
         return True
     config = fields(body.get("config"))
-    return any("AUDIO" in str(each).upper() for each in config.get("response_modalities") or ())
+    return any("AUDIO" in str(each).upper() for each in _each(config.get("response_modalities")))
 
 
 def _choices(call: Call, body: Mapping[str, Any]) -> int | None:
