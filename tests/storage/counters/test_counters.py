@@ -7,7 +7,7 @@ import pytest
 from storage.counters.charges import HOUR, SECOND, START, Clock, dollars, hold, rate, slot
 from tollkeeper.model.limit import LARGEST_AMOUNT
 from tollkeeper.storage.counters import Counters, Held, Hold, Level, Refused
-from tollkeeper.storage.counters.contract import LATE
+from tollkeeper.storage.counters.contract import LATE, REMEMBERED
 
 
 def test_time_is_that_of_the_counters(counters: Counters, clock: Clock) -> None:
@@ -238,14 +238,14 @@ def test_a_period_is_still_counted_in_for_two_days(counters: Counters, clock: Cl
     assert counters.settle(late, [5]) == (Level(65, 0),)
 
 
-def test_a_settled_hold_is_known_for_two_days(counters: Counters, clock: Clock) -> None:
+def test_a_settled_hold_is_known_for_an_hour(counters: Counters, clock: Clock) -> None:
     forever = dollars(60, until=0)
     mine = hold("a", forever)
     counters.reserve(mine)
     clock.now += HOUR
     counters.read([forever])
     counters.settle(mine, [60])
-    clock.now += LATE - SECOND
+    clock.now += REMEMBERED - SECOND
     assert counters.settle(mine, [60]) == (Level(60, 0),)
 
 

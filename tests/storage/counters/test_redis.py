@@ -17,7 +17,7 @@ from services.ports import free_port
 from services.redis import RedisServer
 from storage.counters.charges import HOUR, SECOND, START, Clock, dollars, hold, rate, slot
 from tollkeeper.storage.counters import Counters, CountersUnavailable, Held, Level
-from tollkeeper.storage.counters.contract import LATE
+from tollkeeper.storage.counters.contract import LATE, REMEMBERED
 from tollkeeper.storage.counters.opening import open_counters
 from tollkeeper.storage.counters.redis import TIMEOUT_SECONDS, RedisCounters
 
@@ -102,7 +102,7 @@ def test_what_is_over_is_forgotten(redis_server: RedisServer, redis_counters: Ma
     counters.settle(forever, [1])
     with closing(client.Redis.from_url(redis_server.url)) as asked:
         for key in asked.keys("{forgotten}:hold:*"):
-            assert LATE // 10**6 - 60_000 < asked.pttl(key) <= LATE // 10**6
+            assert REMEMBERED // 10**6 - 60_000 < asked.pttl(key) <= REMEMBERED // 10**6
         clock.now = START + HOUR + LATE
         for number in range(10):
             new = dollars(1, key=f"new-{number}", until=clock.now + HOUR)

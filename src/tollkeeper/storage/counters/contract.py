@@ -17,12 +17,18 @@ from typing import NamedTuple, Protocol
 from tollkeeper.model.charge import Charge, Level
 
 LATE = 2 * 86_400_000_000_000
-"""For how long after its end a period is still counted in, and for how long a settled hold is known as settled: two
-days."""
+"""For how long after its end a period is still counted in: two days."""
+
+REMEMBERED = 3_600_000_000_000
+"""For how long a settled hold is known as settled: an hour. Whoever settles twice, as an answer was lost, does so soon.
+One that has expired is known for as long as its period."""
 
 
 class Hold(NamedTuple):
-    """A call under way: its id, whose it is (a process, for people to read), and the last moment to settle it."""
+    """A call under way: its id, whose it is (a process, for people to read), and the last moment to settle it.
+
+    No two of its charges have the same key.
+    """
 
     id: str
     owner: str
@@ -81,4 +87,15 @@ class Counters(Protocol):
         """Let go of what these counters have open."""
 
 
-__all__ = ["LATE", "Charge", "Counters", "CountersUnavailable", "Held", "Hold", "Level", "Refused", "Unacceptable"]
+__all__ = [
+    "LATE",
+    "REMEMBERED",
+    "Charge",
+    "Counters",
+    "CountersUnavailable",
+    "Held",
+    "Hold",
+    "Level",
+    "Refused",
+    "Unacceptable",
+]

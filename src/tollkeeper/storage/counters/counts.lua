@@ -1,5 +1,6 @@
--- What all scripts begin with. Above stand `LATE` (µs), and how many rows one call cleans up at the `MOST`. Moments are
--- µs: in ns they are no whole numbers of a double. Each redis.call takes 1 µs: so counts are fields of one hash.
+-- What all scripts begin with. Above stand `LATE` and `REMEMBERED` (µs), and how many rows one call cleans up at the
+-- `MOST`. Moments are µs: in ns they are no whole numbers of a double. Each redis.call takes 1 µs: so counts are fields
+-- of one hash.
 --
 -- KEYS[1]  the prefix of all keys, a hash tag: on a cluster they are on one node
 -- ARGV[1]  the time, of tests; otherwise empty, and the server's counts
@@ -121,7 +122,7 @@ local function save(charges, counts)
 end
 
 local function is_over(id, how)
-  redis.call('SET', hold_key(id), how, 'PX', digits(LATE / 1000))
+  redis.call('SET', hold_key(id), how, 'PX', digits((how == 'settled' and REMEMBERED or LATE) / 1000))
   redis.call('ZREM', due_key, id)
 end
 

@@ -10,7 +10,7 @@ from bisect import insort
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from tollkeeper.storage.counters.contract import LATE, Charge, Held, Hold, Level, Refused
+from tollkeeper.storage.counters.contract import LATE, REMEMBERED, Charge, Held, Hold, Level, Refused
 from tollkeeper.storage.counters.counts import COUNTS, Count
 
 SWEEP = 1024
@@ -25,9 +25,10 @@ _NOTHING = Level(0, 0)
 class _Over:
     """Ids of holds that are no more, until they are forgotten: a minute's at a time, as there are very many."""
 
-    __slots__ = ("_batches", "_begin_at", "ids")
+    __slots__ = ("_batches", "_begin_at", "_known_for", "ids")
 
-    def __init__(self) -> None:
+    def __init__(self, known_for: int) -> None:
+        self._known_for = known_for
         self.ids: set[str] = set()
         self._batches: deque[tuple[int, list[str]]] = deque()
         self._begin_at = 0
@@ -35,7 +36,7 @@ class _Over:
     def add(self, id: str, now: int) -> None:
         if now >= self._begin_at:
             self._begin_at = now + FORGET_EVERY
-            self._batches.append((self._begin_at + LATE, []))
+            self._batches.append((self._begin_at + self._known_for, []))
         self.ids.add(id)
         self._batches[-1][1].append(id)
 
@@ -54,7 +55,7 @@ class MemoryCounters:
         self._holds: dict[str, Hold] = {}
         self._deadlines: deque[tuple[int, str]] = deque()
         """In order. Nearly all come in order: a heap would take longer."""
-        self._lapsed, self._settled = _Over(), _Over()
+        self._lapsed, self._settled = _Over(LATE), _Over(REMEMBERED)
         self._next_sweep = SWEEP
         self._forget_at = 0
         counters = weakref.ref(self)

@@ -22,7 +22,7 @@ from redis.exceptions import ConnectionError, NoScriptError, RedisError, Respons
 from redis.retry import Retry
 
 from tollkeeper.model.charge import Charge, Level
-from tollkeeper.storage.counters.contract import LATE, CountersUnavailable, Held, Hold, Refused
+from tollkeeper.storage.counters.contract import LATE, REMEMBERED, CountersUnavailable, Held, Hold, Refused
 from tollkeeper.storage.counters.rate import cost_of, depth_of, level_of
 
 PREFIX = "tollkeeper"
@@ -47,7 +47,7 @@ class _Script(NamedTuple):
 
 def _script(name: str) -> _Script:
     folder = Path(__file__).parent
-    constants = f"local LATE, MOST = {LATE // 1000}, {MOST_EXPIRED}\n"
+    constants = f"local LATE, REMEMBERED, MOST = {LATE // 1000}, {REMEMBERED // 1000}, {MOST_EXPIRED}\n"
     text = constants + (folder / "counts.lua").read_text() + (folder / f"{name}.lua").read_text()
     # Redis names a script so; it is no secret.
     return _Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

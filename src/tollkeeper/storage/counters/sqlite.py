@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tollkeeper.model.charge import Charge, Level
-from tollkeeper.storage.counters.contract import LATE, CountersUnavailable, Held, Hold, Refused
+from tollkeeper.storage.counters.contract import LATE, REMEMBERED, CountersUnavailable, Held, Hold, Refused
 from tollkeeper.storage.counters.counts import COUNTS, Count
 
 VERSION = 1
@@ -110,7 +110,7 @@ class SqliteCounters:
             levels = [counts[charge.key].book(charge, amount, assumed, live, expired, now) for charge, amount in booked]
             _save(connection, counts, hold.charges)
             connection.execute(
-                "INSERT OR REPLACE INTO over (id, settled, forget_at) VALUES (?, 1, ?)", (hold.id, now + LATE)
+                "INSERT OR REPLACE INTO over (id, settled, forget_at) VALUES (?, 1, ?)", (hold.id, now + REMEMBERED)
             )
             return tuple(levels)
 
