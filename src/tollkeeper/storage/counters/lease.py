@@ -37,13 +37,16 @@ class Share:
         """Whether there is room for a call. What is not hard is counted only."""
         return not self.hard or self.booked + self.held + amount <= self.room
 
-    def take(self, amount: int, now: int) -> None:
-        self.held += amount
+    def take(self, amount: int, now: int) -> Level:
+        """A call begins. How the key stands then, as far as is known here; so with `give`."""
+        self.held = held = self.held + amount
+        return Level(self.spent + self.booked, self.others + held, self.assumed)
 
-    def give(self, amount: int, used: int, now: int) -> None:
+    def give(self, amount: int, used: int, now: int) -> Level:
         """A call that held `amount` has ended."""
-        self.held -= amount
-        self.booked += used
+        self.held = held = self.held - amount
+        self.booked = booked = self.booked + used
+        return Level(self.spent + booked, self.others + held, self.assumed)
 
     def add(self, amount: int, now: int) -> None:
         """A new block."""
@@ -98,8 +101,9 @@ class SlotShare(Share):
 
     __slots__ = ()
 
-    def give(self, amount: int, used: int, now: int) -> None:
-        self.held -= amount
+    def give(self, amount: int, used: int, now: int) -> Level:
+        self.held = held = self.held - amount
+        return Level(self.spent, self.others + held, self.assumed)
 
 
 class RateShare(Share):
@@ -118,22 +122,30 @@ class RateShare(Share):
     def has(self, amount: int, now: int) -> bool:
         return amount <= self.free(now)
 
-    def take(self, amount: int, now: int) -> None:
-        self.left = self.free(now) - amount
+    def take(self, amount: int, now: int) -> Level:
+        self.left = left = self.free(now) - amount
         self.held += amount
+        spent = self.spent - left
+        return Level(spent if spent > 0 else 0, 0)
 
-    def give(self, amount: int, used: int, now: int) -> None:
-        self.left = self.free(now) + amount - used
+    def give(self, amount: int, used: int, now: int) -> Level:
+        self.left = left = self.free(now) + amount - used
         self.held -= amount
+        spent = self.spent - left
+        return Level(spent if spent > 0 else 0, 0)
 
     def add(self, amount: int, now: int) -> None:
         self.left = self.free(now) + amount
         self.room += amount
 
     def free(self, now: int) -> int:
-        if self.left <= 0:
-            return self.left
-        return min(self.left, max(self.full_at - now, 0) * self.charge.cap // self.charge.window)
+        left = self.left
+        if left <= 0:
+            return left
+        if now >= self.full_at:
+            return 0
+        lacking = (self.full_at - now) * self.charge.cap // self.charge.window
+        return left if left < lacking else lacking
 
     def due(self, amount: int, now: int) -> int:
         free = self.free(now)
@@ -210,18 +222,15 @@ class Pool:
         for share, charge in zip(self.shares, charges, strict=True):
             if not share.has(charge.amount, now):
                 return None
-        for share, charge in zip(self.shares, charges, strict=True):
-            share.take(charge.amount, now)
         self.calls += 1
         self.used_at = now
-        return tuple([share.level(now) for share in self.shares])
+        return tuple([share.take(charge.amount, now) for share, charge in zip(self.shares, charges, strict=True)])
 
     def settle(self, charges: Sequence[Charge], amounts: Sequence[int], now: int) -> tuple[Level, ...]:
         """A call that was let go here has ended."""
         self.calls -= 1
-        for share, charge, used in zip(self.shares, charges, amounts, strict=True):
-            share.give(charge.amount, used, now)
-        return tuple([share.level(now) for share in self.shares])
+        ended = zip(self.shares, charges, amounts, strict=True)
+        return tuple([share.give(charge.amount, used, now) for share, charge, used in ended])
 
     def levels(self, now: int) -> tuple[Level, ...]:
         return tuple([share.level(now) for share in self.shares])

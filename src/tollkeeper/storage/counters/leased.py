@@ -3,7 +3,7 @@
 What it takes is a block: a hold like any other, of some calls' worth, and it counts as held until it is settled with
 what was used of it. So the caps hold, wherever the counters are. Blocks begin with single calls, double as long as they
 are used up at once, and are never more than a fiftieth of what is left under any cap: near it, each call asks alone. A
-block that is not used for a second is given back. It expires soon, so that a process that dies takes little with it;
+block that is not used up in a second is given back. It expires soon, so that a process that dies takes little with it;
 what long calls need of it is taken anew before that.
 """
 
@@ -16,7 +16,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from operator import itemgetter
+from operator import gt, itemgetter
 from typing import Any
 from uuid import uuid4
 
@@ -42,6 +42,7 @@ Wait = Callable[[float], bool]
 
 _shape = itemgetter(0, 2, 3, 4, 5, 6, 7)
 """All of a charge but its amount."""
+_amount = itemgetter(1)
 
 
 class LeasedCounters:
@@ -111,9 +112,9 @@ class LeasedCounters:
             return self._inner.settle(hold, amounts, assumed)
         if assumed:
             return self._settle_assumed(pool, granted, amounts)
-        if any(excess):
-            self._settle_all(pool, [Due(_unasked(granted), excess)])
-        self._settle_all(pool, dues)
+        if excess or dues:
+            beyond = [Due(_unasked(granted), excess)] if any(excess) else []
+            self._settle_all(pool, [*beyond, *dues])
         return levels
 
     def read(self, charges: Sequence[Charge]) -> tuple[Level, ...]:
@@ -147,11 +148,12 @@ class LeasedCounters:
         with self._lock:
             pools = list(self._pools.items())
         for shape, pool in pools:
-            is_idle = now - pool.used_at >= IDLE_NS
-            if is_idle and not pool.blocks:
+            with self._lock:
+                ages = [now - block.taken_at for block in pool.blocks]
+            if not ages and now - pool.used_at >= IDLE_NS:
                 self._drop(shape, pool)
-            elif pool.blocks and (is_idle or now - pool.blocks[0].taken_at >= RENEW_NS):
-                self._try(partial(self._shed, pool, keep=not is_idle))
+            elif ages and (ages[-1] >= IDLE_NS or ages[0] >= RENEW_NS):
+                self._try(partial(self._shed, pool, keep=ages[-1] < IDLE_NS))
 
     def _grant(self, pool: Pool, hold: Hold, now: int) -> tuple[Level, ...] | None:
         if not pool.blocks or now - pool.blocks[0].taken_at >= STOP_NS:
@@ -169,7 +171,9 @@ class LeasedCounters:
         if len(self._settled) > MOST_SETTLED:
             del self._settled[next(iter(self._settled))]
         levels = pool.settle(granted.charges, amounts, now)
-        return levels, pool.excess(now), pool.empty(now) if self._closed.is_set() else []
+        is_beyond = any(map(gt, amounts, map(_amount, granted.charges)))
+        excess = pool.excess(now) if is_beyond else []
+        return levels, excess, pool.empty(now) if self._closed.is_set() else []
 
     def _settle_assumed(self, pool: Pool, granted: Hold, amounts: Sequence[int]) -> tuple[Level, ...]:
         """By itself, so that the counters know what of it is assumed."""
