@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,7 +102,19 @@ def _with_driver(text: str) -> URL:
     return url.set(drivername=driver)
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
+def _spare_the_driver() -> None:
+    """SQLite's driver looks for an adapter of such a value; to find none takes it 0.3 µs, ten times a call."""
+    for kind in (type(None), bool, bytes):
+        if (kind, sqlite3.PrepareProtocol) not in sqlite3.adapters:
+            sqlite3.register_adapter(kind, _same)
+
+
 def _sqlite(url: URL, busy_milliseconds: int) -> Engine:
+    _spare_the_driver()
     Path(str(url.database)).absolute().parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": busy_milliseconds / 1000, "check_same_thread": False})
     event.listen(engine, "connect", _set_up_sqlite)
