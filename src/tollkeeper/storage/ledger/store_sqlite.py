@@ -36,12 +36,11 @@ class SqliteStore:
         pass
 
     def insert(self, connection: Connection, rows: Sequence[Row]) -> Mapping[Key, Report]:
-        known = _reports(connection, rows)
-        fresh = [row for row in rows if (row[0], row[1]) not in known] if known else rows
-        if fresh:
-            marks = ", ".join("?" * len(COLUMNS))
-            connection.exec_driver_sql(f"INSERT INTO calls ({NAMES}) VALUES ({marks})", list(fresh))
-        return known
+        last = connection.exec_driver_sql("SELECT max(rowid) FROM calls").scalar() or 0
+        marks = ", ".join("?" * len(COLUMNS))
+        statement = f"INSERT INTO calls ({NAMES}) VALUES ({marks}) ON CONFLICT (id, attempt) DO NOTHING"
+        inserted = connection.exec_driver_sql(statement, list(rows)).rowcount
+        return _reports(connection, rows, last) if inserted < len(rows) else {}
 
     def keep_dimensions(
         self, connection: Connection, asked: Sequence[tuple[int, tuple[str, ...]]]
@@ -61,9 +60,10 @@ class SqliteStore:
             connection.exec_driver_sql(rollup_upsert(table, f"VALUES ({marks})"), list(rows))
 
 
-def _reports(connection: Connection, rows: Iterable[Row]) -> dict[Key, Report]:
+def _reports(connection: Connection, rows: Iterable[Row], last: int) -> dict[Key, Report]:
+    """What was there under these keys when `last` was the newest row."""
     found: Iterable[Any] = connection.exec_driver_sql(
-        "SELECT id, attempt, digest, emitter FROM calls WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps([row[0] for row in rows]),),
+        "SELECT id, attempt, digest, emitter FROM calls WHERE id IN (SELECT value FROM json_each(?)) AND rowid <= ?",
+        (json.dumps([row[0] for row in rows]), last),
     )
     return {(id, attempt): (digest, emitter) for id, attempt, digest, emitter in found}
