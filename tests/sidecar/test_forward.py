@@ -28,6 +28,7 @@ from tollkeeper.sidecar.main import Sidecar
 from tollkeeper.sidecar.receive import from_json, from_protobuf
 from tollkeeper.sidecar.receive.door import Delivery, Door
 from tollkeeper.storage.database import Database
+from tollkeeper.storage.ledger import Entry
 from tollkeeper.telemetry import event, record
 from tollkeeper.telemetry.attributes import EVENT_NAME
 from tollkeeper.telemetry.record import CALL_EVENT
@@ -150,7 +151,7 @@ def test_our_records_become_the_usage_event(
     read = from_json.read if form == "json" else from_protobuf.read
     harvest = read("logs", arrived)
     (same,) = harvest.calls
-    assert same == (MINE, record.digest(record.encode(MINE))), "a sidecar upstream reads the same call"
+    assert same == Entry(MINE, record.digest(record.encode(MINE))), "a sidecar upstream reads the same call"
     assert (harvest.ignored, harvest.rejected) == (1, 1), "the others are as they were"
     if form == "json":
         mine, line, broken = json.loads(arrived)["resourceLogs"][0]["scopeLogs"][0]["logRecords"]

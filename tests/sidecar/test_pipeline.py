@@ -14,7 +14,7 @@ import pytest
 
 from tollkeeper import Call, Usage
 from tollkeeper.sidecar.foreign import Foreign
-from tollkeeper.sidecar.intake import Arrival, Batch, Busy, Unavailable
+from tollkeeper.sidecar.intake import Batch, Busy, Unavailable
 from tollkeeper.sidecar.pipeline import Pipeline
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import CallQuery, Entry, LedgerUnavailable, Recorded, Rejection, Started
@@ -45,7 +45,7 @@ def call(**fields: Any) -> Call:
 
 
 def arrivals(*calls: Call) -> Batch:
-    return Batch([Arrival(each, record.digest(record.encode(each))) for each in calls])
+    return Batch([Entry(each, record.digest(record.encode(each))) for each in calls])
 
 
 class Gate:

@@ -5,22 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from tollkeeper.model import Call
-from tollkeeper.storage.ledger import Recorded, Started
+from tollkeeper.storage.ledger import Entry, Recorded, Started
 from tollkeeper.telemetry.emission import Emission
-
-
-class Arrival(NamedTuple):
-    """A call as an app of ours reported it. `digest` (16 bytes) is of the report: it tells a repeat from a conflict."""
-
-    call: Call
-    digest: bytes
 
 
 class Batch(NamedTuple):
     """What one request brought, decoded: our own records, and the spans and events of anybody else."""
 
-    calls: Sequence[Arrival] = ()
+    calls: Sequence[Entry] = ()
     started: Sequence[Started] = ()
     emissions: Sequence[Emission] = ()
 

@@ -132,7 +132,7 @@ class Pipeline:
 
     def read(self, work: Work) -> None:
         """Our own records, as they are, and what others have emitted, as calls."""
-        work.entries = [Entry(arrival.call, arrival.digest) for arrival in work.batch.calls]
+        work.entries = list(work.batch.calls)
         found, work.retractions = self._foreign.settle(work.batch.emissions, [entry.call for entry in work.entries])
         work.entries += found
 
@@ -217,7 +217,7 @@ class Pipeline:
 
     def _for_one(self, recorded: Recorded, batch: Batch) -> Recorded:
         """With the rejections of a write that are of this batch: no sender is told of what another one sent."""
-        ids = {arrival.call.id for arrival in batch.calls} | self._foreign.ids_of(batch.emissions)
+        ids = {entry.call.id for entry in batch.calls} | self._foreign.ids_of(batch.emissions)
         return recorded._replace(rejected=tuple(each for each in recorded.rejected if each.id in ids))
 
     def _run(self, batch: Batch) -> Recorded:
@@ -235,7 +235,7 @@ class Pipeline:
         """Keep all of a batch but the records that fail by themselves; those are told to the sender."""
         total = Recorded(0, 0, 0)
         singles = [
-            *(Batch(calls=[arrival]) for arrival in batch.calls),
+            *(Batch(calls=[entry]) for entry in batch.calls),
             *(Batch(started=[started]) for started in batch.started),
             *(Batch(emissions=[emission]) for emission in batch.emissions),
         ]
@@ -259,7 +259,7 @@ class Pipeline:
 
 def _together(tickets: list[_Ticket]) -> Batch:
     return Batch(
-        [arrival for ticket in tickets for arrival in ticket.batch.calls],
+        [entry for ticket in tickets for entry in ticket.batch.calls],
         [started for ticket in tickets for started in ticket.batch.started],
         [emission for ticket in tickets for emission in ticket.batch.emissions],
     )

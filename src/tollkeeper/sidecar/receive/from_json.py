@@ -92,7 +92,7 @@ def _logs(records: Iterable[_Record], harvest: Harvest) -> None:
 def _log(record: Object, scope: str, resource: _Resource, harvest: Harvest) -> None:
     name = record.get("eventName") or ""
     if name == CALL_EVENT:
-        harvest.calls.append(own.arrival(record["body"]["stringValue"]))
+        harvest.calls.append(own.entry(record["body"]["stringValue"]))
         return
     if name == STARTED_EVENT:
         harvest.started.append(own.started(record["body"]["stringValue"]))
@@ -108,7 +108,7 @@ def _log(record: Object, scope: str, resource: _Resource, harvest: Harvest) -> N
         return
     attributes = read_attributes(pairs)
     if name == EVENT_NAME and CALL_ID in attributes:
-        harvest.calls.append(own.arrival_of_event(attributes))
+        harvest.calls.append(own.entry_of_event(attributes))
         return
     moment = _moment(record.get("timeUnixNano")) or _moment(record.get("observedTimeUnixNano"))
     trace_id, span_id = record.get("traceId") or "", record.get("spanId") or ""

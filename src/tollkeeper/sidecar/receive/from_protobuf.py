@@ -57,7 +57,7 @@ def _logs(request: Any, harvest: Harvest) -> None:
 def _log(record: Any, scope: str, resource: _Resource, harvest: Harvest) -> None:
     name = record.event_name
     if name == CALL_EVENT:
-        harvest.calls.append(own.arrival(record.body.string_value))
+        harvest.calls.append(own.entry(record.body.string_value))
         return
     if name == STARTED_EVENT:
         harvest.started.append(own.started(record.body.string_value))
@@ -72,7 +72,7 @@ def _log(record: Any, scope: str, resource: _Resource, harvest: Harvest) -> None
         return
     attributes = read_attributes(record.attributes)
     if name == EVENT_NAME and CALL_ID in attributes:
-        harvest.calls.append(own.arrival_of_event(attributes))
+        harvest.calls.append(own.entry_of_event(attributes))
         return
     moment = _moment(record.time_unix_nano or record.observed_time_unix_nano)
     trace_id, span_id = record.trace_id, record.span_id

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tollkeeper.sidecar.intake import Arrival, Batch
-from tollkeeper.storage.ledger import Started
+from tollkeeper.sidecar.intake import Batch
+from tollkeeper.storage.ledger import Entry, Started
 from tollkeeper.telemetry.emission import Emission
 
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
@@ -25,7 +25,7 @@ class Harvest:
     """
 
     noun: str
-    calls: list[Arrival] = field(default_factory=list)
+    calls: list[Entry] = field(default_factory=list)
     started: list[Started] = field(default_factory=list)
     emissions: list[Emission] = field(default_factory=list)
     lost: dict[str, int] = field(default_factory=dict)

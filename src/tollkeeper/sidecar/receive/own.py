@@ -7,8 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tollkeeper.sidecar.intake import Arrival
-from tollkeeper.storage.ledger import Started
+from tollkeeper.storage.ledger import Entry, Started
 from tollkeeper.telemetry import event, record
 from tollkeeper.telemetry.content import INPUT_MESSAGES, OUTPUT_MESSAGES, SYSTEM_INSTRUCTIONS, TOOL_DEFINITIONS
 from tollkeeper.telemetry.reading import decode
@@ -19,9 +18,9 @@ SPOOL = re.compile(r"[0-9a-f]{32}")
 """A spool's name, as it gives itself one. Names are kept and shown, so nothing else is taken for one."""
 
 
-def arrival(text: str) -> Arrival:
+def entry(text: str) -> Entry:
     """The call whose record this is. Raises `ValueError` for anything else."""
-    return Arrival(decode(text), record.digest(text))
+    return Entry(decode(text), record.digest(text))
 
 
 def started(text: str) -> Started:
@@ -38,11 +37,11 @@ def lost(text: str) -> tuple[str, int]:
     return spool, dropped
 
 
-def arrival_of_event(attributes: Mapping[str, Any]) -> Arrival:
+def entry_of_event(attributes: Mapping[str, Any]) -> Entry:
     """The call whose usage event has these attributes; prompts and answers in it are left out.
 
     Raises `ValueError`, `TypeError`, `LookupError` or `ArithmeticError` for what is no event of ours.
     """
     call = event.decode({name: value for name, value in attributes.items() if name not in CONTENT})
     # By way of its record, so that it passes the same checks, and has the same digest.
-    return arrival(record.encode(call))
+    return entry(record.encode(call))
