@@ -116,24 +116,28 @@ def spread(hours: Hours, known: Places, learned: Places) -> dict[Table, list[Rol
         fine_id, broad_id = known.get(raw) or learned[raw]
         _merge(hourly, (hour, fine_id), sums)
         _merge(broad, (hour, broad_id), sums)
+    fine_rows, broad_rows = _rows(hourly), _rows(broad)
     return {
-        table: [(*key, *buckets[key]) for key in sorted(buckets)]
-        for table, buckets in (
-            (HOURLY, hourly),
-            (DAILY, _by_day(hourly)),
-            (HOURLY_BROAD, broad),
-            (DAILY_BROAD, _by_day(broad)),
-        )
+        HOURLY: fine_rows,
+        DAILY: _by_day(fine_rows),
+        HOURLY_BROAD: broad_rows,
+        DAILY_BROAD: _by_day(broad_rows),
     }
 
 
-def _by_day(hourly: Buckets) -> Buckets:
-    if len({hour for hour, _ in hourly}) == 1:
-        return {(hour // 24, dimension): sums for (hour, dimension), sums in hourly.items()}
+def _rows(buckets: Buckets) -> list[RollupRow]:
+    return sorted([(bucket, dimension, *sums) for (bucket, dimension), sums in buckets.items()])
+
+
+def _by_day(hourly: Sequence[RollupRow]) -> list[RollupRow]:
+    """From sorted rows, in the same order."""
+    if hourly and hourly[0][0] == hourly[-1][0]:
+        day = hourly[0][0] // 24
+        return [(day, *row[1:]) for row in hourly]
     daily: Buckets = {}
-    for (hour, dimension), sums in hourly.items():
+    for hour, dimension, *sums in hourly:
         _merge(daily, (hour // 24, dimension), sums)
-    return daily
+    return _rows(daily)
 
 
 def _merge(into: Buckets, key: tuple[int, int], sums: Sequence[int]) -> None:

@@ -95,8 +95,8 @@ class Writer:
 
 def sort_out(entries: Sequence[Entry], recorded_at: int) -> Batch:
     """The rows of a batch."""
-    rows: dict[Key, Row] = {}
     batch = Batch([], {}, [], [])
+    rows, firsts = batch.rows, batch.firsts
     for entry in entries:
         try:
             row = row_of(entry, recorded_at)
@@ -104,11 +104,12 @@ def sort_out(entries: Sequence[Entry], recorded_at: int) -> Batch:
             batch.rejected.append(_rejection(entry, error))
             continue
         key = (row[0], row[1])
-        if key in rows:
+        if key in firsts:
             batch.repeats.append((row, entry))
         else:
-            rows[key], batch.firsts[key] = row, entry
-    batch.rows.extend(row for _, row in sorted(rows.items()))
+            firsts[key] = entry
+            rows.append(row)
+    rows.sort()
     return batch
 
 
