@@ -16,6 +16,7 @@ prices that the app had, where the sidecar has none."""
 
 _ROUNDING = Context(prec=60, rounding=ROUND_HALF_EVEN)
 """Ours, because the host program may have set its own decimal context to anything."""
+_shift, _round = _ROUNDING.scaleb, _ROUNDING.to_integral_value
 
 
 class LineItem(NamedTuple):
@@ -39,4 +40,4 @@ class Cost(NamedTuple):
     @property
     def nano_usd(self) -> int:
         """`usd` in billionths of a dollar, rounded half to even: the form in which money is stored."""
-        return int(_ROUNDING.to_integral_value(_ROUNDING.scaleb(self.usd, 9)))
+        return int(_round(_shift(self.usd, 9)))
