@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -124,3 +126,18 @@ def test_the_ledgers_migration_can_be_taken_back(database: Database) -> None:
     left = set(inspect(database.engine).get_table_names())
     assert left <= {"alembic_version"}
     database.migrate()
+
+
+def test_an_adapter_of_the_host_stays(tmp_path: Path) -> None:
+    """SQLite's driver has one list of adapters for the whole process; we add to it what changes nothing."""
+    code = (
+        "import sqlite3, sys; from tollkeeper.storage.database import Database\n"
+        "sqlite3.register_adapter(bytes, bytes.hex)\n"
+        "with Database(sys.argv[1]).read() as connection:\n"
+        "    values = (None, True, b'a', 1, 'x')\n"
+        "    print(tuple(connection.exec_driver_sql('SELECT ?, ?, ?, ?, ?', values).one()))\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, f"sqlite:///{tmp_path}/any.db"], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == "(None, 1, '61', 1, 'x')"

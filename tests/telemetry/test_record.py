@@ -97,6 +97,7 @@ PRICED = Call(
         (29, ["1", "catalog", [["input", -1, "1", "1", None]], None]),
         (29, ["1", "catalog", [["input", 1, "1", "Infinity", None]], None]),
         (29, ["1", "catalog", [["", 1, "1", "1", None]], None]),
+        (29, ["1", "catalog", []]), (29, ["1", "catalog", [["input", 1, "1", "1"]], None]),
         (32, None), (32, {"tier": 1}), (33, None), (33, {"seed": {"a": 1}}),
     ],
 )  # fmt: skip
