@@ -14,6 +14,7 @@ from tollkeeper.model import Call, Cost, LineItem, Usage
 from tollkeeper.version import __version__
 
 if TYPE_CHECKING:
+    from tollkeeper.capture.cheapest import cheapest
     from tollkeeper.client import ApiError, AsyncClient, Client
     from tollkeeper.client.quotas import Quotas
 
@@ -30,6 +31,7 @@ __all__ = [
     "Quotas",
     "Usage",
     "__version__",
+    "cheapest",
     "instrument",
     "tags",
     "uninstrument",
@@ -46,4 +48,8 @@ def __getattr__(name: str) -> Any:
         from tollkeeper.client.quotas import Quotas  # noqa: PLC0415  the same
 
         return Quotas
+    if name == "cheapest":
+        from tollkeeper.capture.cheapest import cheapest  # noqa: PLC0415  the same
+
+        return cheapest
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -76,6 +76,11 @@ class Gate:
             self.health = ProviderHealth(self._clock)
         self._failover = Failover(policy, self.health) if policy.fallbacks and self.health is not None else None
 
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._admission.policy
+
     def is_emergency(self) -> bool:
         """Whether there is an emergency."""
         return self._admission.emergency.is_on()

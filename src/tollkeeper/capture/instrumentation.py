@@ -122,6 +122,16 @@ class Instrumentation:
         """End the emergency; only people do. False: there is none. Raises `CountersUnavailable`."""
         return self._emitter.gate is not None and self._emitter.gate.turn_emergency(False, by, reason)
 
+    @property
+    def policy(self) -> Policy | None:
+        """The policy in force, if there is one."""
+        return self._emitter.gate.policy if self._emitter.gate is not None else None
+
+    @property
+    def catalog(self) -> Catalog:
+        """The prices that calls are priced with."""
+        return self._emitter.catalog
+
     def uninstrument(self) -> None:
         """Give the SDKs their own functions back. Calls in flight are still recorded. Harmless when called again."""
         global _current
@@ -203,6 +213,11 @@ def instrument(
             log.warning("instrument() is in force already, with other options; those of this call have no effect")
         _current.holders += 1
         return _current
+
+
+def current() -> Instrumentation | None:
+    """What is in force now."""
+    return _current
 
 
 def uninstrument() -> None:

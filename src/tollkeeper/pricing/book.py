@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tollkeeper.model.usage import Meter
 from tollkeeper.pricing.context import Context, apply_rule
-from tollkeeper.pricing.providers import price_list_of, spellings
+from tollkeeper.pricing.providers import PRICE_LISTS, price_list_of, spellings
 from tollkeeper.pricing.rates import EXACT, ZERO, Price, Prices, Rates, Unpriced, rates_of
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ UNITS: Mapping[str, tuple[Meter, Decimal]] = {
 
 NOT_METERED = frozenset({"output_citation_mtok", "output_video_mtok", "input_text_messages_kcount"})
 """What no answer reports by itself: a model that charges for it would come out too cheap."""
+
+_MAKES_MORE = frozenset({"output_audio_mtok", "output_image_mtok"})
 
 FEES: tuple[tuple[str, str, Meter, Decimal], ...] = (
     # https://docs.claude.com/en/docs/about-claude/pricing#web-search-tool: $10 per 1,000 searches
@@ -97,6 +99,28 @@ class Book:
             (_nanoseconds(start), self._rates(found, price_list, context, midnight + start))
             for start in _changes(found, midnight)
         )
+
+    def provider_of(self, model: str) -> str | None:
+        """Whose model this is, by its name alone: the first list that says so, under its name in telemetry."""
+        for price_list in self._all:
+            if price_list.model_match is not None and price_list.model_match.is_match(model):
+                return next((name for name, id in PRICE_LISTS.items() if id == price_list.id), price_list.id)
+        return None
+
+    def text_models(self, provider: str, day: int) -> list[str]:
+        """The models of a list that have prices for text in and out, and for no sounds or pictures that they make.
+
+        The day is counted from the epoch.
+        """
+        price_list = self._lists.get(price_list_of(provider, ""))
+        found = []
+        for model in price_list.models if price_list is not None else ():
+            listed = {
+                name for name, price in vars(model.get_prices(EPOCH + timedelta(days=day))).items() if price is not None
+            }
+            if {"input_mtok", "output_mtok"} <= listed and not listed & _MAKES_MORE and not model.deprecated:
+                found.append(model.id)
+        return found
 
     def _find(self, price_list: str, model: str) -> ModelInfo | None:
         provider = self._lists.get(price_list)

@@ -99,6 +99,14 @@ class Catalog:
         """Import genai-prices (0.4 s) now, best in a background thread, rather than with the first call."""
         self._loaded()
 
+    def provider_of(self, model: str) -> str | None:
+        """Whose model this is, by its name alone, as the price lists tell; `None` where they do not."""
+        return self._loaded().provider_of(model)
+
+    def text_models(self, provider: str, at: int) -> list[str]:
+        """The models of a provider that its price list has at a moment with prices for text in and out."""
+        return self._loaded().text_models(provider, at // NANOSECONDS_A_DAY)
+
     def price(self, call: Call) -> Priced:
         """What a call cost, and whether that is a price; `(None, None)` where nobody knows what was used."""
         if call.provider_cost is not None:
