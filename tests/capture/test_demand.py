@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture.recordings import exchange, params
+from tollkeeper.capture import faults
 from tollkeeper.capture.body import AROUND, Reading, definition_size
 from tollkeeper.capture.demand import HIDDEN, IMAGES, NO_SAY, TOOLS, demand_of, is_open_ended
 from tollkeeper.capture.providers import anthropic, bedrock, cohere_answers, mistralai_answers, ollama, openai
@@ -166,16 +167,28 @@ def test_a_text_is_its_bytes(text: str) -> None:
     assert reading.size == AROUND + len(text.encode("utf-8", "replace"))
 
 
+NAMES = [
+    "type", "tools", "input", "source", "image", "images", "audio", "input_audio", "inline_data", "mime_type", "format",
+    "document", "video", "response_modalities", "token_budget", "edits",
+]  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["type", "tools", "input"]), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(NAMES), inner),
     max_leaves=30,
 )
 
 
-@given(body=st.dictionaries(st.text() | st.sampled_from(["messages", "tools", "input", "prompt", "config"]), JSON))
+@given(
+    body=st.dictionaries(
+        st.text()
+        | st.sampled_from(["messages", "prompt", "config", "reasoning", "modalities", "n", "prediction", *NAMES]),
+        JSON,
+    )
+)
 def test_any_json_has_a_bound_or_a_reason(body: dict[str, Any]) -> None:
+    before = faults.counts()
     demand = demand_of(call(), body)
+    assert faults.counts() == before
     assert (demand.input_tokens is None) == (demand.why is not None)
     if demand.input_tokens is not None:
         texts = sum(len(text.encode("utf-8", "replace")) for text in texts_of(body))
@@ -494,6 +507,18 @@ def test_deep_bodies_are_not_read_without_end() -> None:
     for _ in range(500):
         nested = {"a": nested}
     assert ask("Hi", tools=[nested]).input_tokens is None
+
+
+class Broken(dict[str, Any]):
+    def items(self) -> Any:
+        raise RuntimeError("not now")
+
+
+def test_a_body_that_cannot_be_read_is_not_let_through() -> None:
+    before = faults.counts()
+    demand = demand_of(call(), Broken(messages=[]))
+    assert (demand.input_tokens, demand.output_tokens) == (None, None) and demand.why is not None
+    assert faults.counts() != before
 
 
 def test_long_texts_in_any_alphabet() -> None:

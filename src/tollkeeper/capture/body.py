@@ -174,7 +174,7 @@ class Reading:
     def _blob(self, value: Any, depth: int) -> None:
         """Google's `inline_data`: bytes, and what they are."""
         said = fields(value)
-        mime = said.get("mime_type") or said.get("mimeType") or ""
+        mime = str(said.get("mime_type") or said.get("mimeType") or "")
         if mime.startswith("image/"):
             self.images += 1
             self.size += AROUND

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
+from tollkeeper.capture import faults
 from tollkeeper.capture.body import LEFT_OUT, UNTOLD_SOUND, Reading, fields
 from tollkeeper.capture.payload import parse_json
 from tollkeeper.model import Call
@@ -76,7 +77,15 @@ NO_SAY = 16
 
 
 def demand_of(call: Call, body: Mapping[str, Any]) -> Demand:
-    """What a request asks for, as far as its body says."""
+    """What a request asks for, as far as its body says. What we fail to read has no bound."""
+    try:
+        return _read(call, body)
+    except Exception as fault:  # noqa: BLE001  the boundary to foreign objects
+        faults.report("read the size of a request", fault)
+        return Demand(None, None, why="its size cannot be told: its body is of a form that nobody expects")
+
+
+def _read(call: Call, body: Mapping[str, Any]) -> Demand:
     reading, model = Reading(), call.request_model or ""
     body = {name: value for name, value in body.items() if type(value).__name__ not in LEFT_OUT}
     if "modelId" in body and "body" in body:
@@ -135,7 +144,9 @@ def _running(body: Mapping[str, Any]) -> str | None:
 
 def _each(value: Any) -> Iterable[Any]:
     """The items of a list; what is no list is an item by itself."""
-    return value if isinstance(value, list | tuple) else (() if value is None else (value,))
+    if isinstance(value, list | tuple):
+        return value
+    return () if value is None or type(value).__name__ in LEFT_OUT else (value,)
 
 
 def _only_clears(management: Any) -> bool:
