@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -183,6 +188,48 @@ def test_zero_code(env: dict[str, str], tmp_path: Path) -> None:
     assert all(int(tokens) > 0 for _, tokens, _ in logged)
 
 
+def test_ladder(env: dict[str, str]) -> None:
+    said = example("ladder.py", env).splitlines()
+    assert [line for line in said if not line.startswith("limit")] == [
+        *["gpt-4o-2024-08-06, 20 tokens"] * 2,
+        *["gpt-4o-mini-2024-07-18, 20 tokens"] * 2,
+        *["gpt-4o-mini-2024-07-18, 8 tokens"] * 2,
+        "of low priority: shed, by 'daily'",
+        "chat: gpt-4o-mini-2024-07-18, 8 tokens",
+        "chat: gpt-4o-mini-2024-07-18, 8 tokens",
+        "chat: used_up, by 'daily throttle 70'",
+        "search: gpt-4o-mini-2024-07-18, 8 tokens",
+        "chat: step, by 'daily'",
+    ]
+    assert "limit 'daily' for tenant 'acme' is at 10 %: alert" in said
+
+
+def test_emergency(env: dict[str, str]) -> None:
+    said = example("emergency.py", env)
+    *before, last = [line for line in said.splitlines() if line.startswith(("normal", "emergency"))]
+    assert last.startswith("normal: gpt-4o-2024")
+    assert {line for line in before if line.startswith("normal")} == {"normal: gpt-4o-2024-08-06"}
+    assert [line for line in before if line.startswith("emergency")] == [
+        "emergency, normal: emergency, by 'emergency'",
+        "emergency, high: gpt-4.1-nano-2025-04-14",
+        "emergency, high: used_up, by 'emergency throttle'",
+        "emergency, critical: gpt-4.1-nano-2025-04-14",
+    ]
+
+
+def test_failover(env: dict[str, str], simulator: Simulator) -> None:
+    said = example("failover.py", env).splitlines()
+    answers = [line.removeprefix("gpt-4o is answered by ") for line in said if line.startswith("gpt-4o is")]
+    assert answers == ["gpt-4o-2024-08-06", *["gpt-4o-mini-2024-07-18"] * 6]
+    assert "openai/gpt-4o-mini: 6 calls, 100% answered, closed" in said
+    assert "house/house-model-7b: 5 calls, 0% answered, open" in said, "the sixth was not tried any more"
+    assert (
+        "the cheapest good one is gpt-4o, for $0.00675;"
+        " left out: {'house:house-model-7b': 'has failed again and again just now'}"
+    ) in said
+    assert len(simulator.requests) == 7
+
+
 def test_fastapi_app(env: dict[str, str]) -> None:
     with serving(["uvicorn", "fastapi_app:app", "--port", "0"], env) as url:
         assert get(f"{url}/ask?tenant=acme")
@@ -205,6 +252,32 @@ def test_flask_app(env: dict[str, str]) -> None:
         text = get(f"http://127.0.0.1:{port}/metrics")
     assert total(text, "tollkeeper_calls_total", tenant="acme", feature="ask") == 2
     assert total(text, "tollkeeper_cost_usd_total", tenant="globex") > 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["uvicorn", "denied_fastapi:app", "--port", "0"], ["flask", "--app", "denied_flask", "run", "--port", "0"]],
+    ids=["denied_fastapi", "denied_flask"],
+)
+def test_denied_apps(command: list[str], env: dict[str, str], simulator: Simulator) -> None:
+    """As many clients at once as curl is started: three are answered, whichever way they ask, and nobody else."""
+    if shutil.which("curl") is None or shutil.which("xargs") is None:
+        assert "CI" not in os.environ, "CI must have curl and xargs"
+        pytest.skip("no curl or no xargs here")
+    with serving(command, env) as url:
+        asking = f"curl -s -o /dev/null -w '%{{http_code}}\\n' -H 'X-Tenant: acme' {url}/{{}}"
+        paths = "\n".join(["ask", "tell"] * 10)
+        said = subprocess.run(
+            ["xargs", "-P", "8", "-I", "{}", "sh", "-c", asking], input=paths, capture_output=True, text=True
+        ).stdout.split()
+        assert Counter(said) == {"200": 3, "429": 17}
+        assert ask(f"{url}/ask", "globex")
+        for path in ("ask", "tell"):
+            with pytest.raises(urllib.error.HTTPError) as denied:
+                ask(f"{url}/{path}", "acme")
+            assert 0 < int(denied.value.headers["Retry-After"]) <= 86_400
+            assert json.loads(denied.value.read())["detail"] == "Rate limit exceeded: requests_per_day"
+    assert len(simulator.requests) == 4
 
 
 def test_gunicorn_app(env: dict[str, str]) -> None:
