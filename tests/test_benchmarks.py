@@ -81,3 +81,13 @@ def test_the_counters_figures_have_a_row_for_each_kind() -> None:
     for name in ("memory, reserve", "memory, settle", "sqlite, reserve", "sqlite, settle"):
         assert float(measured[name]) > 0
     assert ("redis, reserve" in measured) == ("bare EVALSHA" in measured)
+
+
+def test_admissions_figures_have_a_row_for_each_place_of_the_counters() -> None:
+    measured = {row[0]: row[1] for row in rows("admission.py", "--calls=100", "--seconds=0.2")}
+    for name in ("memory", "SQLite", "SQLite, leased", "sidecar, unix socket", "sidecar, loopback", "sidecar, leased"):
+        assert float(measured[name]) > 0
+    (rate,) = [value for name, value in measured.items() if name.startswith("calls a second of one sidecar process")]
+    assert int(rate.replace(",", "")) > 0
+    assert float(measured["the first call to a dead sidecar, µs"].replace(",", "")) > 40_000
+    assert float(measured["the ones after it, µs"]) < 10_000

@@ -315,18 +315,24 @@ def test_processes_that_lease_of_a_file(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(rounds(1)))
 def test_a_sidecar_that_is_killed_in_the_middle_of_reserving_and_settling(tmp_path: Path, seed: int) -> None:
-    sidecar = Sidecar(f"sqlite:///{tmp_path}/ledger.db", tmp_path / "log")
-    chance = random.Random(seed)
+    # The socket is the same each time; a port could be taken by somebody else meanwhile.
+    url, chance = f"unix://{tmp_path}/s.sock", random.Random(seed)
+
+    def start() -> Sidecar:
+        started = Sidecar(f"sqlite:///{tmp_path}/ledger.db", tmp_path / "log", "--socket", f"{tmp_path}/s.sock")
+        started.start()
+        return started
+
+    sidecar = start()
     try:
-        sidecar.start()
-        processes = hammers(sidecar.url, seed)
-        counters, spent = RemoteCounters(sidecar.url, seconds=PATIENT), 0
+        processes = hammers(url, seed)
+        counters, spent = RemoteCounters(url, seconds=PATIENT), 0
         while spent < CAP * 0.7 and any(process.poll() is None for process in processes):
             wanted = spent + chance.randint(CAP // 20, CAP // 5)
             while spent < wanted and any(process.poll() is None for process in processes):
                 spent = counters.read(lease_hammer.charges(CAP, 0)[:1])[0].spent
             sidecar.kill()
-            sidecar.start()
+            sidecar = start()
         told = results(processes)
         assert sum(each["outages"] for each in told) > 0
         audit(counters, told)
