@@ -13,7 +13,7 @@ from rich.text import Text
 from tollkeeper.cli.connection import add_connection, answer, given, run
 from tollkeeper.cli.tables import count, dollars, table, when
 from tollkeeper.client import limiting as asks
-from tollkeeper.client.standings import Check, InFlight, Limits, LimitStatus
+from tollkeeper.client.standings import Check, InFlight, LimitAgreement, Limits, LimitStatus, Rebuilt
 
 SCOPE = ("tenant", "project", "user", "session", "service", "feature", "config", "model", "provider")
 NUMBERS = ("Used", "Held", "Amount", "Left", "%")
@@ -27,6 +27,10 @@ def parser() -> argparse.ArgumentParser:
     for name in SCOPE:
         show.add_argument(f"--{name}", metavar="NAME", help=f"those of this {name} too")
     _verb(verbs, "in-flight", "calls that were admitted and have not ended", _in_flight)
+    _verb(verbs, "agreement", "whether the counters agree with the ledger", _agreement)
+    again = _verb(verbs, "rebuild", "book what the ledger has and the counters have not", _rebuild)
+    again.add_argument("--reason", required=True, help="why, for the audit trail")
+    again.add_argument("--lower", action="store_true", help="also take away what is in excess; some may be on its way")
     check = _verb(verbs, "check", "whether a call would be admitted now", _check)
     check.add_argument("provider", help="as calls name it, such as openai")
     check.add_argument("model", help="as calls name it")
@@ -56,6 +60,14 @@ def _show(options: argparse.Namespace) -> int:
 
 def _in_flight(options: argparse.Namespace) -> int:
     return answer(options, asks.in_flight(), _print_in_flight)
+
+
+def _agreement(options: argparse.Namespace) -> int:
+    return answer(options, asks.limit_agreement(), _print_agreement)
+
+
+def _rebuild(options: argparse.Namespace) -> int:
+    return answer(options, asks.rebuild_limits(reason=options.reason, lower=options.lower), _print_rebuilt)
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -93,6 +105,25 @@ def _print_in_flight(screen: Console, found: InFlight) -> None:
     ]  # fmt: skip
     columns = ("Id", "Owner", "Since", "Expires", "Limit", "For", "Held")
     screen.print(table(columns, rows, right=("Held",)) if rows else "Nothing is under way.")
+
+
+def _print_agreement(screen: Console, found: LimitAgreement) -> None:
+    numbers = ("Ledger", "Counters", "Assumed", "Missing", "Excess")
+    rows = [
+        (one.limit, _scope(one.scope),
+         *(_amount(one.measure, each) for each in (one.ledger, one.spent, one.assumed, one.missing, one.excess)))
+        for one in found.differences
+    ]  # fmt: skip
+    if rows:
+        screen.print(table(("Limit", "For", *numbers), rows, right=numbers))
+    screen.print(f"{found.checked:,} compared, {len(rows):,} differ.")
+    for each in found.unchecked:
+        screen.print(Text(f"{each.limit} was not compared: {each.reason}", "yellow"))
+
+
+def _print_rebuilt(screen: Console, found: Rebuilt) -> None:
+    rows = [(one.limit, _scope(one.scope), _amount(one.measure, one.amount)) for one in found.booked]
+    screen.print(table(("Limit", "For", "Booked"), rows, right=("Booked",)) if rows else "Nothing was missing.")
 
 
 def _print_check(screen: Console, found: Check) -> None:

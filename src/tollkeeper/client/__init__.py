@@ -42,6 +42,8 @@ class _Operations:
     revoke_key = Operation(administration.revoke_key)
     limits = Operation(limiting.limits)
     in_flight = Operation(limiting.in_flight)
+    limit_agreement = Operation(limiting.limit_agreement)
+    rebuild_limits = Operation(limiting.rebuild_limits)
     check = Operation(limiting.check)
     policy = Operation(limiting.policy)
     set_policy = Operation(limiting.set_policy)

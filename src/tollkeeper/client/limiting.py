@@ -13,11 +13,13 @@ from tollkeeper.client.standings import (
     Backtested,
     Check,
     InFlight,
+    LimitAgreement,
     Limits,
     PolicyHistory,
     PolicyState,
     QuotaStatus,
     QuotaStatuses,
+    Rebuilt,
 )
 
 
@@ -40,6 +42,16 @@ def limits(
 def in_flight() -> Ask[InFlight]:
     """The calls that were admitted and have not ended."""
     return Ask("GET", "/limits/in-flight", reader(InFlight))
+
+
+def limit_agreement() -> Ask[LimitAgreement]:
+    """Whether the counters agree with the ledger."""
+    return Ask("GET", "/limits/agreement", reader(LimitAgreement))
+
+
+def rebuild_limits(*, reason: str, lower: bool = False) -> Ask[Rebuilt]:
+    """Book what the ledger has and the counters have not; with `lower`, also take away what is in excess."""
+    return Ask("POST", "/limits/rebuild", reader(Rebuilt), body={"reason": reason, "lower": lower})
 
 
 def check(

@@ -52,6 +52,54 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A limit and scope whose counters do not agree with the ledger: ledger <= spent <= ledger + assumed."""
+
+    limit: str
+    measure: str
+    scope: dict[str, str]
+    ledger: Decimal
+    spent: Decimal
+    assumed: Decimal
+    missing: Decimal
+    excess: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unchecked:
+    """A limit that could not be compared."""
+
+    limit: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitAgreement:
+    """Whether the counters agree with the ledger."""
+
+    checked: int
+    differences: list[Difference]
+    unchecked: list[Unchecked]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookedAmount:
+    """What was added to a counter."""
+
+    limit: str
+    measure: str
+    scope: dict[str, str]
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """What a rebuild has done."""
+
+    booked: list[BookedAmount]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldCharge:
     """What a call under way holds of one limit."""
 

@@ -17,6 +17,7 @@ from starlette.routing import Mount
 
 from tollkeeper.config import ServeSettings
 from tollkeeper.sidecar import api
+from tollkeeper.sidecar.agreement import Agreement
 from tollkeeper.sidecar.api.auth import needs
 from tollkeeper.sidecar.api.counters import CounterDesk, NoCounters
 from tollkeeper.sidecar.api.problems import install
@@ -36,7 +37,7 @@ from tollkeeper.sidecar.receive.door import Door
 from tollkeeper.sidecar.receive.grpc import GrpcReceiver
 from tollkeeper.sidecar.receive.http import routes
 from tollkeeper.sidecar.repricing import Repricer
-from tollkeeper.sidecar.samples import build_info, samples_of
+from tollkeeper.sidecar.samples import build_info, limit_samples, samples_of
 from tollkeeper.sidecar.schedule import Schedule, Task
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.access_keys import Scope as KeyScope
@@ -53,6 +54,7 @@ from tollkeeper.storage.resets import Resets
 
 BOARD_SECONDS = 1.0
 REVIEW_SECONDS = 5.0
+COUNTERS_SECONDS = 10.0
 GC_ALLOCATIONS = 300_000
 """A few batches make as many objects, and hardly any cycle."""
 HOUR, DAY, NANO = 3600, 86_400, 1_000_000_000
@@ -105,7 +107,8 @@ class Sidecar:
             forward=self.forwarder,
         )
         self._board = Board(board_folder)
-        audit = AuditTrail(self.database)
+        audit, resets = AuditTrail(self.database), Resets(self.database)
+        self.agreement = Agreement(self.ledger, self.limiting, resets, self.database, audit)
         self.services = Services(
             ledger=self.ledger,
             health=SidecarHealth(
@@ -116,20 +119,21 @@ class Sidecar:
             audit=audit,
             repricer=Repricer(self.ledger, self.price_book, self.database, audit),
             limiting=self.limiting,
-            quotas=Quotas(self.ledger, self.limiting, Resets(self.database), time.time_ns),
+            quotas=Quotas(self.ledger, self.limiting, resets, time.time_ns),
+            agreement=self.agreement,
             open_on_loopback=settings.open_on_loopback,
             open_to_all=settings.open_to_all,
         )
         self._page = MetricsPage(
             LedgerTotals(self.ledger, settings.metric_label_sets, time.monotonic),
-            lambda: [*self._together().shown(), build_info()],
+            lambda: [*self._together().shown(), *limit_samples(self.agreement.last), build_info()],
         )
         may = None if settings.open_to_all else self._may
         desk = CounterDesk(self.counters, may, settings.open_on_loopback, elsewhere=settings.counters_are_elsewhere)
         self.app = Starlette(
             routes=[
-                *routes(self.door),
                 *desk.routes(),
+                *routes(self.door),
                 Mount("/api/v1", api.build(self.services)),
                 Mount("/", self._pages()),
             ],
@@ -213,6 +217,8 @@ class Sidecar:
             Task("leave figures", BOARD_SECONDS, lambda: self._board.leave(self._figures())),
             Task("review traces", REVIEW_SECONDS, self.pipeline.review),
         ]
+        if self.settings.counters_url is not None:
+            tasks.append(Task("compare counters", COUNTERS_SECONDS, self.agreement.tend))
         if (days := self.settings.retention_days) is not None:
             tasks.append(Task("prune", HOUR, lambda: self.ledger.prune(time.time_ns() - days * DAY * NANO)))
         return tasks

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from tollkeeper.model import Call, Cost, LineItem, Usage
+from tollkeeper.sidecar.agreement import Agreement
 from tollkeeper.sidecar.api import DatabaseState, Ingest, Services, Vitals, build
 from tollkeeper.sidecar.api.answer import nanoseconds
 from tollkeeper.sidecar.limiting import Limiting
@@ -104,6 +105,7 @@ class World:
         self.policies = PolicyStore(self.database, self.clock.nanoseconds)
         self.limiting = Limiting(self.policies, self.counters, "tests")
         self.resets = Resets(self.database, self.clock.nanoseconds)
+        self.agreement = Agreement(self.ledger, self.limiting, self.resets, self.database, self.audit)
         self.health = Still(self.clock)
         self.services = Services(
             ledger=self.ledger,
@@ -112,6 +114,7 @@ class World:
             audit=self.audit,
             repricer=Repricer(self.ledger, self.prices, self.database, self.audit),
             limiting=self.limiting,
+            agreement=self.agreement,
             quotas=Quotas(self.ledger, self.limiting, self.resets, self.clock.nanoseconds),
             health=self.health,
             open_on_loopback=open_on_loopback,

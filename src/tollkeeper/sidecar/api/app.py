@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI
 
 from tollkeeper.sidecar.api import (
+    agreements,
     audit,
     backtests,
     calls,
@@ -38,6 +39,8 @@ ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
     (effective.router, "read"),  # before the routes of single rows, which match any word
     (prices.router, "read"),
     (limits.router, "read"),
+    (agreements.router, "read"),
+    (agreements.changes, "admin"),
     (policy.router, "read"),
     (policy.changes, "admin"),
     (backtests.router, "read"),

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from tollkeeper.sidecar.agreement import Agreement
 from tollkeeper.sidecar.api.vitals import Health
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.quotas import Quotas
@@ -37,6 +38,7 @@ class Services:
     repricer: Repricer
     limiting: Limiting
     quotas: Quotas
+    agreement: Agreement
     health: Health
     open_on_loopback: bool = False
     open_to_all: bool = False

@@ -1,0 +1,283 @@
+"""Whether the counters agree with the ledger, and how they are built from it anew.
+
+For each limit of a calendar's hour or longer, and each of its scopes, in the period that is running:
+ledger <= spent <= ledger + assumed. What is `missing` below that was never counted, or is lost, as by a flush. The
+`excess` above it is on its way to the ledger, was an SDK's retry (each is a request, and the ledger has one call), or
+was priced otherwise by the app. Limits look at the model that was asked for, and may look at any tag; where the
+ledger's sums know no such thing, its calls are read one by one, if they are not too many.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from tollkeeper.model import Limit
+from tollkeeper.model.charge import Charge, Level
+from tollkeeper.model.limit import LARGEST_AMOUNT, Match
+from tollkeeper.policy.forms import amount_text
+from tollkeeper.policy.period import period_of
+from tollkeeper.sidecar.limiting import Limiting, charge_of
+from tollkeeper.storage.audit import AuditTrail
+from tollkeeper.storage.counters import CountersUnavailable, Hold
+from tollkeeper.storage.database import Database
+from tollkeeper.storage.ledger import DIMENSIONS, Kept, Ledger, Totals, UsageQuery
+from tollkeeper.storage.ledger.contract import Dimension
+from tollkeeper.storage.resets import Resets
+
+log = logging.getLogger("tollkeeper")
+
+MOST_CALLS = 200_000
+"""That are read one by one for a limit."""
+READ_AT_ONCE = 500
+OWNER = "rebuild"
+MARK = Charge("built from the ledger", 0, LARGEST_AMOUNT, hard=False)
+"""Booked once the counters were built: where it is not, they are new, or were emptied."""
+LONG_ENOUGH = ("hour", "day", "week", "month")
+NOTHING = Level(0, 0)
+COMPARED_EVERY = 30
+"""Turns of the clock."""
+
+Scope = tuple[str, ...]
+"""The values of a limit's `per`, in its order."""
+
+
+class Comparison(NamedTuple):
+    """One limit and scope: what the ledger has, without what was reset, and what the counters have."""
+
+    limit: Limit
+    scope: Mapping[str, str]
+    charge: Charge
+    ledger: int
+    level: Level
+
+    @property
+    def missing(self) -> int:
+        """What was not counted."""
+        return max(self.ledger - self.level.spent, 0)
+
+    @property
+    def excess(self) -> int:
+        """What was counted, and is neither in the ledger nor assumed."""
+        return max(self.level.spent - self.ledger - self.level.assumed, 0)
+
+
+class Checked(NamedTuple):
+    """What was compared, and the limits that could not be: their names, and why."""
+
+    comparisons: Sequence[Comparison]
+    unchecked: Mapping[str, str]
+
+
+class Booked(NamedTuple):
+    """What a rebuild has added to a counter."""
+
+    comparison: Comparison
+    amount: int
+
+
+class Agreement:
+    """Of one sidecar's ledger and counters. Raises `CountersUnavailable` and `LedgerUnavailable`."""
+
+    def __init__(
+        self, ledger: Ledger, limiting: Limiting, resets: Resets, database: Database, audit: AuditTrail
+    ) -> None:
+        self._ledger = ledger
+        self._limiting = limiting
+        self._resets = resets
+        self._database = database
+        self._audit = audit
+        self._last = Checked((), {})
+        self._told: frozenset[str] = frozenset()
+        self._turn = 0
+
+    def check(self) -> Checked:
+        """Compare all. The ledger is read first: what comes in between is in the counters already."""
+        now = self._limiting.counters.now()
+        unchecked: dict[str, str] = {}
+        found: list[tuple[Limit, Mapping[str, str], Charge, int]] = []
+        for limit in self._limiting.policy.limits:
+            if limit.window is None or limit.window.rolling or limit.window.unit not in LONG_ENOUGH:
+                continue
+            start, end = period_of(limit.window, now)
+            sums = self._sums(limit, start, end)
+            if sums is None:
+                unchecked[limit.name] = (
+                    f"its calls are told apart by single ones only, and are more than {MOST_CALLS:,}"
+                )
+                continue
+            for values, amount in self._without_resets(limit, start, sums).items():
+                scope: dict[str, str] = dict(zip(limit.per, values, strict=True))
+                found.append((limit, scope, charge_of(limit, scope, now), amount))
+        levels = self._levels([charge for _, _, charge, _ in found])
+        return Checked(
+            [Comparison(*one, level) for one, level in zip(found, levels, strict=True)], unchecked
+        )  # fmt: skip
+
+    def rebuild(self, *, author: str, reason: str, lower: bool = False, only_lost: bool = False) -> list[Booked]:
+        """Book what is missing; with `lower`, take away what is in excess, which may be on its way to the ledger.
+
+        `only_lost`: only where the counters, or one of them, are as good as new. Sidecars take turns, and it is
+        audited.
+        """
+        with self._database.write() as connection:
+            self._audit.take_turn(connection)
+            is_new = self._is_new()
+            booked = []
+            for one in self.check().comparisons:
+                wanted = not only_lost or is_new or one.level == NOTHING
+                amount = one.missing if wanted else 0
+                if lower and not only_lost:
+                    amount -= one.excess
+                if amount:
+                    self._book(one.charge, amount)
+                    booked.append(Booked(one, amount))
+            if is_new:
+                self._book(MARK, 1)
+            for each in booked:
+                self._note(connection, each, author, reason)
+        return booked
+
+    def tend(self) -> None:
+        """What is done by the clock: see whether the counters were emptied, and now and then compare all of them.
+
+        What is lost is built again; what does not agree twice in a row is told.
+        """
+        if not self._limiting.policy.limits:
+            self._last, self._turn = Checked((), {}), 0
+            return
+        try:
+            is_turn, self._turn = self._turn == 0, (self._turn + 1) % COMPARED_EVERY
+            if not is_turn and not self._is_new():
+                return
+            checked = self.check()
+            # Looked at before, as a rebuild keeps all writers of the database waiting.
+            if self._is_new() or any(one.missing and one.level == NOTHING for one in checked.comparisons):
+                booked = self.rebuild(author=OWNER, reason="the counters were empty", only_lost=True)
+                if booked:
+                    log.warning("%d counters were empty, and are built from the ledger", len(booked))
+                checked = self.check()
+        except CountersUnavailable as away:
+            log.warning("the counters cannot be compared with the ledger: %s", away)
+            return
+        before, self._last = _differing(self._last), checked
+        lasting = _differing(checked) & before
+        for name in sorted(lasting - self._told):
+            log.warning("the counters of limit %r do not agree with the ledger: %s", name, self._said(name))
+        self._told = lasting
+
+    @property
+    def last(self) -> Checked:
+        """What the clock's last comparison found."""
+        return self._last
+
+    def _said(self, name: str) -> str:
+        ours = [one for one in self._last.comparisons if one.limit.name == name]
+        missing, excess = sum(one.missing for one in ours), sum(one.excess for one in ours)
+        measure = ours[0].limit.measure
+        return f"missing {amount_text(measure, missing)}, in excess {amount_text(measure, excess)}"
+
+    def _sums(self, limit: Limit, start: int, end: int) -> dict[Scope, int] | None:
+        dimensions = _dimensions(limit)
+        if dimensions is not None:
+            rows = self._ledger.usage(UsageQuery(start, end, dimensions))
+            return sums_of_rows(limit, dimensions, ((row.group, row.totals) for row in rows))
+        if sum(row.totals.calls for row in self._ledger.usage(UsageQuery(start, end))) > MOST_CALLS:
+            return None
+        return sums_of_calls(limit, self._ledger.select_calls(start, end))
+
+    def _without_resets(self, limit: Limit, start: int, sums: dict[Scope, int]) -> dict[Scope, int]:
+        for reset in self._resets.since(start):
+            values = tuple(reset.scope.get(name, "") for name in limit.per)
+            if reset.limit_name == limit.name and reset.period_start == start and values in sums:
+                sums[values] -= reset.amount
+        return sums
+
+    def _is_new(self) -> bool:
+        return self._levels([MARK])[0].spent == 0
+
+    def _levels(self, charges: Sequence[Charge]) -> list[Level]:
+        read = self._limiting.counters.read
+        some = [charges[at : at + READ_AT_ONCE] for at in range(0, len(charges), READ_AT_ONCE)]
+        return [level for each in some for level in read(each)]
+
+    def _book(self, charge: Charge, amount: int) -> None:
+        counters = self._limiting.counters
+        counters.settle(Hold(f"{OWNER} {uuid.uuid4()}", OWNER, counters.now(), (charge,)), [amount])
+
+    def _note(self, connection: Connection, booked: Booked, author: str, reason: str) -> None:
+        one = booked.comparison
+        self._audit.record(
+            connection,
+            author=author,
+            action="rebuild",
+            kind="usage",
+            object_id=one.limit.name,
+            before={"scope": dict(one.scope), "spent": one.level.spent, "assumed": one.level.assumed},
+            after={"scope": dict(one.scope), "spent": one.level.spent + booked.amount, "ledger": one.ledger},
+            reason=reason,
+        )
+
+
+def sums_of_rows(
+    limit: Limit, dimensions: Sequence[str], rows: Iterable[tuple[tuple[str, ...], Totals]]
+) -> dict[Scope, int]:
+    """What the ledger's sums have of a limit, by scope."""
+    found: dict[Scope, int] = {}
+    for group, totals in rows:
+        values = dict(zip(dimensions, group, strict=True))
+        if limit.binds(values.get("provider", ""), "", values.get("operation", ""), values):
+            scope = tuple(values[name] for name in limit.per)
+            found[scope] = found.get(scope, 0) + _MEASURED[limit.measure](totals)
+    return found
+
+
+def sums_of_calls(limit: Limit, calls: Iterable[Kept]) -> dict[Scope, int]:
+    """The same from single calls: by the model that was asked for, and any tag."""
+    found: dict[Scope, int] = {}
+    for kept in calls:
+        call = kept.call
+        model = call.request_model or ""
+        if limit.binds(call.provider, model, call.operation, call.tags):
+            values = {**call.tags, "provider": call.provider, "model": model}
+            scope = tuple(values.get(name, "") for name in limit.per)
+            usage = call.usage
+            totals = Totals(
+                calls=1, input_tokens=usage.input_tokens or 0, output_tokens=usage.output_tokens or 0,
+                nano_usd=kept.nano_usd or 0,
+            )  # fmt: skip
+            found[scope] = found.get(scope, 0) + _MEASURED[limit.measure](totals)
+    return found
+
+
+def _dimensions(limit: Limit) -> tuple[Dimension, ...] | None:
+    """What the ledger's sums are to be told apart by for a limit; `None` where they cannot be."""
+    asked = {*limit.per, *(name for match in (limit.match, *limit.exempt) for name in _asked(match))}
+    # The ledger's model is the one that answered.
+    return tuple(name for name in DIMENSIONS if name in asked) if asked <= {*DIMENSIONS} - {"model"} else None
+
+
+def _asked(match: Match) -> set[str]:
+    fields = {"provider": match.provider, "model": match.model, "operation": match.operation}
+    return {name for name, globs in fields.items() if globs} | set(match.tags)
+
+
+def _differing(checked: Checked) -> frozenset[str]:
+    """Requests may be in excess: retries are counted, and the ledger has one call."""
+    return frozenset(
+        one.limit.name for one in checked.comparisons if one.missing or (one.excess and one.limit.measure != "requests")
+    )
+
+
+_MEASURED: Mapping[str, Callable[[Totals], int]] = {
+    "requests": lambda totals: totals.calls,
+    "tokens": lambda totals: totals.input_tokens + totals.output_tokens,
+    "input_tokens": lambda totals: totals.input_tokens,
+    "output_tokens": lambda totals: totals.output_tokens,
+    "usd": lambda totals: totals.nano_usd,
+    "concurrency": lambda totals: 0,
+}
