@@ -126,6 +126,18 @@ def test_how_limits_stand(tollkeeper: Tell, file: Path, world: World) -> None:
     assert "tests" in held and "tenant=acme" in held
 
 
+def test_counters_are_built_from_the_ledger(tollkeeper: Tell, file: Path, world: World) -> None:
+    tollkeeper("policy", "set", str(file), "--reason", "x")
+    world.record(make_call(1, at=world.clock.now))
+    told = tollkeeper("limits", "agreement").out
+    assert "2 compared, 2 differ." in told
+    (row,) = [line.split() for line in told.splitlines() if "tenant=acme" in line]
+    assert row == ["requests-day-per-tenant", "tenant=acme", "1", "0", "0", "1", "0"]
+    assert "$0.003500" in tollkeeper("limits", "rebuild", "--reason", "they were away").out
+    assert tollkeeper("limits", "agreement").out == "2 compared, 0 differ.\n"
+    assert tollkeeper("limits", "rebuild", "--reason", "again").out == "Nothing was missing.\n"
+
+
 def test_would_it_go(tollkeeper: Tell, file: Path) -> None:
     assert tollkeeper("limits", "check", "openai", "gpt-4o").out == "It may go: no limit binds it.\n"
     tollkeeper("policy", "set", str(file), "--reason", "x")

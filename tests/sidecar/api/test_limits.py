@@ -183,6 +183,16 @@ def test_a_check_knows_what_the_call_may_cost(world: World) -> None:
     assert "give the model a price" in unpriced["message"]
 
 
+def test_the_statistics_name_the_limits_for_everybody(world: World) -> None:
+    nothing = get(world, "/stats")["rate_limits"]
+    assert set(nothing.values()) == {None}
+    put(world, *limits_of_preset("seed"), Limit("tight", "requests", 50, Window("minute")))
+    assert get(world, "/stats")["rate_limits"] == {
+        "requests_per_minute": 50, "tokens_per_minute": 90_000, "max_cost_per_request": 0.5,
+        "daily_spending_limit": 10,
+    }  # fmt: skip
+
+
 def test_counters_that_are_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: Any) -> Any:
         raise CountersUnavailable("no route to host")

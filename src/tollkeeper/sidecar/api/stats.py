@@ -8,6 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from tollkeeper.model.limit import Measure, Unit
+from tollkeeper.policy import Policy
+from tollkeeper.policy.scope import binds_all
 from tollkeeper.sidecar.api.answer import Answer, NanoUsd, Usd, moment, nanoseconds, usd
 from tollkeeper.sidecar.api.services import Given
 from tollkeeper.sidecar.api.sums import UNKNOWN_COST, add, average_usd, nano_usd, sums
@@ -93,7 +96,7 @@ def stats(given: Given, params: Annotated[StatsParams, Query()]) -> Answer:
                 moment(row.bucket or 0).astimezone(when.zone).date().isoformat(): _dollars(nano_usd(row.totals))
                 for row in reversed(days)
             },
-            rate_limits=RateLimits(),
+            rate_limits=_rate_limits(given.limiting.policy),
         )
     )
 
@@ -108,6 +111,26 @@ def _recent(given: Given, now: datetime) -> RecentHour:
     query = UsageQuery(nanoseconds(since), nanoseconds(hour + HOUR))
     totals: Totals = add(row.totals for row in given.ledger.usage(query))
     return RecentHour(since=since, requests=totals.calls, tokens=sums(totals).tokens, cost=_dollars(nano_usd(totals)))
+
+
+def _rate_limits(policy: Policy) -> RateLimits:
+    """Of several that are alike, the tightest."""
+
+    def amount(measure: Measure, unit: Unit | None) -> int | None:
+        found = [
+            limit.amount
+            for limit in policy.limits
+            if limit.measure == measure and binds_all(limit, {}) and not limit.per and limit.mode == "hard"
+            and (None if limit.window is None else limit.window.unit) == unit
+        ]  # fmt: skip
+        return min(found, default=None)
+
+    return RateLimits(
+        requests_per_minute=amount("requests", "minute"),
+        tokens_per_minute=amount("tokens", "minute"),
+        max_cost_per_request=_dollars(amount("usd", None)),
+        daily_spending_limit=_dollars(amount("usd", "day")),
+    )
 
 
 def _dollars(nano: int | None) -> Usd | None:
