@@ -23,7 +23,8 @@ PINNED := $(PIP_OPTIONS) --constraint constraints.txt --build-constraint constra
 PINNED_PREVIOUS := $(PIP_OPTIONS) --constraint constraints-previous.txt --build-constraint constraints-previous.txt
 
 # Their tests, and no other SDK's: those are not there.
-COMPATIBILITY := $(wildcard tests/cli/test_demo.py tests/capture/test_scenarios*.py tests/capture/providers/test_platforms.py \
+COMPATIBILITY := $(wildcard tests/cli/test_demo.py tests/capture/test_scenarios*.py tests/capture/test_denied.py tests/capture/test_caps.py \
+	tests/capture/providers/test_platforms.py \
 	tests/capture/providers/test_openai*.py tests/capture/providers/test_anthropic*.py)
 OF_OTHERS := google or groq or ollama or mistralai or cohere or bedrock-sync or bedrock-async
 
