@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from tollkeeper.config import ServeSettings
 from tollkeeper.sidecar import api
@@ -130,15 +131,15 @@ class Sidecar:
         )
         may = None if settings.open_to_all else self._may
         desk = CounterDesk(self.counters, may, settings.open_on_loopback, elsewhere=settings.counters_are_elsewhere)
-        self.app = Starlette(
+        rest = Starlette(
             routes=[
-                *desk.routes(),
                 *routes(self.door),
                 Mount("/api/v1", api.build(self.services)),
                 Mount("/", self._pages()),
             ],
             lifespan=self._running,
         )
+        self.app = desk.over(rest)
 
     @property
     def _sent_on(self) -> ForwardCounts | None:
@@ -231,7 +232,7 @@ class Factory:
     settings: ServeSettings
     board_folder: str | None = None
 
-    def __call__(self) -> Starlette:
+    def __call__(self) -> ASGIApp:
         set_up_logging(self.settings.log_level)
         end_with_parent()
         # What is here now stays: the collector need not look at it again and again.

@@ -20,7 +20,7 @@ SECONDS = 30.0
 @contextmanager
 def serving(counters: Counters, path: Path, authorize: Authorize | None = None) -> Iterator[str]:
     """The URL at which they are served."""
-    app = Starlette(routes=CounterDesk(counters, authorize).routes())
+    app = CounterDesk(counters, authorize).over(Starlette())
     server = uvicorn.Server(uvicorn.Config(app, uds=str(path), log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
