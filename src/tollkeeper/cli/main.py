@@ -16,6 +16,7 @@ VERBS = {
     "prices": "your own prices: list, add, change, schedule, history; models without one; pricing the past again",
     "policy": "limits: check a policy file, see and set what is in force, test one against the past; presets",
     "limits": "how limits stand, for whom, and what calls under way hold; whether a call would be admitted",
+    "emergency": "whether there is one; to begin it, and to end it, which only people do",
     "keys": "keys to the sidecar's API: create, list, revoke",
     "ledger": "whether the ledger is sound; its sums made from its calls again",
     "demo": "a simulated provider, an app that uses it, and what Tollkeeper sees of it",
@@ -28,6 +29,7 @@ EXTRAS = {
     "prices": "client",
     "policy": "client",
     "limits": "client",
+    "emergency": "client",
     "keys": "sidecar",
     "ledger": "sidecar",
 }

@@ -7,7 +7,7 @@ The address is `url`, else `TOLLKEEPER_URL`, else `http://127.0.0.1:4318`; `unix
 else `TOLLKEEPER_API_KEY`. Every error is an `ApiError`.
 """
 
-from tollkeeper.client import administration, asks, limiting
+from tollkeeper.client import administration, asks, emergencies, limiting
 from tollkeeper.client.errors import ApiError, Invalid, KeyRefused, NotFound, Outdated, Unavailable, Unreachable
 from tollkeeper.client.operation import Operation
 from tollkeeper.client.transport import AsyncConnection, Connection
@@ -54,6 +54,9 @@ class _Operations:
     set_quota = Operation(limiting.set_quota)
     reset_quota = Operation(limiting.reset_quota)
     claim_alert = Operation(limiting.claim_alert)
+    emergency = Operation(emergencies.emergency)
+    enter_emergency = Operation(emergencies.enter_emergency)
+    leave_emergency = Operation(emergencies.leave_emergency)
 
 
 class Client(Connection, _Operations):

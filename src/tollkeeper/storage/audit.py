@@ -121,6 +121,16 @@ class AuditTrail:
         connection.execute(insert(AUDIT_LOG), values)
         return AuditEntry(**{**values, "before": before, "after": after})
 
+    def note(
+        self, *, author: str, action: str, kind: str, object_id: str, before: Any, after: Any, reason: str
+    ) -> None:
+        """Add a row about what is not in this database, in a transaction of its own."""
+        with told_apart(self._database), self._database.write() as connection:
+            self.record(
+                connection, author=author, action=action, kind=kind, object_id=object_id, before=before, after=after,
+                reason=reason,
+            )  # fmt: skip
+
     def entries(self, query: AuditQuery = AuditQuery()) -> tuple[list[AuditEntry], str | None]:  # noqa: B008  immutable
         """A page of changes, and the cursor of the next page, if there is one. Raises `ValueError` for a false one."""
         rows = select(AUDIT_LOG).where(AUDIT_LOG.c.at >= query.start, AUDIT_LOG.c.at < query.end)

@@ -12,6 +12,7 @@ from tollkeeper.sidecar.api import (
     backtests,
     calls,
     effective,
+    emergency,
     keys,
     limits,
     overview,
@@ -43,6 +44,8 @@ ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
     (agreements.changes, "admin"),
     (policy.router, "read"),
     (policy.changes, "admin"),
+    (emergency.router, "read"),
+    (emergency.changes, "admin"),
     (backtests.router, "read"),
     (quotas.alerts, "write"),  # before those of single quotas, which match any path
     (quotas.router, "read"),
