@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tollkeeper.client import ApiError, Client, KeyRefused
 from tollkeeper.client.ask import Ask
+from tollkeeper.client.transport import TIMEOUT_SECONDS
 from tollkeeper.config.client import DEFAULT_URL, ENVIRONMENT_KEY, ENVIRONMENT_URL
 
 T = TypeVar("T")
@@ -58,9 +59,11 @@ def console() -> Console:
     return made if made.is_terminal else Console(highlight=False, markup=False, width=WIDTH_WITHOUT_TERMINAL)
 
 
-def answer(options: argparse.Namespace, ask: Ask[T], show: Callable[[Console, T], None]) -> int:
-    """Ask, and show the answer. Returns the exit code."""
-    with Client(options.url, options.key) as client:
+def answer(
+    options: argparse.Namespace, ask: Ask[T], show: Callable[[Console, T], None], seconds: float = TIMEOUT_SECONDS
+) -> int:
+    """Ask, wait so long for the answer, and show it. Returns the exit code."""
+    with Client(options.url, options.key, seconds) as client:
         if options.json:
             print(client.fetch(ask))
         else:

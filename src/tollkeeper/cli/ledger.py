@@ -17,6 +17,7 @@ from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger.sql import SqlLedger
 from tollkeeper.storage.ledger.tables import NS_A_DAY
+from tollkeeper.storage.policies import PolicyStore
 from tollkeeper.storage.prices import PriceBook
 
 FOR_EVER = 2**63 - 1
@@ -44,6 +45,7 @@ def _check(options: argparse.Namespace) -> int:
     database = _opened(options.ledger)
     differences = SqlLedger(database).check_rollups(_start(options), FOR_EVER)
     broken = PriceBook(database).broken()
+    policies = PolicyStore(database).broken()
     unsound_at = AuditTrail(database).verify().broken_at
     found = {
         "rollups": [
@@ -52,13 +54,14 @@ def _check(options: argparse.Namespace) -> int:
             for one in differences
         ],
         "prices": broken,
+        "policy": policies,
         "audit": unsound_at,
     }  # fmt: skip
     if options.json:
         print(json.dumps(found))
     else:
         _show(found)
-    return 1 if differences or broken or unsound_at is not None else 0
+    return 1 if differences or broken or policies or unsound_at is not None else 0
 
 
 def _rebuild(options: argparse.Namespace) -> int:
@@ -99,7 +102,8 @@ def _show(found: dict[str, Any]) -> None:
     shown.print(
         "sums:        ", Text(f"{len(wrong)} are wrong; `tollkeeper ledger rebuild`", "red") if wrong else sound
     )
-    changed = ", ".join(map(str, found["prices"]))
-    shown.print("price book:  ", Text(f"versions {changed} were changed or removed", "red") if changed else sound)
+    for name, versions in (("price book:  ", found["prices"]), ("policy:      ", found["policy"])):
+        changed = ", ".join(map(str, versions))
+        shown.print(name, Text(f"versions {changed} were changed or removed", "red") if changed else sound)
     at = found["audit"]
     shown.print("audit trail: ", sound if at is None else Text(f"entry {at} was changed or removed", "red"))

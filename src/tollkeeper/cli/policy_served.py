@@ -21,6 +21,8 @@ from tollkeeper.policy.document import policy_document, read_json, read_policy, 
 
 NUMBERS = ("Calls", "Denied", "Delayed", "Saved")
 EXCEEDED = 101
+REPLAY_SECONDS = 600.0
+"""A million calls take one or two minutes."""
 _DAYS = re.compile(r"([0-9]{1,4})d")
 
 
@@ -65,7 +67,8 @@ def _test(options: argparse.Namespace) -> int:
     document = policy_document(_read(options.file))
     days = _DAYS.fullmatch(options.since)
     since: dict[str, Any] = {"days": int(days[1])} if days else {"start": options.since}
-    return answer(options, asks.backtest(document, **since, end=options.end, zone=options.zone), _print_test)
+    ask = asks.backtest(document, **since, end=options.end, zone=options.zone)
+    return answer(options, ask, _print_test, REPLAY_SECONDS)
 
 
 def _read(file: Path) -> Policy:
