@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tollkeeper.capture import counting
 from tollkeeper.config import Settings
 
 if TYPE_CHECKING:
@@ -26,11 +27,10 @@ def gate(settings: Settings, catalog: Catalog) -> Gate | None:
     from tollkeeper.capture.thresholds import Thresholds  # noqa: PLC0415  the same
     from tollkeeper.policy import Policy  # noqa: PLC0415  the same
     from tollkeeper.storage.admission import Admission  # noqa: PLC0415  the same
-    from tollkeeper.storage.counters.memory import MemoryCounters  # noqa: PLC0415  the same
 
     owner = f"{platform.node()}:{os.getpid()}"
     return Gate(
-        Admission(policy or Policy(), MemoryCounters(), owner),
+        Admission(policy or Policy(), counting.counters(settings), owner),
         catalog,
         Thresholds(lambda crossing: None),
         time.monotonic,
