@@ -15,6 +15,7 @@ from tollkeeper.capture.failover import FALLBACK, Failover, change_model, failur
 from tollkeeper.capture.health import ProviderHealth
 from tollkeeper.capture.ladders import Ladders
 from tollkeeper.capture.thresholds import Crossing
+from tollkeeper.capture.waiting import Waiting, waits
 from tollkeeper.model import Bound, Call, Denial, Status
 from tollkeeper.model.usage import NOTHING
 from tollkeeper.policy import Policy
@@ -34,8 +35,6 @@ NEVER_ASKED = frozenset(("fetch_response", "batch"))
 
 _NOTHING_USED = Bound(0, 0, 0)
 MAX_TOKENS = "gen_ai.request.max_tokens"
-LONGEST_PAUSE = 1.0
-"""Seconds: what calls under way give back is seen by then."""
 
 
 class Gate:
@@ -55,6 +54,7 @@ class Gate:
         self._catalog = catalog
         self._watch = watch
         self._clock = clock
+        self._waiting = Waiting(admission, clock)
         self._tell = tell
         self._ladders: Ladders | None = None
         self._failover: Failover | None = None
@@ -123,9 +123,12 @@ class Gate:
         if not bindings:
             return None
         bound = self._bound(request, adapter, bindings)
-        outcome = self._admission.admit(id, bindings, bound)
-        if isinstance(outcome, Denial) and outcome.status.limit.wait and outcome.reason == "used_up":
-            outcome = yield from self._wait(id, bindings, bound, outcome)
+        behind = self._waiting.queue(bindings)
+        if behind is None:
+            outcome = self._admission.admit(id, bindings, bound)
+            behind = waits(outcome, bindings) if isinstance(outcome, Denial) else None
+        if behind is not None:
+            outcome = yield from self._waiting.wait(behind, request.call.tags.get("tenant", ""), id, bindings, bound)
         return outcome
 
     def _change(self, ladders: Ladders, request: Request, adapter: Adapter) -> Denial | None:
@@ -264,22 +267,6 @@ class Gate:
         if is_open and most is not None and adapter.cap_output(request, most):
             demand = demand._replace(output_tokens=most)
         return bound_of(demand, self._catalog.rates(call) if bindings.counts_usd else None)
-
-    def _wait(
-        self, id: str, bindings: Bindings, bound: Bound, denial: Denial
-    ) -> Generator[Pause, None, Ticket | Denial]:
-        """Ask again until there is room, or the limit's patience is at an end."""
-        until = self._clock() + denial.status.limit.wait
-        while (left := until - self._clock()) > 0:
-            asked = LONGEST_PAUSE if denial.retry_after is None else denial.retry_after
-            if denial.retry_after is not None and denial.retry_after > left and not denial.status.held:
-                return denial
-            yield Pause(min(asked, left, LONGEST_PAUSE))
-            outcome = self._admission.admit(id, bindings, bound)
-            if not isinstance(outcome, Denial):
-                return outcome
-            denial = outcome
-        return denial
 
 
 def _next_id(ticket: Ticket) -> str:
