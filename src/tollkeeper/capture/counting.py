@@ -47,7 +47,10 @@ def check_counters(url: str) -> None:
     """Raises `ValueError` for counters that cannot be."""
     from tollkeeper.storage.counters.opening import open_counters  # noqa: PLC0415  the same
 
-    open_counters(url).close()
+    try:
+        open_counters(url).close()
+    except ValueError as wrong:
+        raise ValueError(f"counters that can be opened: {wrong}") from None
 
 
 def _close_at_end(leased: LeasedCounters) -> None:
