@@ -15,6 +15,7 @@ from tollkeeper.version import __version__
 
 if TYPE_CHECKING:
     from tollkeeper.capture.cheapest import cheapest
+    from tollkeeper.capture.check import check
     from tollkeeper.client import ApiError, AsyncClient, Client
     from tollkeeper.client.quotas import Quotas
 
@@ -32,6 +33,7 @@ __all__ = [
     "Usage",
     "__version__",
     "cheapest",
+    "check",
     "instrument",
     "tags",
     "uninstrument",
@@ -48,6 +50,10 @@ def __getattr__(name: str) -> Any:
         from tollkeeper.client.quotas import Quotas  # noqa: PLC0415  the same
 
         return Quotas
+    if name == "check":
+        from tollkeeper.capture.check import check  # noqa: PLC0415  the same
+
+        return check
     if name == "cheapest":
         from tollkeeper.capture.cheapest import cheapest  # noqa: PLC0415  the same
 

@@ -201,3 +201,21 @@ def test_an_anthropic_call_is_bounded_by_what_is_sent_of_it(
     plain, cached = held
     assert 4000 * 3_000 < plain < 6000 * 3_000, "$3 per million tokens"
     assert cached > plain * 19 // 10, "an hour in the cache costs twice as much"
+
+
+def test_whether_a_call_may_go_can_be_asked_beforehand(instrumented: Instrument, simulator: Simulator) -> None:
+    assert tollkeeper.check("gpt-4o-mini") == (True, *[None] * 7, ())
+    limits = Limit("few", "requests", 2, DAY, per=("tenant",)), Limit("each", "usd", CENT)
+    instrumented(policy=Policy("p", limits))
+    app = client(simulator)
+    with tollkeeper.tags(tenant="acme"):
+        ask(app)
+        first = tollkeeper.check("gpt-4o-mini", input_tokens=100, output_tokens=100)
+        assert first[:4] == (True, 1, 2, 1)
+        assert first.reset_at is not None and first.reset_at.hour == 0
+        assert tollkeeper.check("gpt-4o", input_tokens=100_000, output_tokens=0).reason == "call_too_large"
+        assert tollkeeper.check("gpt-4o").message is not None
+        ask(app)
+        second = tollkeeper.check("gpt-4o-mini", input_tokens=1, output_tokens=1)
+        assert (second.can_call, second.remaining, second.limit, second.reason) == (False, 0, "few", "used_up")
+    assert tollkeeper.check("gpt-4o-mini", input_tokens=1, output_tokens=1, tenant="other")[:4] == (True, 0, 2, 2)

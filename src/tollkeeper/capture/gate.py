@@ -23,6 +23,7 @@ from tollkeeper.policy.binding import Bindings
 from tollkeeper.pricing import Catalog
 from tollkeeper.pricing.bound import bound_of
 from tollkeeper.storage.admission import UNKNOWN, Admission, Ticket
+from tollkeeper.storage.outlook import Standing, bound_of_wanted, outlook
 from tollkeeper.telemetry.attributes import FALLBACK_REASON, STEPS
 
 if TYPE_CHECKING:
@@ -97,6 +98,12 @@ class Gate:
     def statuses(self, scope: Mapping[str, str]) -> list[Status]:
         """How the limits stand."""
         return self._admission.statuses(scope)
+
+    def outlook(self, call: Call, input_tokens: int | None, output_tokens: int | None) -> list[Standing]:
+        """How the limits stand that bind a call which is only thought of."""
+        bindings = self._admission.bindings(call)
+        bound = bound_of_wanted(bindings, input_tokens, output_tokens, lambda: self._catalog.rates(call))
+        return outlook(self._admission.counters, bindings, bound)
 
     def admit(self, request: Request, adapter: Adapter) -> Generator[Pause, None, Ticket | None]:
         """Let a call go, wait until it may, or raise `Denied`. A fault of ours lets it go."""

@@ -97,6 +97,11 @@ class Instrumentation:
             raise ConfigurationError("render_metrics() needs instrument(prometheus=True) or prometheus_port=…")
         return self._endpoint.sink.render(accept)
 
+    @property
+    def gate(self) -> Gate | None:
+        """What admits the calls, if there are limits."""
+        return self._emitter.gate
+
     def limits(self, **scope: str) -> list[Status]:
         """How the limits of `policy` stand that count for all, and for what `scope` names: `limits(tenant="acme")`."""
         return self._emitter.gate.statuses(scope) if self._emitter.gate is not None else []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tollkeeper.model import Bound, Status
 from tollkeeper.model.charge import Charge, Level
 from tollkeeper.model.decision import Reason
 from tollkeeper.policy.binding import Binding, Bindings
+from tollkeeper.pricing.bound import Demand, bound_of
+from tollkeeper.pricing.rates import Rates, Unpriced
 from tollkeeper.storage.counters import Counters
 
 
@@ -25,6 +28,26 @@ class Standing(NamedTuple):
     def can_call(self) -> bool:
         """Whether this limit lets the call go."""
         return self.reason is None or self.status.limit.mode == "soft"
+
+
+def deciding(standings: Sequence[Standing]) -> Standing | None:
+    """The limit that denies the call; else the one that is used up most. Soft ones, and caps of one call, come last."""
+    return min(standings, key=_decides, default=None)
+
+
+def _decides(standing: Standing) -> tuple[bool, bool, bool, float]:
+    status = standing.status
+    return standing.can_call, status.limit.mode == "soft", status.limit.window is None, -status.percent
+
+
+def bound_of_wanted(
+    bindings: Bindings, input_tokens: int | None, output_tokens: int | None, rates: Callable[[], Rates | Unpriced]
+) -> Bound:
+    """The most of a call that is only thought of: as the gate of an app finds it, which knows the call's text."""
+    if output_tokens is None and bindings.needs_output:
+        output_tokens = bindings.most_output
+    why = None if input_tokens is not None else "nobody has said how much its input can have"
+    return bound_of(Demand(input_tokens, output_tokens, why=why), rates() if bindings.counts_usd else None)
 
 
 def outlook(counters: Counters, bindings: Bindings, bound: Bound) -> list[Standing]:

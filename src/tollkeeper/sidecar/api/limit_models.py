@@ -17,7 +17,7 @@ from tollkeeper.policy.match_table import calls_text
 from tollkeeper.policy.scope import binds_all
 from tollkeeper.policy.wording import message_of
 from tollkeeper.sidecar.api.answer import moment, usd
-from tollkeeper.storage.outlook import Standing
+from tollkeeper.storage.outlook import Standing, deciding
 
 Amount = Annotated[int | Decimal, WithJsonSchema({"type": "number"})]
 """In the unit of the measure; of `usd`, US dollars, exact."""
@@ -193,10 +193,10 @@ def checked(standing: Standing) -> Checked:
 
 def check_of(standings: Sequence[Standing]) -> Check:
     """The answer that these limits make together."""
-    if not standings:
+    one = deciding(standings)
+    if one is None:
         nothing: dict[str, Any] = dict.fromkeys(_OF_THE_LIMIT)
         return Check(can_call=True, limited=False, reason=None, message=None, limits=[], **nothing)
-    one = min(standings, key=_decides)
     shown = checked(one)
     denied = None if one.can_call or one.reason is None else Denial(one.status, one.estimate, None, one.reason)
     return Check(
@@ -207,11 +207,6 @@ def check_of(standings: Sequence[Standing]) -> Check:
         limits=[checked(each) for each in standings],
         **{name: getattr(shown, name) for name in _OF_THE_LIMIT},
     )
-
-
-def _decides(standing: Standing) -> tuple[bool, bool, float]:
-    """The limit that denies the call comes first; else the one that is used up most, soft ones last."""
-    return standing.can_call, standing.status.limit.mode == "soft", -standing.status.percent
 
 
 def _tightness(status: Status) -> tuple[bool, int]:

@@ -10,13 +10,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from tollkeeper.model import Bound, Call
+from tollkeeper.model import Call
 from tollkeeper.model.call import Operation
 from tollkeeper.model.limit import LARGEST_AMOUNT, PER, Limit
-from tollkeeper.policy.binding import Bindings
 from tollkeeper.policy.scope import may_bind, usage_of
 from tollkeeper.pricing import Catalog
-from tollkeeper.pricing.bound import Demand, bound_of
 from tollkeeper.sidecar.api.answer import Answer, moment
 from tollkeeper.sidecar.api.filters import LONGEST
 from tollkeeper.sidecar.api.limit_models import (
@@ -30,9 +28,9 @@ from tollkeeper.sidecar.api.limit_models import (
     status_of,
     summary_of,
 )
-from tollkeeper.sidecar.api.services import Given, Services
+from tollkeeper.sidecar.api.services import Given
 from tollkeeper.storage.counters import Charge, Hold
-from tollkeeper.storage.outlook import outlook
+from tollkeeper.storage.outlook import bound_of_wanted, outlook
 
 router = APIRouter(tags=["limits"])
 
@@ -113,20 +111,11 @@ def check(given: Given, wanted: WantedCall) -> Answer:
         tags=wanted.tags,
     )
     bindings = admission.bindings(call)
-    standings = outlook(admission.counters, bindings, _bound(given, call, bindings, wanted))
-    return Answer(check_of(standings))
-
-
-def _bound(given: Services, call: Call, bindings: Bindings, wanted: WantedCall) -> Bound:
-    """As the gate of an app would find it, which knows the call's text where this has the given numbers."""
-    output = wanted.output_tokens
-    if output is None and bindings.needs_output:
-        output = bindings.most_output
-    why = None if wanted.input_tokens is not None else "nobody has said how much its input can have"
-    demand = Demand(wanted.input_tokens, output, why=why)
     # A catalogue of its own: those that price calls remember what they look up.
-    rates = Catalog(given.price_book.overlay()).rates(call) if bindings.counts_usd else None
-    return bound_of(demand, rates)
+    catalog = Catalog(given.price_book.overlay())
+    bound = bound_of_wanted(bindings, wanted.input_tokens, wanted.output_tokens, lambda: catalog.rates(call))
+    standings = outlook(admission.counters, bindings, bound)
+    return Answer(check_of(standings))
 
 
 def _held(hold: Hold, known: Mapping[str, Limit]) -> HeldCall:

@@ -1,0 +1,74 @@
+"""`tollkeeper.check(…)`: would this call be admitted now?"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from tollkeeper.capture import instrumentation
+from tollkeeper.capture.attribution import current_tags
+from tollkeeper.model import Call, Denial
+from tollkeeper.model.call import Operation
+from tollkeeper.policy.wording import message_of
+from tollkeeper.storage.outlook import Standing, deciding
+
+NS_A_SECOND = 1_000_000_000
+
+
+class Check(NamedTuple):
+    """Whether a call would be admitted, and how the limit stands that decides: the one that denies, else the tightest.
+
+    Counts are in the unit of its measure (nano-dollars of `usd`). They are `None` where no limit binds the call, or
+    where the limit binds each call by itself: never a zero that was made up. `limits` are all that bind it.
+    """
+
+    can_call: bool
+    current_count: int | None = None
+    limit_value: int | None = None
+    remaining: int | None = None
+    reset_at: datetime | None = None
+    limit: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    limits: tuple[Standing, ...] = ()
+
+
+def check(
+    model: str,
+    *,
+    provider: str = "openai",
+    operation: Operation = "chat",
+    input_tokens: int | None = None,
+    output_tokens: int | None = None,
+    **tags: str,
+) -> Check:
+    """Whether such a call would be admitted at this moment. Nothing is held for it: the call may still be denied.
+
+    The tokens are the most that it can have; limits of tokens or dollars need to know them. Its tags are those in
+    force (`tollkeeper.tags`, `instrument(tags=…)`), and `tags`. Without `instrument(policy=…)`, every call may go.
+    Raises `CountersUnavailable` where the counters cannot be reached.
+    """
+    app = instrumentation.current()
+    gate = app.gate if app is not None else None
+    if app is None or gate is None:
+        return Check(can_call=True)
+    tagged = {**app.settings.tags, **current_tags(), **tags}
+    call = Call("", provider, operation, time.time_ns(), request_model=model, tags=tagged)
+    standings = tuple(gate.outlook(call, input_tokens, output_tokens))
+    one = deciding(standings)
+    if one is None:
+        return Check(can_call=True)
+    status, is_counted = one.status, one.status.limit.window is not None or one.status.limit.measure == "concurrency"
+    denied = None if one.can_call or one.reason is None else Denial(status, one.estimate, None, one.reason)
+    return Check(
+        can_call=denied is None,
+        current_count=status.used if is_counted else None,
+        limit_value=status.limit.amount,
+        remaining=status.remaining if is_counted else None,
+        reset_at=None if status.resets_at is None else datetime.fromtimestamp(status.resets_at // NS_A_SECOND, UTC),
+        limit=status.limit.name,
+        reason=None if denied is None else denied.reason,
+        message=None if denied is None else message_of(denied),
+        limits=standings,
+    )
