@@ -20,9 +20,11 @@ FOR_READERS = {
     for path in (
         "/status", "/stats", "/usage", "/calls", "/calls/{id}", "/orphans", "/overview",
         "/prices", "/prices/history", "/prices/unpriced", "/prices/overlay", "/prices/effective",
-        "/prices/{row}",
+        "/prices/{row}", "/limits", "/limits/in-flight", "/limits/agreement", "/policy", "/policy/history", "/quotas",
+        "/quotas/{config}", "/emergency",
     )
-}  # fmt: skip
+} | {("post", "/check"), ("post", "/policy/backtest")}  # fmt: skip
+FOR_WRITERS = {("post", "/quotas/{config}/alerts")}
 
 
 def operations(world: World) -> list[tuple[str, str]]:
@@ -58,14 +60,14 @@ def test_every_route_needs_a_key_with_the_right_scope(sqlite_world: World) -> No
         if (method, path) in OPEN:
             assert call(sqlite_world, method, path).status_code == 200
             continue
-        needed = "read" if (method, path) in FOR_READERS else "admin"
+        needed = "read" if (method, path) in FOR_READERS else "write" if (method, path) in FOR_WRITERS else "admin"
         for scope in SCOPES:
             status = call(sqlite_world, method, path, scope).status_code
             allowed = SCOPES.index(scope) >= SCOPES.index(needed)
             assert (status not in (401, 403)) == allowed, (method, path, scope, status)
             assert allowed or status == 403
         assert call(sqlite_world, method, path).status_code == 401, (method, path)
-    assert set(operations(sqlite_world)) > FOR_READERS
+    assert set(operations(sqlite_world)) > FOR_READERS | FOR_WRITERS
 
 
 def test_every_guarded_operation_says_so_in_the_document(sqlite_world: World) -> None:
