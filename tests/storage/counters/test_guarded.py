@@ -60,12 +60,12 @@ def test_pauses_grow_to_five_seconds_and_begin_anew_with_the_next_outage(
     guarded: GuardedCounters, inner: Failing
 ) -> None:
     go_away(guarded, inner)
-    assert [guarded.attempt() for _ in range(5)] == [2, 4, 5, 5, 5]
+    assert [guarded.attempt() for _ in range(7)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5, 5]
     inner.away = False
     assert guarded.attempt() is None
     assert guarded.state == "connected"
     go_away(guarded, inner)
-    assert guarded.attempt() == 2
+    assert guarded.attempt() == 0.2
 
 
 def test_what_is_settled_meanwhile_is_booked_in_order_before_anybody_reserves(
@@ -238,7 +238,7 @@ def test_a_thread_asks_until_they_answer(inner: Failing, clock: Clock, memory: M
     assert waits.acquire(timeout=30)
     go_on.release()
     assert waits.acquire(timeout=30)
-    assert pauses == [1, 2]
+    assert pauses == [0.1, 0.2]
     thread = guarded._thread
     assert thread is not None
     inner.away = False

@@ -221,8 +221,8 @@ def test_while_the_counters_are_away_what_is_left_of_the_lease_is_used(world: Wo
     (level,) = world.memory.read([big()])
     assert level.spent + level.held >= 1000 + went, "it was held"
     world.inner.away = False
-    assert isinstance(leased._inner, GuardedCounters)
-    assert leased._inner.attempt() is None
+    assert isinstance(leased.inner, GuardedCounters)
+    assert leased.inner.attempt() is None
     leased.close()
     assert world.spent(big()) == [1000 + went]
 

@@ -32,8 +32,8 @@ log = logging.getLogger("tollkeeper")
 
 State = Literal["connected", "degraded", "offline"]
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 5.0
-"""Seconds between attempts, doubling."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""Seconds between attempts, doubling. No call waits for them, so the first comes soon: it may have been a hiccup."""
 MOST_KEPT = 10_000
 """Settlements; the oldest are dropped beyond. A hold among them is charged in full when it expires."""
 KNOWN_KEYS = 4096

@@ -76,6 +76,11 @@ class LeasedCounters:
         """Calls under way, and the pool that let them go; `None`: they were asked about."""
         self._settled: dict[str, Pool] = {}
 
+    @property
+    def inner(self) -> Counters:
+        """What is leased of."""
+        return self._inner
+
     def now(self) -> int:
         return self._inner.now()
 
