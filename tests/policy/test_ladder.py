@@ -12,7 +12,7 @@ from tollkeeper.model import Limit, Match, Window
 from tollkeeper.model.ladder import SHEDDABLE, Emergency, Endpoint, Fallback, Ladder, Step
 from tollkeeper.policy import Policy, fallback_table, ladder_table
 from tollkeeper.policy.document import policy_document, read_json, read_toml, write_toml
-from tollkeeper.policy.ladder import Change, change_of, steps_in_force
+from tollkeeper.policy.ladder import Change, change_of, stays, steps_in_force
 
 LIMIT = '[[limit]]\nlimit = "$5 / day per tenant"\ntime_zone = "Europe/Berlin"\nexempt = ["ollama/*"]\n'
 DOCUMENTED = "".join(module.__doc__.partition("\n")[2] for module in (ladder_table, fallback_table) if module.__doc__)
@@ -57,6 +57,12 @@ def test_usage_that_wavers_within_the_hysteresis_moves_nothing(ladder: Ladder, t
     at = max((step.at for step in ladder.steps[:in_force]), default=0)
     for dip in dips:
         assert steps_in_force(ladder, max(at - dip, 0.1), in_force) == in_force
+
+
+@given(ladders, percentages | st.integers(0, 200).map(float), st.integers(0, 6))
+def test_whether_it_stays_is_whether_the_number_is_the_same(ladder: Ladder, percent: float, before: int) -> None:
+    in_force = min(before, len(ladder.steps))
+    assert stays(ladder, percent, in_force) == (steps_in_force(ladder, percent, in_force) == in_force)
 
 
 @given(ladders, st.integers(0, 6))

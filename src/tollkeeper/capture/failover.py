@@ -25,6 +25,8 @@ class Failover:
     def is_shut(self, request: Request) -> Fallback | None:
         """The fallback of a call whose circuit is open."""
         call = request.call
+        if self._health.is_closed(call.provider, call.request_model):
+            return None
         found = self.fallback(request, "open_circuit")
         return found if found is not None and not self._health.allows(call.provider, call.request_model) else None
 

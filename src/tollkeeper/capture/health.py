@@ -74,6 +74,11 @@ class ProviderHealth:
         record.failures += 1
         record.tried_at = now
 
+    def is_closed(self, provider: str, model: str | None) -> bool:
+        """Whether nothing is wrong with its circuit."""
+        record = self._records.get((provider, model or ""))
+        return record is None or record.failures < OPENS_AFTER
+
     def allows(self, provider: str, model: str | None) -> bool:
         """Whether to send it a call. Where a circuit has been open for a while, one call is let through to try it."""
         record = self._records.get((provider, model or ""))

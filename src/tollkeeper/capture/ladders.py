@@ -12,7 +12,7 @@ from tollkeeper.model.charge import Charge, Level
 from tollkeeper.model.ladder import Ladder, Step, priority_of
 from tollkeeper.policy import Policy
 from tollkeeper.policy.binding import Binding
-from tollkeeper.policy.ladder import EMERGENCY, Change, change_of, steps_in_force
+from tollkeeper.policy.ladder import EMERGENCY, NO_CHANGE, Change, change_of, stays, steps_in_force
 from tollkeeper.policy.wording import whom
 from tollkeeper.storage.admission import NS_A_SECOND, Admission
 from tollkeeper.storage.emergency import WATCH, is_emergency
@@ -65,8 +65,10 @@ class Ladders:
             if ladder is not None:
                 charge = binding.charge(0, now)
                 found.append((ladder, binding, charge, self._look(binding, charge, now)))
-        found.sort(key=lambda each: self._order[each[0].limit])
         emergency = self._emergency_does if self._emergency_does is not None and self._is_emergency(now) else None
+        if emergency is None and not any(known.in_force for _, _, _, known in found):
+            return NO_CHANGE
+        found.sort(key=lambda each: self._order[each[0].limit])
         priority = priority_of(call.tags)
         standing = [(ladder, known.in_force) for ladder, _, _, known in found]
         change = change_of(standing, emergency, call.request_model or "", priority)
@@ -126,8 +128,8 @@ class Ladders:
         known.level, known.seen_at = level, now
         percent = _percent(binding.limit, charge, level)
         before = known.in_force
-        known.in_force = after = steps_in_force(ladder, percent, before)
-        if after != before:
+        if not stays(ladder, percent, before):
+            known.in_force = after = steps_in_force(ladder, percent, before)
             self._moved(ladder, binding, charge, level, (before, after))
         return known
 
