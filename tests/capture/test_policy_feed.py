@@ -52,6 +52,22 @@ def test_a_change_reaches_the_app_with_the_next_question(world: World, url: str)
     assert seen == [Policy(), FEW]
 
 
+def test_an_app_that_starts_while_the_sidecar_is_away_goes_by_its_last_limits(
+    world: World, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = tmp_path / "spool" / "policy.json"
+    world.policies.set(FEW, author="ann", reason="x")
+    assert PolicyFeed(url, lambda policy: None, key=world.key("write"), snapshot=kept).poll()
+    seen: list[Policy] = []
+    feed = PolicyFeed("http://127.0.0.1:9", seen.append, snapshot=kept)
+    assert seen == [FEW]
+    assert not feed.poll() and seen == [FEW]
+    kept.write_text("{")
+    PolicyFeed("http://127.0.0.1:9", seen.append, snapshot=kept)
+    assert seen == [FEW] and "the sidecar's limits of before cannot be read" in caplog.text
+    assert [file.name for file in kept.parent.iterdir()] == ["policy.json"]
+
+
 def test_without_a_key_nothing_changes(world: World, url: str, caplog: pytest.LogCaptureFixture) -> None:
     seen: list[Policy] = []
     world.policies.set(FEW, author="ann", reason="x")

@@ -140,8 +140,12 @@ class Feed(Generic[T]):
             return False
         self._document.use(found)
         self._tag = tag
+        self._keep(body)
         self._is_back()
         return True
+
+    def _keep(self, body: bytes) -> None:
+        """What is in force now, for whoever keeps it."""
 
     def _ask(self) -> tuple[int, str | None, bytes]:
         headers = self._headers if self._tag is None else {**self._headers, "If-None-Match": self._tag}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tollkeeper.capture import counting
+from tollkeeper.capture.ship import spool_root
 from tollkeeper.config import Settings
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def policy_feed(settings: Settings, gate: Gate | None) -> PolicyFeed | None:
         return None
     from tollkeeper.capture.policy_feed import PolicyFeed  # noqa: PLC0415  http.client takes 20 ms
 
-    return PolicyFeed(settings.sidecar, gate.use, settings.sidecar_key)
+    return PolicyFeed(settings.sidecar, gate.use, settings.sidecar_key, snapshot=spool_root(settings) / "policy.json")
 
 
 def check_policy(value: object) -> None:

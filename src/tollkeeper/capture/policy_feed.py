@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 from tollkeeper.capture.feed import EVERY_SECONDS, Document, Feed, Wait
 from tollkeeper.policy import Policy
 from tollkeeper.policy.document import read_json
 
+log = logging.getLogger("tollkeeper")
+
 PATH = "/api/v1/policy"
 
 
 class PolicyFeed(Feed[Policy]):
-    """Gives each version of a sidecar's policy to `use`; the rest is as for `Feed`."""
+    """Gives each version of a sidecar's policy to `use`; the rest is as for `Feed`.
+
+    The last one is kept in the file `snapshot`: an app that is started while the sidecar is away goes by that.
+    """
 
     def __init__(
         self,
@@ -22,8 +30,34 @@ class PolicyFeed(Feed[Policy]):
         key: str | None = None,
         seconds: float = EVERY_SECONDS,
         wait: Wait | None = None,
+        snapshot: Path | None = None,
     ) -> None:
         super().__init__(url, Document("limits", PATH, _read, use), key, seconds, wait)
+        self._snapshot = snapshot
+        if snapshot is not None and (kept := _kept(snapshot)) is not None:
+            use(kept)
+
+    def _keep(self, body: bytes) -> None:
+        if self._snapshot is None:
+            return
+        try:
+            self._snapshot.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Beside it, and then in its place: several processes may write at once, and any may be killed.
+            new = self._snapshot.with_name(f"{self._snapshot.name}.{os.getpid()}")
+            new.write_bytes(body)
+            new.replace(self._snapshot)
+        except OSError as error:
+            log.warning("the sidecar's limits cannot be kept in %s: %s", self._snapshot, error)
+
+
+def _kept(snapshot: Path) -> Policy | None:
+    try:
+        return _read(snapshot.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        log.warning("the sidecar's limits of before cannot be read from %s: %s", snapshot, error)
+        return None
 
 
 def _read(body: bytes) -> Policy:

@@ -47,8 +47,7 @@ def spool(settings: Settings, resource: Mapping[str, str]) -> Spool | None:
         from tollkeeper.storage.spool import Spool  # noqa: PLC0415  only where one is asked for; needs flock
     except ModuleNotFoundError as missing:
         raise ConfigurationError(f"sidecar and ledger need a system with flock; there is no {missing.name}") from None
-    # A folder for each destination: what a dead process has left goes where it was meant to go.
-    root = _folder(settings) / hashlib.blake2b(_place(where).encode(), digest_size=8).hexdigest()
+    root = spool_root(settings)
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -76,6 +75,13 @@ def price_feed(settings: Settings, catalog: Catalog) -> PriceFeed | None:
 
 def _folder(settings: Settings) -> Path:
     return Path(settings.spool).absolute() if settings.spool is not None else state_folder() / "spool"
+
+
+def spool_root(settings: Settings) -> Path:
+    """What is kept for a sidecar or a ledger is in a folder of its own: what a dead process has left goes where it was
+    meant to go."""
+    where = settings.sidecar or settings.ledger or ""
+    return _folder(settings) / hashlib.blake2b(_place(where).encode(), digest_size=8).hexdigest()
 
 
 def _place(where: str) -> str:
