@@ -6,6 +6,7 @@ import asyncio
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import anthropic
@@ -219,3 +220,19 @@ def test_whether_a_call_may_go_can_be_asked_beforehand(instrumented: Instrument,
         second = tollkeeper.check("gpt-4o-mini", input_tokens=1, output_tokens=1)
         assert (second.can_call, second.remaining, second.limit, second.reason) == (False, 0, "few", "used_up")
     assert tollkeeper.check("gpt-4o-mini", input_tokens=1, output_tokens=1, tenant="other")[:4] == (True, 0, 2, 2)
+
+
+def test_counters_that_are_away_are_seen_and_decided_without(
+    instrumented: Instrument, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    few = Limit("few", "requests", 5, DAY, on_unavailable="allow")
+    handle = instrumented(prometheus=True, policy=Policy("p", (few,)), counters="redis://127.0.0.1:9/0")
+    ask(client(simulator))
+    text = handle.render_metrics()[0].decode()
+    assert "\ntollkeeper_counters_away 1.0" in text
+    assert "\ntollkeeper_counters_unanswered_total 1.0" in text
+    assert "\ntollkeeper_counters_kept 1.0" in text
+    with pytest.raises(tollkeeper.Denied, match="cannot be looked up, and says to deny calls then") as denied:
+        handle.gate.use(Policy("p", (replace(few, on_unavailable="local"),)))
+        ask(client(simulator))
+    assert (denied.value.reason, denied.value.retry_after) == ("unavailable", 1.0)

@@ -28,6 +28,7 @@ from tollkeeper.telemetry.attributes import FALLBACK_REASON, STEPS
 
 if TYPE_CHECKING:
     from tollkeeper.capture.observation import Observation
+    from tollkeeper.storage.counters.guarded import GuardedCounters
 
 log = logging.getLogger("tollkeeper")
 
@@ -65,6 +66,12 @@ class Gate:
         """Go by another policy from now on."""
         self._admission.use(policy)
         self._follow(policy)
+
+    @property
+    def guarded(self) -> GuardedCounters | None:
+        """The counters, where they may be away."""
+        inner = getattr(self._admission.counters, "inner", None)
+        return inner if hasattr(inner, "figures") else None
 
     def close(self) -> None:
         """Give back what no call needs. Calls under way are still settled."""

@@ -20,6 +20,7 @@ from tollkeeper.capture.emit import Emitter
 from tollkeeper.capture.patch import Patches, is_installed
 from tollkeeper.capture.providers import PROVIDERS
 from tollkeeper.capture.providers.services import name_hosts
+from tollkeeper.capture.sinks import states
 from tollkeeper.capture.sinks.callback import CallbackSink
 from tollkeeper.capture.sinks.contract import Sink
 from tollkeeper.capture.sinks.log import LogSink
@@ -236,8 +237,12 @@ def _build(settings: Settings) -> Instrumentation:
     otel = setup.providers(settings)
     endpoint = setup.metrics_endpoint(settings)
     shipping = _shipping(settings)
-    spool = _spool_sink(shipping, otel, endpoint)
+    spool = _spool_sink(shipping, otel)
     gate = limiting.gate(settings, catalog)
+    if gate is not None and (guarded := gate.guarded) is not None:
+        states.watch_counters(guarded, otel.meter)
+    if endpoint is not None:
+        endpoint.sink.read_states = states.read
     emitter = Emitter(
         otel.tracer,
         catalog,
@@ -277,17 +282,12 @@ def _shipping(settings: Settings) -> ship.Shipping | None:
     return ship.Shipping(spool, _the_courier()) if spool is not None else None
 
 
-def _spool_sink(
-    shipping: ship.Shipping | None, otel: setup.OTelProviders, endpoint: setup.MetricsEndpoint | None
-) -> SpoolSink | None:
+def _spool_sink(shipping: ship.Shipping | None, otel: setup.OTelProviders) -> SpoolSink | None:
     if shipping is None:
         return None
-    from tollkeeper.capture.sinks import spool_metrics  # noqa: PLC0415  the same
     from tollkeeper.capture.sinks.spool import SpoolSink  # noqa: PLC0415  only where a spool is asked for; needs flock
 
-    spool_metrics.watch(shipping.spool, otel.meter)
-    if endpoint is not None:
-        endpoint.sink.read_spool = spool_metrics.read
+    states.watch_spool(shipping.spool, otel.meter)
     return SpoolSink(shipping.spool)
 
 

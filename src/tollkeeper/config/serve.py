@@ -126,8 +126,8 @@ SERVE_OPTIONS = (
     Option("socket", text, "TOLLKEEPER_SOCKET", "The path of a unix socket to listen on as well."),
     Option("ledger", text, "TOLLKEEPER_LEDGER", "The database: `sqlite:///FILE` or `postgresql://HOST/NAME`."),
     Option("counters", _counters, "TOLLKEEPER_SERVE_COUNTERS",
-           "Where what was used of the limits is kept: `sqlite:///FILE`, `redis://HOST:PORT/DB` (for several sidecars) or"
-           " `memory:` (of one worker). By default a file beside a ledger of SQLite; with PostgreSQL, nowhere."),
+           "Where what was used of the limits is kept: `sqlite:///FILE`, `redis://HOST:PORT/DB` (for several sidecars)"
+           " or `memory:` (of one worker). By default a file beside a ledger of SQLite; with PostgreSQL, nowhere."),
     Option("policy", text, "TOLLKEEPER_SERVE_POLICY",
            "A file of limits, TOML or JSON, that is put in force at each start, over what was set since."),
     Option("workers", positive, "TOLLKEEPER_WORKERS", "Processes that share the ports and the ledger."),

@@ -139,7 +139,8 @@ class _Replay:
 
     def result(self) -> Backtest:
         """The limits that deny most come first, then those that save most."""
-        outcomes = sorted((one for one in self._outcomes.values() if one.calls), key=lambda one: (-one.denied, -one.nano_usd, -one.calls))
+        outcomes = [one for one in self._outcomes.values() if one.calls]
+        outcomes.sort(key=lambda one: (-one.denied, -one.nano_usd, -one.calls))
         sums = self._sums
         return Backtest(
             sums["calls"], sums["denied"], sums["delayed"], sums["unmeasured"], sums["tokens"], sums["nano_usd"],

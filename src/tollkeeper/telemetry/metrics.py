@@ -131,6 +131,24 @@ SPOOL_DROPPED = Metric(
 SPOOL_REJECTED = Metric(
     "tollkeeper.spool.rejected", "counter", "{record}", "Finished calls that were refused for good; a file has them."
 )
+COUNTERS_AWAY = Metric(
+    "tollkeeper.counters.away", "gauge", "1", "1 while the counters of the limits cannot be reached; else 0."
+)
+COUNTERS_UNANSWERED = Metric(
+    "tollkeeper.counters.unanswered",
+    "counter",
+    "{call}",
+    "Calls whose counters could not be asked: let go or denied, as their limits say.",
+)
+COUNTERS_KEPT = Metric(
+    "tollkeeper.counters.kept", "gauge", "{call}", "Ended calls whose usage waits to be booked by the counters."
+)
+COUNTERS_DROPPED = Metric(
+    "tollkeeper.counters.dropped",
+    "counter",
+    "{call}",
+    "Ended calls whose usage the counters were never told: what was held for them is charged in full.",
+)
 
 METRICS = (
     TOKEN_USAGE, OPERATION_DURATION, TIME_TO_FIRST_CHUNK, TIME_PER_OUTPUT_CHUNK,
@@ -140,10 +158,14 @@ METRICS = (
     COST, TOKENS, CALLS, UNPRICED_CALLS, UNMEASURED_CALLS, DENIED_CALLS, DEGRADED_CALLS,
     FAULTS,
     SPOOL_RECORDS, SPOOL_BYTES, SPOOL_DROPPED, SPOOL_REJECTED,
+    COUNTERS_AWAY, COUNTERS_UNANSWERED, COUNTERS_KEPT, COUNTERS_DROPPED,
 )  # fmt: skip
 
-SPOOL_METRICS = (SPOOL_RECORDS, SPOOL_BYTES, SPOOL_DROPPED, SPOOL_REJECTED)
-"""Of each process, and there only where it has a spool."""
+STATE_METRICS = (
+    SPOOL_RECORDS, SPOOL_BYTES, SPOOL_DROPPED, SPOOL_REJECTED,
+    COUNTERS_AWAY, COUNTERS_UNANSWERED, COUNTERS_KEPT, COUNTERS_DROPPED,
+)  # fmt: skip
+"""Of each process, and there only where it has a spool, or limits that it shares with others."""
 
 MODALITY_LABEL = "gen_ai.token.modality"
 METER_LABEL = "tollkeeper.meter"

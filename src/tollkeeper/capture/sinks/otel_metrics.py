@@ -98,7 +98,7 @@ def _observed(meter: Meter, metric_tags: tuple[str, ...], capacity: int) -> Tota
     if by_tags is None:
         by_tags = _totals[meter] = {}
         for counter in metric.METRICS:
-            if counter.kind == "counter" and counter not in (metric.FAULTS, *metric.SPOOL_METRICS):
+            if counter.kind == "counter" and counter not in (metric.FAULTS, *metric.STATE_METRICS):
                 _observe(meter, counter, by_tags)
         meter.create_observable_counter(
             metric.FAULTS.name, [_faults], unit=metric.FAULTS.unit, description=metric.FAULTS.description

@@ -117,8 +117,8 @@ class PrometheusSink:
         self._forked = False
         self.when_forked: Callable[[], None] | None = None
         """Run before the first call of a forked child is recorded."""
-        self.read_spool: Callable[[], Sequence[tuple[Metric, int]]] = tuple
-        """How the spool of this process is doing, if it has one."""
+        self.read_states: Callable[[], Sequence[tuple[Metric, int]]] = tuple
+        """How the spool and the counters of this process are doing, if it has any."""
         self._start()
         _sinks.add(self)
 
@@ -195,7 +195,7 @@ class PrometheusSink:
                 family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
                 yield family
         if not self._many:
-            for which, amount in self.read_spool():
+            for which, amount in self.read_states():
                 kind = GaugeMetricFamily if which.kind == "gauge" else CounterMetricFamily
                 yield kind(which.prometheus_name, which.description, value=amount)
 

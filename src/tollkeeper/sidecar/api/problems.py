@@ -192,7 +192,9 @@ def body_names(request: Request) -> list[str]:
 def _operation(request: Request) -> Mapping[str, Any]:
     route = request.scope.get("route")
     paths: Mapping[str, Mapping[str, Any]] = request.app.openapi()["paths"]
-    found: Mapping[str, Any] = paths.get(getattr(route, "path", "").replace(":path}", "}"), {}).get(request.method.lower(), {})
+    found: Mapping[str, Any] = paths.get(getattr(route, "path", "").replace(":path}", "}"), {}).get(
+        request.method.lower(), {}
+    )
     return found
 
 
