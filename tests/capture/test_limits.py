@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anthropic
+import httpx2
 import openai
 import pytest
 
 import tollkeeper
-from tollkeeper.model import Limit, Window
+from capture.processes import total
+from tollkeeper.model import Limit, Match, Window
+from tollkeeper.model.ladder import Emergency, Fallback, Ladder, Step
 from tollkeeper.policy import Policy
 from tollkeeper.simulator import Simulator
 
@@ -222,16 +227,102 @@ def test_whether_a_call_may_go_can_be_asked_beforehand(instrumented: Instrument,
     assert tollkeeper.check("gpt-4o-mini", input_tokens=1, output_tokens=1, tenant="other")[:4] == (True, 0, 2, 2)
 
 
+LADDER = Ladder("few", (Step(50, "cap_output", tokens=10),))
+
+
+@pytest.mark.parametrize("more", [{}, {"ladders": (LADDER,)}, {"emergency": Emergency(tokens=10)}])
+@pytest.mark.parametrize("on_unavailable", ["deny", "local", "allow"])
+def test_where_counters_are_away_the_limits_say_what_becomes_of_calls(
+    instrumented: Instrument, simulator: Simulator, more: dict[str, Any], on_unavailable: str
+) -> None:
+    few = Limit("few", "requests", 3, DAY, on_unavailable=on_unavailable)  # type: ignore[arg-type]
+    instrumented(policy=Policy("p", (few,), **more), counters="redis://127.0.0.1:9/0")
+    app, answered = client(simulator), 0
+    for _ in range(5):
+        try:
+            ask(app)
+            answered += 1
+        except tollkeeper.Denied as denied:
+            assert denied.reason == "unavailable"
+    assert answered == (5 if on_unavailable == "allow" else 0)
+
+
+def test_no_alternative_goes_without_a_hold_of_its_own(instrumented: Instrument, simulator: Simulator) -> None:
+    """The first alternative is denied by a limit of its own; what the second uses is held and booked all the same."""
+    everything, dear = Limit("all", "requests", 6, DAY), Limit("dear", "requests", 0, DAY, Match(model=("gpt-4.1",)))
+    fallback = Fallback(("gpt-4.1", "gpt-4.1-nano"), Match(model=("gpt-4o-mini",)))
+    handle = instrumented(policy=Policy("p", (everything, dear), fallbacks=(fallback,)))
+    app, answered = client(simulator, max_retries=0), 0
+    for _ in range(5):
+        with contextlib.suppress(openai.RateLimitError, openai.InternalServerError):
+            ask(app, extra_headers={"X-Simulator": "status=503"})
+            answered += 1
+    used = {status.limit.name: status.used for status in handle.limits()}
+    assert len(simulator.requests) == used["all"] == 6, "each attempt is one"
+    assert answered == 0
+
+
+@pytest.mark.parametrize("drop", [0, 1])
+def test_a_stream_that_breaks_off_is_booked_at_its_most(
+    instrumented: Instrument, simulator: Simulator, drop: int
+) -> None:
+    """It may be billed in full, though its first chunk never came."""
+    handle = instrumented(policy=Policy("p", (Limit("out", "output_tokens", 1000, DAY),)))
+    with pytest.raises((openai.APIConnectionError, httpx2.HTTPError)):
+        for _ in ask(client(simulator, max_retries=0), stream=True, extra_headers={"X-Simulator": f"drop={drop}"}):
+            pass
+    assert handle.limits()[0].used == 64
+
+
+def test_what_the_app_was_handling_is_not_why_a_call_failed(instrumented: Instrument, simulator: Simulator) -> None:
+    handle = instrumented(policy=Policy("p", (Limit("out", "output_tokens", 1000, DAY),)))
+    app = client(simulator, max_retries=0, timeout=0.05)
+    try:
+        raise ConnectionRefusedError("the app's own, of another server")
+    except ConnectionRefusedError:
+        with pytest.raises(openai.APITimeoutError):
+            ask(app, extra_headers={"X-Simulator": "latency=1"})
+    assert handle.limits()[0].used == 64
+
+
+def test_attempts_that_were_never_sent_are_not_charged(instrumented: Instrument) -> None:
+    handle = instrumented(policy=Policy("p", (Limit("out", "output_tokens", 1000, DAY),)))
+    with pytest.raises(openai.APIConnectionError):
+        ask(openai.OpenAI(base_url="http://127.0.0.1:9/v1", api_key="any", max_retries=2))
+    assert handle.limits()[0].used == 0
+
+
+def test_no_hold_is_left_where_only_caps_and_an_emergency_are(instrumented: Instrument, simulator: Simulator) -> None:
+    policy = Policy("p", (Limit("each", "usd", CENT),), emergency=Emergency(tokens=10))
+    handle = instrumented(policy=policy)
+    ask(client(simulator))
+    assert handle.gate is not None
+    assert handle.gate.in_flight() == ()
+
+
+def test_a_check_sees_what_a_ladder_makes_of_a_call(instrumented: Instrument, simulator: Simulator) -> None:
+    few = Limit("few", "requests", 10, DAY)
+    ladder = Ladder("few", (Step(10, "deny"),))
+    instrumented(policy=Policy("p", (few,), ladders=(ladder,)))
+    assert tollkeeper.check("gpt-4o-mini").can_call
+    ask(client(simulator))
+    found = tollkeeper.check("gpt-4o-mini")
+    assert (found.can_call, found.reason, found.limit) == (False, "step", "few")
+
+
 def test_counters_that_are_away_are_seen_and_decided_without(
     instrumented: Instrument, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     few = Limit("few", "requests", 5, DAY, on_unavailable="allow")
     handle = instrumented(prometheus=True, policy=Policy("p", (few,)), counters="redis://127.0.0.1:9/0")
+    names = ("tollkeeper_counters_away", "tollkeeper_counters_unanswered_total", "tollkeeper_counters_kept")
+
+    def figures() -> list[float]:
+        return [total(handle.render_metrics()[0].decode(), name) for name in names]
+
+    before = figures()
     ask(client(simulator))
-    text = handle.render_metrics()[0].decode()
-    assert "\ntollkeeper_counters_away 1.0" in text
-    assert "\ntollkeeper_counters_unanswered_total 1.0" in text
-    assert "\ntollkeeper_counters_kept 1.0" in text
+    assert [now - then for now, then in zip(figures(), before, strict=True)] == [1, 1, 1]
     with pytest.raises(tollkeeper.Denied, match="cannot be looked up, and says to deny calls then") as denied:
         handle.gate.use(Policy("p", (replace(few, on_unavailable="local"),)))
         ask(client(simulator))

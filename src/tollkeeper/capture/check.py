@@ -43,7 +43,9 @@ def check(
     output_tokens: int | None = None,
     **tags: str,
 ) -> Check:
-    """Whether such a call would be admitted at this moment. Nothing is held for it: the call may still be denied.
+    """Whether such a call would be admitted at this moment, as the policy's ladders and emergency would have it sent.
+
+    Nothing is held for it: the call may still be denied.
 
     The tokens are the most that it can have; limits of tokens or dollars need to know them. Its tags are those in
     force (`tollkeeper.tags`, `instrument(tags=…)`), and `tags`. Without `instrument(policy=…)`, every call may go.
@@ -55,7 +57,10 @@ def check(
         return Check(can_call=True)
     tagged = {**app.settings.tags, **current_tags(), **tags}
     call = Call("", provider, operation, time.time_ns(), request_model=model, tags=tagged)
-    standings = tuple(gate.outlook(call, input_tokens, output_tokens))
+    refusal, found = gate.outlook(call, input_tokens, output_tokens)
+    if refusal is not None:
+        return Check(False, limit=refusal.status.limit.name, reason=refusal.reason, message=message_of(refusal))
+    standings = tuple(found)
     one = deciding(standings)
     if one is None:
         return Check(can_call=True)

@@ -56,6 +56,8 @@ class Request:
     """Calls that the answer tells of, to be recorded beside it."""
     original: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     """The caller's own arguments, where what is sent differs from them: to be sent instead if the provider objects."""
+    attempt: int = 1
+    """How often it was admitted, or asked to be: each has an id of its own."""
     steps: tuple[str, ...] = ()
     """The steps of the policy that had a part in what is sent: `cheaper`, `cap_output`, `fallback` …"""
     throttles: tuple[Limit, ...] = ()

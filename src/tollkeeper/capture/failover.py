@@ -83,4 +83,4 @@ def _names(error: BaseException) -> Iterator[str]:
     seen: BaseException | None = error
     while seen is not None:
         yield type(seen).__name__
-        seen = seen.__cause__ or seen.__context__
+        seen = seen.__cause__

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Mapping
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tollkeeper.capture import faults
@@ -20,6 +21,7 @@ from tollkeeper.model import Bound, Call, Denial, Status
 from tollkeeper.model.usage import NOTHING
 from tollkeeper.policy import Policy
 from tollkeeper.policy.binding import Bindings
+from tollkeeper.policy.ladder import NO_CHANGE
 from tollkeeper.pricing import Catalog
 from tollkeeper.pricing.bound import bound_of
 from tollkeeper.storage.admission import UNKNOWN, Admission, Ticket
@@ -28,6 +30,7 @@ from tollkeeper.telemetry.attributes import FALLBACK_REASON, STEPS
 
 if TYPE_CHECKING:
     from tollkeeper.capture.observation import Observation
+    from tollkeeper.storage.counters import Hold
     from tollkeeper.storage.counters.guarded import GuardedCounters
 
 log = logging.getLogger("tollkeeper")
@@ -36,6 +39,8 @@ NEVER_ASKED = frozenset(("fetch_response", "batch"))
 """They use nothing themselves; what they bring is booked when it comes."""
 
 _NOTHING_USED = Bound(0, 0, 0)
+NOT_CONNECTED = frozenset(("ConnectError", "ConnectTimeout", "EndpointConnectionError", "ClientConnectorError"))
+"""HTTP libraries' errors for a connection that could not be made."""
 MAX_TOKENS = "gen_ai.request.max_tokens"
 
 
@@ -96,7 +101,7 @@ class Gate:
     def turn_emergency(self, on: bool, by: str, reason: str) -> bool:
         """Begin one, or end it. False: that has been done."""
         switch, ladders = self._admission.emergency, self._ladders
-        if ladders is None or not (switch.enter() if on else switch.leave()):
+        if ladders is None or self.policy.emergency is None or not (switch.enter() if on else switch.leave()):
             return False
         log.warning("the emergency was %s by %s: %s", "declared" if on else "ended", by, reason)
         ladders.look_at_emergency()
@@ -106,11 +111,27 @@ class Gate:
         """How the limits stand."""
         return self._admission.statuses(scope)
 
-    def outlook(self, call: Call, input_tokens: int | None, output_tokens: int | None) -> list[Standing]:
-        """How the limits stand that bind a call which is only thought of."""
-        bindings = self._admission.bindings(call)
+    def in_flight(self) -> Sequence[Hold]:
+        """What calls under way hold."""
+        return self._admission.counters.holds()
+
+    def outlook(
+        self, call: Call, input_tokens: int | None, output_tokens: int | None
+    ) -> tuple[Denial | None, list[Standing]]:
+        """How the limits stand that bind a call which is only thought of, as it would be sent; or why it would not."""
+        change = self._ladders.change(call) if self._ladders is not None else NO_CHANGE
+        if isinstance(change, Denial):
+            return change, []
+        if change.model is not None:
+            model, endpoint = self.policy.target(change.model)
+            call.request_model = model
+            if endpoint is not None and endpoint.provider is not None:
+                call.provider = endpoint.provider
+        if change.output_tokens is not None:
+            output_tokens = min(change.output_tokens, output_tokens or change.output_tokens)
+        bindings = self._admission.bindings(call, change.throttles)
         bound = bound_of_wanted(bindings, input_tokens, output_tokens, lambda: self._catalog.rates(call))
-        return outlook(self._admission.counters, bindings, bound)
+        return None, outlook(self._admission.counters, bindings, bound)
 
     def admit(self, request: Request, adapter: Adapter) -> Generator[Pause, None, Ticket | None]:
         """Let a call go, wait until it may, or raise `Denied`. A fault of ours lets it go."""
@@ -124,6 +145,8 @@ class Gate:
                 if self._failover is not None:
                     self._avoid(self._failover, request, adapter)
                 outcome = yield from self._admit(request.call.id, request, adapter)
+                while isinstance(outcome, Denial) and self._has_another(request, adapter):
+                    outcome = yield from self._admit(_next_id(request), request, adapter)
         except Exception as fault:  # noqa: BLE001  the boundary: a fault of ours must not keep a call back
             faults.report("admit a call", fault)
             return None
@@ -179,6 +202,13 @@ class Gate:
         _cap(request, adapter)
         _note_steps(request, FALLBACK)
 
+    def _has_another(self, request: Request, adapter: Adapter) -> bool:
+        """Whether there is one more model for a call that is to go elsewhere; the request is for that one then."""
+        if request.alternatives is None or next(request.alternatives, None) is None:
+            return False
+        _cap(request, adapter)
+        return True
+
     def fail_over(self, observation: Observation, error: Exception) -> Generator[Pause, None, bool]:
         """The provider has failed: have the next alternative answer, if there is one and it may go."""
         failover, request, adapter = self._failover, observation.request, observation.adapter
@@ -217,8 +247,7 @@ class Gate:
             if ticket is not None:
                 self._settle(ticket, *_failed(error, status))
                 observation.ticket = None
-            id = request.call.id if ticket is None else _next_id(ticket)
-            outcome = yield from self._admit(id, request, adapter)
+            outcome = yield from self._admit(_next_id(request), request, adapter)
             if isinstance(outcome, Denial):
                 continue
             observation.ticket = outcome
@@ -228,20 +257,20 @@ class Gate:
             request.call.parameters[FALLBACK_REASON] = kind
             _note_steps(request, FALLBACK)
             return True
-        if request.call.request_model != before.call.request_model:
-            request.become(before)
+        request.become(before)
         return False
 
     def again(self, ticket: Ticket, request: Request, adapter: Adapter, was_answered: bool) -> Ticket:
         """The SDK is about to send a call once more: settle the attempt before it, and admit one more, or raise.
 
-        What was answered with an error is not billed; what was not answered at all may have been.
+        What was answered with an error is not billed, nor what was never sent; what was not answered may have been.
         """
-        call = request.call
-        self._settle(ticket, _NOTHING_USED if was_answered else UNKNOWN, not was_answered)
+        call, error = request.call, sys.exc_info()[1]
+        is_unbilled = was_answered or (error is not None and _was_not_sent(error))
+        self._settle(ticket, _NOTHING_USED if is_unbilled else UNKNOWN, not is_unbilled)
         try:
             bindings = self._admission.bindings(call, request.throttles)
-            outcome = self._admission.admit(_next_id(ticket), bindings, ticket.bound)
+            outcome = self._admission.admit(_next_id(request), bindings, ticket.bound)
         except Exception as fault:  # noqa: BLE001  the boundary: a fault of ours must not keep a call back
             faults.report("admit an attempt", fault)
             return ticket
@@ -283,10 +312,10 @@ class Gate:
         return bound_of(demand, self._catalog.rates(call) if bindings.counts_usd else None)
 
 
-def _next_id(ticket: Ticket) -> str:
-    """Of the next attempt of a call."""
-    id, _, attempt = ticket.hold.id.partition("#")
-    return f"{id}#{int(attempt or 1) + 1}"
+def _next_id(request: Request) -> str:
+    """Of the next attempt of a call: one that was settled, under whatever name, holds nothing more."""
+    request.attempt += 1
+    return f"{request.call.id}#{request.attempt}"
 
 
 def _cap(request: Request, adapter: Adapter) -> bool:
@@ -305,8 +334,12 @@ def _note_steps(request: Request, *steps: str) -> None:
 
 
 def _failed(error: BaseException, status: int | None) -> tuple[Bound, bool]:
-    """What an attempt has used that has failed, and whether that is only assumed."""
-    return (_NOTHING_USED, False) if status is not None or _was_not_sent(error) else (UNKNOWN, True)
+    """What an attempt has used that has failed, and whether that is only assumed.
+
+    Answered with an error, it used nothing. An answer that began well, and broke off, may be billed in full.
+    """
+    is_refused = status is not None and status >= 400
+    return (_NOTHING_USED, False) if is_refused or _was_not_sent(error) else (UNKNOWN, True)
 
 
 def _told(call: Call) -> Bound:
@@ -330,7 +363,8 @@ def _was_not_sent(error: BaseException) -> bool:
     """Whether no connection could be made at all: then nothing can have been billed."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, ConnectionRefusedError) or type(seen).__name__ in ("ConnectError", "ConnectTimeout"):
+        if isinstance(seen, ConnectionRefusedError) or type(seen).__name__ in NOT_CONNECTED:
             return True
-        seen = seen.__cause__ or seen.__context__
+        # Not its context: the app may have called while it was handling a refused connection of its own.
+        seen = seen.__cause__
     return False

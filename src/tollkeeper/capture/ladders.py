@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from tollkeeper.capture import faults
 from tollkeeper.capture.thresholds import Crossing
@@ -15,6 +16,7 @@ from tollkeeper.policy.binding import Binding
 from tollkeeper.policy.ladder import EMERGENCY, NO_CHANGE, Change, change_of, stays, steps_in_force
 from tollkeeper.policy.wording import whom
 from tollkeeper.storage.admission import NS_A_SECOND, Admission
+from tollkeeper.storage.counters import CountersUnavailable
 from tollkeeper.storage.emergency import WATCH, is_emergency
 
 log = logging.getLogger("tollkeeper")
@@ -92,21 +94,26 @@ class Ladders:
             self._see_emergency(levels[-1], now)
 
     def look_at_emergency(self) -> bool:
-        """Whether there is one, asked of the counters now."""
+        """Whether there is one, asked of the counters now. Raises `CountersUnavailable`."""
         (level,) = self._admission.counters.read((WATCH,))
         self._see_emergency(level, self._admission.counters.now())
         return is_emergency(level)
 
     def _look(self, binding: Binding, charge: Charge, now: int) -> _Standing:
         known = self._standing.get(charge.key)
-        if known is None or now - known.seen_at > LOOK_AGAIN_NS:
+        if known is not None and now - known.seen_at <= LOOK_AGAIN_NS:
+            return known
+        try:
             (level,) = self._admission.counters.read((charge,))
-            known = self._note(self._by_limit[binding.limit.name], binding, charge, level, now)
-        return known
+        except CountersUnavailable:
+            # Whether the call may go is for its limits to say; until they can be asked, the steps stay as they were.
+            return known or _Standing()
+        return self._note(self._by_limit[binding.limit.name], binding, charge, level, now)
 
     def _is_emergency(self, now: int) -> bool:
         if now - self._emergency_seen_at > LOOK_AGAIN_NS:
-            return self.look_at_emergency()
+            with suppress(CountersUnavailable):
+                return self.look_at_emergency()
         return is_emergency(self._emergency_level)
 
     def _see_emergency(self, level: Level, now: int) -> None:

@@ -48,7 +48,7 @@ class Waiting:
                 if not place or left <= 0:
                     outcome = self._admission.admit(id, bindings, bound)
                     went = isinstance(outcome, Ticket)
-                    if not isinstance(outcome, Denial) or left <= 0 or _is_in_vain(outcome, left):
+                    if not isinstance(outcome, Denial) or left <= 0 or _is_in_vain(outcome, behind, left):
                         return outcome
                     pause = _pause(outcome)
                 yield Pause(min(pause, max(left, 0.0)))
@@ -63,9 +63,13 @@ def waits(denial: Denial, bindings: Bindings) -> Binding | None:
     return next((binding for binding in bindings.counted if binding.limit is denial.status.limit), None)
 
 
-def _is_in_vain(denial: Denial, left: float) -> bool:
-    """Whether there cannot be room in time: what is used up stays so, and nothing is held that could be given back."""
-    if denial.reason != "used_up":
+def _is_in_vain(denial: Denial, behind: Binding, left: float) -> bool:
+    """Whether there cannot be room in time: what is used up stays so, and nothing is held that could be given back.
+
+    Nor is there for a call that another limit has no room for, and lets not wait.
+    """
+    limit = denial.status.limit
+    if denial.reason != "used_up" or (limit is not behind.limit and not limit.wait):
         return True
     return denial.retry_after is not None and denial.retry_after > left and not denial.status.held
 

@@ -151,9 +151,18 @@ def _ladders(tables: Sequence[Table], limits: Sequence[Limit]) -> list[tuple[Pla
         ladder = ladder_of(table, limits)
         if ladder is not None and ladder.limit in found:
             table.note("limit", "one ladder for each limit: put the steps into one")
+        elif ladder is not None and _begins_by_what_is_held(ladder, limits):
+            table.note("steps", 'no step "emergency" on a rolling limit: what calls under way hold counts there')
         elif ladder is not None:
             found[ladder.limit] = (table.place, ladder)
     return list(found.values())
+
+
+def _begins_by_what_is_held(ladder: Ladder, limits: Sequence[Limit]) -> bool:
+    """Whether one large call could begin an emergency, which only a person ends, before anything is used."""
+    limit = next(each for each in limits if each.name == ladder.limit)
+    is_rolling = limit.window is not None and limit.window.rolling
+    return is_rolling and any(step.do == "emergency" for step in ladder.steps)
 
 
 def _endpoints(tables: Sequence[Table]) -> tuple[Endpoint, ...]:

@@ -48,7 +48,7 @@ class Admission:
         self.emergency = EmergencySwitch(counters, owner)
         self.learn: Learn | None = None
         self._binder = Binder(policy.limits)
-        self._throttles: dict[tuple[str, ...], Binder] = {}
+        self._throttles: dict[tuple[int, ...], tuple[tuple[Limit, ...], Binder]] = {}
         self._owner = owner
         self._seconds = seconds
 
@@ -61,10 +61,11 @@ class Admission:
         found = self._binder.of(call.provider, call.request_model or "", call.operation, call.tags)
         if not throttles:
             return found
-        names = tuple([limit.name for limit in throttles])
-        binder = self._throttles.get(names)
-        if binder is None:
-            binder = self._throttles[names] = Binder(throttles)
+        # By what they are: another policy may have others of the same names. They are kept, and with them their ids.
+        ids = tuple(map(id, throttles))
+        if ids not in self._throttles:
+            self._throttles[ids] = throttles, Binder(throttles)
+        _, binder = self._throttles[ids]
         return joined(found, binder.of(call.provider, call.request_model or "", call.operation, call.tags))
 
     def admit(self, id: str, bindings: Bindings, bound: Bound) -> Ticket | Denial:
@@ -79,7 +80,7 @@ class Admission:
             # A free call takes nothing of a budget, and goes where a budget is used up.
             bound_by = tuple(binding for binding in bound_by if binding.measure != "usd")
         charges = tuple([binding.charge(most[binding.measure] or 0, now) for binding in bound_by])
-        if self.policy.emergency is not None:
+        if charges and self.policy.emergency is not None:
             charges = (*charges, WATCH)
         hold = Hold(id, self._owner, now + self._seconds * NS_A_SECOND, charges)
         if not charges:
