@@ -310,6 +310,23 @@ def test_a_check_sees_what_a_ladder_makes_of_a_call(instrumented: Instrument, si
     assert (found.can_call, found.reason, found.limit) == (False, "step", "few")
 
 
+def test_what_goes_on_in_the_background_is_held_until_it_is_fetched(
+    instrumented: Instrument, simulator: Simulator
+) -> None:
+    handle = instrumented(policy=Policy("p", (Limit("out", "output_tokens", 1000, DAY),)))
+    app = client(simulator)
+    begun = app.responses.create(model="gpt-4o-mini", input="Hello", background=True, max_output_tokens=500)
+    (status,) = handle.limits()
+    assert (status.used, status.held) == (500, 500)
+    while (answer := app.responses.retrieve(begun.id)).status in ("queued", "in_progress"):
+        pass
+    (status,) = handle.limits()
+    assert answer.usage is not None
+    assert (status.used, status.held) == (answer.usage.output_tokens, 0)
+    app.responses.retrieve(begun.id)
+    assert handle.limits()[0].used == answer.usage.output_tokens
+
+
 def test_counters_that_are_away_are_seen_and_decided_without(
     instrumented: Instrument, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:

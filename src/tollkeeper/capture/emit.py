@@ -139,6 +139,8 @@ class Emitter:
         if self.gate is not None:
             if observation.ticket is not None:
                 self.gate.settle(observation.ticket, call, error)
+            elif call.operation in FETCHES and call.usage is not NOTHING:
+                self.gate.settle_fetched(call)
             if self.gate.health is not None:
                 self.gate.health.note(call)
         span_context = span.get_span_context()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,9 @@ NEVER_ASKED = frozenset(("fetch_response", "batch"))
 _NOTHING_USED = Bound(0, 0, 0)
 NOT_CONNECTED = frozenset(("ConnectError", "ConnectTimeout", "EndpointConnectionError", "ClientConnectorError"))
 """HTTP libraries' errors for a connection that could not be made."""
+ONGOING = frozenset(("queued", "in_progress"))
+"""How providers name the state of an answer that they go on with."""
+MOST_IN_BACKGROUND = 1000
 MAX_TOKENS = "gen_ai.request.max_tokens"
 
 
@@ -62,6 +66,8 @@ class Gate:
         self._watch = watch
         self._clock = clock
         self._waiting = Waiting(admission, clock)
+        self._in_background: OrderedDict[str, Ticket] = OrderedDict()
+        """By the id of the response. A hold that is forgotten here expires, and is charged in full."""
         self._tell = tell
         self._ladders: Ladders | None = None
         self._failover: Failover | None = None
@@ -279,7 +285,12 @@ class Gate:
         return outcome
 
     def settle(self, ticket: Ticket, call: Call, error: BaseException | None) -> None:
-        """Book what a call has used."""
+        """Book what a call has used. One that goes on in the background is held until somebody fetches its answer."""
+        if error is None and call.usage is NOTHING and call.response_id and not ONGOING.isdisjoint(call.finish_reasons):
+            self._in_background[call.response_id] = ticket
+            if len(self._in_background) > MOST_IN_BACKGROUND:
+                self._in_background.popitem(last=False)
+            return
         self._settle(ticket, *_used(call, error))
 
     def _settle(self, ticket: Ticket, used: Bound, is_assumed: bool) -> None:
@@ -288,6 +299,12 @@ class Gate:
                 self._watch(status)
         except Exception as fault:  # noqa: BLE001  the boundary to the counters, wherever they are
             faults.report("settle a call", fault)
+
+    def settle_fetched(self, call: Call) -> None:
+        """Book what a call has used that this process began, and whose answer was fetched now."""
+        ticket = self._in_background.pop(call.response_id or "", None)
+        if ticket is not None:
+            self._settle(ticket, *_used(call, None))
 
     def book(self, call: Call) -> None:
         """Book what a call has used that never passed the gate: a batch's result, a turn of a realtime session."""
