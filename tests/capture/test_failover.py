@@ -294,6 +294,22 @@ class Clock:
         return self.now
 
 
+def test_an_open_circuit_passes_over_what_no_limit_has_room_for(
+    instrumented: Instrument, simulator: Simulator, backup: Simulator
+) -> None:
+    more = """
+        [[limit]]
+        name = "mini"
+        limit = "0 requests / day"
+        match = { model = "gpt-4o-mini" }
+    """
+    to = '["gpt-4o-mini", "spare:llama-3.3-70b-versatile"]'
+    instrumented(policy=policy_of(backup, more, to))
+    app = client(simulator)
+    answers = [ask(app, extra_headers=DOWN).model for _ in range(OPENS_AFTER + 3)]
+    assert len(backup.requests) == len(answers), "the spare one answers before the circuit opens, and after"
+
+
 def test_a_circuit_opens_is_tried_and_closes() -> None:
     clock = Clock()
     health = ProviderHealth(clock)
