@@ -183,6 +183,89 @@ else:
     assert total(out.partition("process ")[0], "tollkeeper_calls_total") == 1
 
 
+UNDER_WAY = f"""{ASK}
+import gc, time, tollkeeper
+from tollkeeper.model import Limit, Window
+from tollkeeper.policy import Policy
+limits = Limit("tokens", "tokens", 10**6, Window("day")), Limit("slots", "concurrency", 50)
+calls = []
+handle = tollkeeper.instrument(policy=Policy("p", limits), counters=os.environ["COUNTERS"], on_call=calls.append)
+
+def stands():
+    return [(status.used - status.held, status.held) for status in handle.limits()]
+
+def fork(work):
+    child = os.fork()
+    if child == 0:
+        work()
+        gc.collect()
+        handle.flush()
+        handle.uninstrument()
+        os._exit(len(calls))
+    assert os.waitpid(child, 0)[1] == 0, "the child has recorded a call"
+"""
+"""The beginning of a program that forks while it calls."""
+
+
+@forks
+@pytest.mark.parametrize("counters", ["memory:", "sqlite"])
+def test_a_stream_that_the_parent_reads_is_not_the_childs_to_end(base_url: str, counters: str, tmp_path: Path) -> None:
+    url = counters if counters == "memory:" else f"sqlite:///{tmp_path}/counters.db"
+    program = f"""{UNDER_WAY}
+client = openai.OpenAI(base_url=os.environ["BASE_URL"], api_key="any")
+question = [dict(role="user", content="Hello")]
+stream = client.chat.completions.create(model="gpt-4o-mini", messages=question, max_tokens=1000, stream=True)
+chunks = iter(stream)
+next(chunks)
+before = stands()
+
+def forget():
+    global stream, chunks, client
+    del stream, chunks, client
+
+fork(forget)
+assert stands() == before and before[1] == (0, 1), (before, stands())
+list(chunks)
+handle.flush()
+(call,) = calls
+assert stands() == [(call.usage.input_tokens + call.usage.output_tokens, 0), (0, 0)], stands()
+"""
+    run(program, environment(base_url, COUNTERS=url))
+
+
+@forks
+def test_a_fork_in_the_middle_of_a_call_ends_it_in_the_parent_only(base_url: str, tmp_path: Path) -> None:
+    """The child's stack unwinds through the call."""
+    program = f"""{UNDER_WAY}
+import httpx
+
+class Left(Exception):
+    pass
+
+def on_request(request):
+    def leave():
+        raise Left
+    try:
+        fork(leave)
+    except Left:
+        raise SystemExit from None
+
+client = openai.OpenAI(
+    base_url=os.environ["BASE_URL"], api_key="any", http_client=httpx.Client(event_hooks=dict(request=[on_request]))
+)
+try:
+    client.chat.completions.create(model="gpt-4o-mini", messages=[dict(role="user", content="Hello")])
+except SystemExit:
+    handle.flush()
+    handle.uninstrument()
+    os._exit(len(calls))
+handle.flush()
+(call,) = calls
+assert stands() == [(call.usage.input_tokens + call.usage.output_tokens, 0), (0, 0)], stands()
+"""
+    run(program, environment(base_url, COUNTERS=f"sqlite:///{tmp_path}/counters.db"))
+
+
 def test_threads_count_exactly(instrumented: Callable[..., tollkeeper.Instrumentation], base_url: str) -> None:
     reader = InMemoryMetricReader()
     handle = instrumented(prometheus=True, meter_provider=MeterProvider([reader]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +15,18 @@ if TYPE_CHECKING:
     from tollkeeper.capture.contract import Adapter, Request
     from tollkeeper.capture.emit import Emitter
     from tollkeeper.storage.admission import Ticket
+
+_forks = 0
+"""How many forks there were between the first process and this one. `os.getpid` would ask the kernel each time."""
+
+
+def _has_forked() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_has_forked)
 
 
 class Fold(Protocol):
@@ -38,6 +51,7 @@ class Observation:
         "ended",
         "first_chunk_at",
         "fold",
+        "forks",
         "mark",
         "request",
         "span",
@@ -62,6 +76,7 @@ class Observation:
         """What the call holds of its limits, until it is settled."""
         self.first_chunk_at: float | None = None
         self.chunks = 0
+        self.forks = _forks
         self.started = perf_counter()
 
     def answered(self, answer: Any) -> Any:
@@ -76,10 +91,15 @@ class Observation:
             return answer
 
     def end(self, error: BaseException | None = None) -> None:
-        """The call is over. Only the first word counts."""
+        """The call is over. Only the first word counts.
+
+        In a forked child it is none of the child's business: the parent goes on with the call, and settles it.
+        """
         if self.ended:
             return
         self.ended = True
+        if self.forks != _forks:
+            return
         self.call.duration = duration = perf_counter() - self.started
         try:
             if error is not None:
