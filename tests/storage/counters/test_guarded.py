@@ -6,15 +6,18 @@ import gc
 import logging
 import os
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from storage.counters.charges import START, Clock, dollars, hold
 from storage.counters.failing import Failing
-from tollkeeper.storage.counters import CountersUnavailable, Held, Hold, Level
+from tollkeeper.storage.counters import Charge, CountersUnavailable, Held, Hold, Level
 from tollkeeper.storage.counters.contract import Unacceptable
-from tollkeeper.storage.counters.guarded import GuardedCounters
+from tollkeeper.storage.counters.guarded import FIRST_PAUSE, LONGEST_PAUSE, GuardedCounters
 from tollkeeper.storage.counters.memory import MemoryCounters
+from tollkeeper.storage.counters.sqlite import SqliteCounters
 
 
 @pytest.fixture
@@ -285,3 +288,46 @@ def test_a_forked_child_asks_for_itself_and_delivers_nothing_of_its_parent(
         os._exit(0 if guarded.figures == ("connected", 0, 0, 0, 0, 0) and guarded.holds() == () else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert guarded.figures.kept == 1
+
+
+def test_its_thread_outlives_a_fault(memory: MemoryCounters, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    pauses: list[float] = []
+    back = threading.Event()
+
+    class Faulty(Failing):
+        def read(self, charges: Sequence[Charge]) -> tuple[Level, ...]:
+            if self.away and pauses:
+                self.away = False
+                raise ZeroDivisionError("on purpose")
+            return super().read(charges)
+
+    def wait(seconds: float) -> bool:
+        pauses.append(seconds)
+        return False
+
+    inner = Faulty(memory)
+    guarded = GuardedCounters(inner, wait, clock=clock)
+    go_away(guarded, inner)
+    for _ in range(1000):
+        if guarded.state == "connected":
+            break
+        back.wait(0.01)
+    assert guarded.state == "connected" and pauses == [FIRST_PAUSE, LONGEST_PAUSE]
+    assert "could not be asked again" in caplog.text and "on purpose" in caplog.text
+
+
+def test_what_cannot_be_booked_at_all_keeps_nothing_else_waiting(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SQLite has no such numbers."""
+    sqlite = SqliteCounters(tmp_path / "counters.db", clock, 10.0)
+    inner = Failing(sqlite)
+    guarded = GuardedCounters(inner, threaded=False, clock=clock)
+    first, second = reserve(guarded, "a"), reserve(guarded, "b")
+    inner.away = True
+    guarded.settle(first, [2**70])
+    guarded.settle(second, [7])
+    inner.away = False
+    assert guarded.attempt() is None
+    assert guarded.read([dollars(0)]) == (Level(7, 10),) and guarded.figures.dropped == 1
+    assert "what a has used cannot be booked" in caplog.text

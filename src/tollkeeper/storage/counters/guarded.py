@@ -283,6 +283,12 @@ class GuardedCounters:
         except Unacceptable as refused:
             self._dropped += 1
             log.error("the counters do not take what %s has used: %s", settlement.hold.id, refused)  # noqa: TRY400
+        except CountersUnavailable:
+            raise
+        except Exception:
+            # It would fail again and again, and keep all others waiting. A hold is charged in full when it expires.
+            self._dropped += 1
+            log.exception("what %s has used cannot be booked", settlement.hold.id)
         with self._lock:
             if self._kept and self._kept[0] is settlement:
                 self._kept.popleft()
@@ -299,7 +305,7 @@ class GuardedCounters:
 
 
 def _follow(counters: weakref.ref[GuardedCounters], wait: Wait) -> None:
-    """The thread, for as long as they are away. It holds no reference while it waits."""
+    """The thread, for as long as they are away. It holds no reference while it waits, and goes on whatever happens."""
     found = counters()
     pause: float | None = FIRST_PAUSE
     while found is not None and pause is not None:
@@ -308,7 +314,11 @@ def _follow(counters: weakref.ref[GuardedCounters], wait: Wait) -> None:
             return
         found = counters()
         if found is not None:
-            pause = found.attempt()
+            try:
+                pause = found.attempt()
+            except Exception:
+                log.exception("the counters of the limits could not be asked again")
+                pause = LONGEST_PAUSE
 
 
 def _begin_anew(counters: weakref.ref[GuardedCounters]) -> None:
