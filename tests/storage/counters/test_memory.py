@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from multiprocessing import get_context
+
+import pytest
 
 from storage.counters.charges import HOUR, START, Clock, dollars, hold, rate, slot
 from tollkeeper.storage.counters import Held, Level
@@ -44,3 +47,24 @@ def test_a_forked_child_has_none_of_its_parents_calls(clock: Clock) -> None:
     process.join(30)
     assert process.exitcode == 0
     assert [each.id for each in counters.holds()] == ["parent"]
+
+
+def test_a_forked_child_says_once_that_it_counts_by_itself(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    counters = MemoryCounters(clock)
+    counters.reserve(hold("parent", dollars(1)))
+
+    def child() -> None:
+        counters.reserve(hold("soft", dollars(1, hard=False)))
+        assert not caplog.records, "nothing that is only counted can be overspent"
+        for number in range(3):
+            counters.reserve(hold(f"{number}", dollars(1)))
+        (record,) = caplog.records
+        assert f"process {os.getpid()} was forked" in record.getMessage()
+
+    for _ in range(2):
+        process = get_context("fork").Process(target=child)
+        process.start()
+        process.join(30)
+        assert process.exitcode == 0
+    counters.reserve(hold("parent again", dollars(1)))
+    assert not caplog.records

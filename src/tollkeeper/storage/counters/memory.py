@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -12,6 +13,8 @@ from collections.abc import Callable, Sequence
 
 from tollkeeper.storage.counters.contract import LATE, REMEMBERED, Charge, Held, Hold, Level, Refused
 from tollkeeper.storage.counters.counts import COUNTS, Count
+
+log = logging.getLogger("tollkeeper")
 
 SWEEP = 1024
 """After so many new keys, those whose period is long over are forgotten."""
@@ -58,6 +61,7 @@ class MemoryCounters:
         self._lapsed, self._settled = _Over(LATE), _Over(REMEMBERED)
         self._next_sweep = SWEEP
         self._forget_at = 0
+        self._is_forked = False
         counters = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _begin_anew(counters))
 
@@ -66,6 +70,8 @@ class MemoryCounters:
 
     def reserve(self, hold: Hold) -> Held | Refused:
         id, charges = hold.id, hold.charges
+        if self._is_forked:
+            self._warn(charges)
         with self._lock:
             now = self._clock()
             self._expire(now)
@@ -110,6 +116,15 @@ class MemoryCounters:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def _warn(self, charges: Sequence[Charge]) -> None:
+        if any(charge.hard for charge in charges):
+            self._is_forked = False
+            log.warning(
+                "process %d was forked, and counts by itself what it uses of the limits: each such process has the "
+                'whole of them. counters="sqlite:///FILE" is for all processes of a host',
+                os.getpid(),
+            )
 
     def _counts_of(self, charges: Sequence[Charge]) -> list[Count]:
         known = self._counts
@@ -157,5 +172,6 @@ def _begin_anew(counters: weakref.ref[MemoryCounters]) -> None:
     if found is not None:
         found._lock = threading.Lock()
         found._holds, found._deadlines = {}, deque()
+        found._is_forked = True
         for count in found._counts.values():
             count.held = 0
