@@ -111,6 +111,21 @@ def test_what_is_over_is_forgotten(redis_server: RedisServer, redis_counters: Ma
         assert asked.zcard("{forgotten}:forget") == 10
 
 
+def test_a_hold_that_the_server_has_lost_is_over(redis_server: RedisServer, redis_counters: Make, clock: Clock) -> None:
+    counters = redis_counters(prefix="lost", server_clock=clock)
+    settled, forgotten = hold("settled", dollars(30), slot(), rate()), hold("forgotten", dollars(20))
+    counters.reserve(settled)
+    counters.reserve(forgotten)
+    counters.reserve(hold("kept", dollars(10)))
+    with closing(client.Redis.from_url(redis_server.url)) as asked:
+        asked.delete("{lost}:hold:settled", "{lost}:hold:forgotten")
+    assert [each.id for each in counters.holds()] == ["kept"]
+    assert counters.settle(settled, [25, 1, 1]) == (Level(25, 30), Level(0, 0), Level(1, 0)), "its owner knows it"
+    clock.now += 61 * SECOND
+    assert counters.read([dollars(0)]) == (Level(35, 20, 10),), "nobody knows any more what the other held"
+    assert counters.holds() == ()
+
+
 def test_scripts_that_the_server_has_forgotten_are_sent_again(
     redis_server: RedisServer, redis_counters: Make, clock: Clock
 ) -> None:

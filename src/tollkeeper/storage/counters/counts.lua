@@ -126,6 +126,12 @@ local function is_over(id, how)
   redis.call('ZREM', due_key, id)
 end
 
+-- A hold may be missing though it is due: the server has evicted it, or somebody has deleted it. Then nobody knows what
+-- it held: it is over, and nothing is charged.
+local function is_live(hold)
+  return hold and hold ~= 'settled' and hold ~= 'lapsed'
+end
+
 local function lapse(charges)
   local counts = counts_of(charges)
   for place, charge in ipairs(charges) do
@@ -144,8 +150,13 @@ end
 local function expire()
   local ids = redis.call('ZRANGEBYSCORE', due_key, '-inf', digits(now), 'LIMIT', 0, MOST)
   for _, id in ipairs(ids) do
-    lapse(cjson.decode(redis.call('GET', hold_key(id)))[4])
-    is_over(id, 'lapsed')
+    local hold = redis.call('GET', hold_key(id))
+    if is_live(hold) then
+      lapse(cjson.decode(hold)[4])
+      is_over(id, 'lapsed')
+    else
+      redis.call('ZREM', due_key, id)
+    end
   end
   return #ids == MOST and 1 or 0
 end

@@ -8,6 +8,9 @@ if ARGV[2] ~= '' then
 end
 local answer = {packed({now, more})}
 for _, id in ipairs(redis.call('ZRANGE', due_key, 0, -1)) do
-  answer[#answer + 1] = redis.call('GET', hold_key(id))
+  local hold = redis.call('GET', hold_key(id))
+  if is_live(hold) then
+    answer[#answer + 1] = hold
+  end
 end
 return answer

@@ -8,6 +8,10 @@ local charges, amounts = cjson.decode(ARGV[3])[4], cjson.decode(ARGV[4])
 local more = expire()
 local counts = counts_of(charges)
 local state = redis.call('GET', hold_key(id))
+-- Evicted, and still due: it was held.
+if not state and redis.call('ZREM', due_key, id) == 1 then
+  state = 'held'
+end
 if state == 'settled' then
   return packed(add_levels({now, more}, charges, counts))
 end
