@@ -102,6 +102,31 @@ def test_a_file_against_the_past(tollkeeper: Tell, file: Path, world: World) -> 
     assert "Of 0 calls" in tollkeeper("policy", "test", str(file), "--since", "1d").out
 
 
+def test_a_ladder_against_the_past(tollkeeper: Tell, file: Path, world: World) -> None:
+    """From the second call of the day on, a cheaper model: gpt-4o-mini costs less than a fifteenth of gpt-4o."""
+    file.write_text(
+        """
+        [[limit]]
+        name = "few"
+        limit = "10 requests / day"
+        [[ladder]]
+        limit = "few"
+        steps = [{ at = 10, do = "cheaper", models = { "gpt-4o" = "gpt-4o-mini" } }, { at = 30, do = "emergency" }]
+        [emergency]
+        tokens = 1
+        """
+    )
+    noon = world.clock.now - timedelta(days=3)
+    world.record(*(make_call(number, at=noon + timedelta(minutes=number)) for number in range(1, 6)))
+    said = tollkeeper("policy", "test", str(file), "--since", "7d")
+    assert said.code == 0, said.err
+    assert "4 would have been sent otherwise, to another model or cut short. Saved besides: $0.01" in said.out
+    assert f"An emergency would have begun at {noon + timedelta(minutes=4):%Y-%m-%d %H:%M}" in said.out
+    found = json.loads(tollkeeper("policy", "test", str(file), "--since", "7d", "--json").out)
+    assert (found["denied"], found["degraded"]) == (0, 4)
+    assert found["outcomes"][0]["degraded"] == {"cheaper": 4, "emergency": 2}
+
+
 def test_too_long_a_period(tollkeeper: Tell, file: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tollkeeper.sidecar.api.backtests.MOST_CALLS", 1)
     world.record(make_call(1), make_call(2))

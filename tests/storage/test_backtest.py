@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tollkeeper.model import Call, Limit, Match, Usage, Window
+from tollkeeper.model.ladder import Emergency, Ladder, Step
 from tollkeeper.policy import Policy
 from tollkeeper.storage.backtest import EXCEEDED, backtest, warm_up
 from tollkeeper.storage.ledger import Kept
@@ -16,6 +17,7 @@ from tollkeeper.storage.ledger import Kept
 START = int(datetime(2026, 11, 20, tzinfo=UTC).timestamp()) * 10**9
 SECOND = 10**9
 HOUR = 3600 * SECOND
+DAY_LONG = 24 * HOUR
 CENT = 10_000_000
 DAY = Window("day")
 
@@ -136,3 +138,37 @@ def test_no_day_has_more_than_the_cap(cap: int, used: list[tuple[int, int, float
         by_day[at // 86_400] = by_day.get(at // 86_400, 0) + cost
     if all(cost <= cap for cost in by_day.values()):
         assert found.denied == 0
+
+
+def test_a_ladder_changes_calls_as_its_limit_fills() -> None:
+    ladder = Ladder(
+        "budget", (Step(40, "cheaper", models={"gpt-4o": "mini"}), Step(80, "shed", priorities=("low",))), hysteresis=5
+    )
+    changing = Policy("new", (Limit("budget", "usd", 10 * CENT, DAY),), ladders=(ladder,))
+    tags = {"priority": "low"}
+    calls = [call(n, n * 10 * SECOND, 2 * CENT, tags=tags) for n in range(9)]
+    found = backtest(changing, calls, reprice=lambda made: CENT if made.request_model == "mini" else None)
+    (outcome,) = found.outcomes
+    assert (found.degraded, found.degraded_saved_nano_usd) == (4, 4 * CENT), "after two as asked for, until 80 %"
+    assert (outcome.degraded, outcome.reasons) == ({"cheaper": 4}, {"shed": 3})
+    assert (found.denied, found.saved_nano_usd, found.nano_usd) == (3, 6 * CENT, 18 * CENT)
+    assert found.emergency_at is None
+
+
+def test_an_emergency_begins_and_stays() -> None:
+    ladder = Ladder("budget", (Step(50, "emergency"),))
+    emergency = Emergency(tokens=10, shed=("low",))
+    changing = Policy("new", (Limit("budget", "usd", 4 * CENT, DAY),), ladders=(ladder,), emergency=emergency)
+    made = [call(n, n * 10 * SECOND) for n in range(3)]
+    made += [call(3, DAY_LONG), call(4, DAY_LONG + HOUR, tags={"priority": "low"})]
+    found = backtest(changing, made, reprice=lambda made: CENT // 2)
+    assert found.emergency_at == START + 20 * SECOND, "when the third call asked"
+    assert (found.degraded, found.denied) == (2, 1)
+
+
+def test_what_a_changed_call_would_have_cost_may_be_unknown() -> None:
+    ladder = Ladder("few", (Step(50, "cheaper", models={"gpt-4o": "mini"}),))
+    found = backtest(
+        Policy("new", (Limit("few", "requests", 2, DAY),), ladders=(ladder,)), [call(1, 0), call(2, 10 * SECOND)]
+    )
+    assert (found.degraded, found.degraded_saved_nano_usd) == (1, 0)

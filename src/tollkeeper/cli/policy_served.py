@@ -115,6 +115,11 @@ def _print_test(screen: Console, test: Backtested) -> None:
     total = Text(f"Of {test.calls:,} calls, {test.denied:,} would have been denied, and {test.delayed:,} have waited. ")
     total.append_text(Text.assemble("Saved: ", dollars(test.saved, test.unknown), " of ", dollars(test.cost), "."))
     screen.print(total)
+    if test.degraded:
+        otherwise = f"{test.degraded:,} would have been sent otherwise, to another model or cut short. Saved besides: "
+        screen.print(Text.assemble(otherwise, dollars(test.degraded_saved, 0), "."))
+    if test.emergency_at is not None:
+        screen.print(Text(f"An emergency would have begun at {when(test.emergency_at)}, and stayed.", "red"))
     if test.unmeasured:
         told = f"Of {test.unmeasured:,} calls nobody knows the usage: they are taken to have used nothing."
         screen.print(Text(told, "yellow"))

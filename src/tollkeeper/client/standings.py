@@ -202,6 +202,7 @@ class LimitOutcome:
     denied: int
     delayed: int
     reasons: dict[str, int]
+    degraded: dict[str, int]
     saved_tokens: int
     saved: Decimal
     unknown: int
@@ -227,6 +228,9 @@ class Backtested:
     saved: Decimal
     saved_nano_usd: int
     unknown: int
+    degraded: int
+    degraded_saved: Decimal
+    emergency_at: datetime | None
     outcomes: list[LimitOutcome]
     more_outcomes: int
 

@@ -2,7 +2,8 @@
 
 The calls are asked for again in their order, against counters of their own and a clock that follows them. Each holds
 what it truly used from when it began to when it ended, then books it; one that is denied uses nothing. As estimates
-before a call are never lower than its use, real limits deny a little earlier. Of a policy only the limits are replayed.
+before a call are never lower than its use, real limits deny a little earlier. Steps of ladders change calls as they
+fill, and an emergency begins and stays; failover is not replayed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tollkeeper.policy import Policy
 from tollkeeper.policy.binding import Binding
 from tollkeeper.policy.period import LENGTHS, period_of
 from tollkeeper.storage.admission import Admission, Ticket
+from tollkeeper.storage.backtest_steps import Changed, Reprice, Steps
 from tollkeeper.storage.counters.memory import MemoryCounters
 from tollkeeper.storage.ledger import Kept
 
@@ -54,12 +56,15 @@ class Outcome:
     unknown: int = 0
     first_denied_at: int | None = None
     last_denied_at: int | None = None
+    degraded: Counter[str] = field(default_factory=Counter)
+    """Calls that its ladder, or an emergency, would have changed, by step."""
     reasons: Counter[str] = field(default_factory=Counter)
     told: dict[int, Told] = field(default_factory=dict)
 
 
 class Backtest(NamedTuple):
-    """All of it. `nano_usd` is what the calls cost; `saved_nano_usd` is a part of it, and may be too low: of `unknown`
+    """All of it. `degraded` calls would have been sent otherwise: to another model, or cut short; what that would have
+    saved counts where both prices are known, and is not in `saved_nano_usd`. `nano_usd` is what the calls cost; `saved_nano_usd` is a part of it, and may be too low: of `unknown`
     denied calls nobody knows the cost. `unmeasured` calls are replayed as if they had used nothing."""
 
     calls: int
@@ -71,6 +76,9 @@ class Backtest(NamedTuple):
     saved_tokens: int
     saved_nano_usd: int
     unknown: int
+    degraded: int
+    degraded_saved_nano_usd: int
+    emergency_at: int | None
     outcomes: tuple[Outcome, ...]
 
 
@@ -81,9 +89,12 @@ def warm_up(policy: Policy, start: int) -> int:
     return max(min(begins, default=start), 0)
 
 
-def backtest(policy: Policy, calls: Iterable[Kept], start: int = 0) -> Backtest:
-    """Replay calls, which come in the order of their beginning. Those before `start` are used, and not told of."""
-    replay = _Replay(policy, start)
+def backtest(policy: Policy, calls: Iterable[Kept], start: int = 0, reprice: Reprice = lambda call: None) -> Backtest:
+    """Replay calls, which come in the order of their beginning. Those before `start` are used, and not told of.
+
+    `reprice` says what a call would have cost that a ladder changes.
+    """
+    replay = _Replay(policy, start, reprice)
     for kept in calls:
         replay.run(until=kept.call.started_at)
         replay.ask(kept)
@@ -95,16 +106,18 @@ class _Waiting(NamedTuple):
     """A call that asks again, until some moment; `outcome` is of the limit that let it wait first."""
 
     kept: Kept
+    sent: Changed
     until: int
     outcome: Outcome
 
 
 class _Replay:
-    def __init__(self, policy: Policy, start: int) -> None:
+    def __init__(self, policy: Policy, start: int, reprice: Reprice) -> None:
         self._now = 0
         self._start = start
         counters = MemoryCounters(lambda: self._now)
         self._admission = Admission(Policy(policy.name, policy.limits), counters, "backtest", NEVER_LOST)
+        self._steps = Steps(policy, counters, reprice) if policy.changes_calls else None
         self._due: list[tuple[int, int, Ticket | _Waiting]] = []
         self._ends: list[int] = []
         self._number = 0
@@ -119,7 +132,7 @@ class _Replay:
             at, _, what = heapq.heappop(due)
             self._now = max(self._now, at)
             if isinstance(what, _Waiting):
-                self._decide(what.kept, what)
+                self._decide(what.kept, what.sent, what)
             else:
                 heapq.heappop(self._ends)
                 self._note_near(self._admission.settle(what, what.bound))
@@ -135,7 +148,13 @@ class _Replay:
             self._sums["nano_usd"] += kept.nano_usd or 0
             for binding in self._bindings(kept.call):
                 self._outcome(binding.limit, binding.scope).calls += 1
-        self._decide(kept, None)
+        sent: Changed | Denial = Changed(kept)
+        if self._steps is not None:
+            sent = self._steps.change(kept, self._admission.bindings(_asking(kept.call)).counted, self._now)
+        if isinstance(sent, Changed):
+            self._decide(kept, sent, None)
+        elif self._is_told:
+            self._note_denial(kept, sent)
 
     def result(self) -> Backtest:
         """The limits that deny most come first, then those that save most."""
@@ -144,7 +163,9 @@ class _Replay:
         sums = self._sums
         return Backtest(
             sums["calls"], sums["denied"], sums["delayed"], sums["unmeasured"], sums["tokens"], sums["nano_usd"],
-            sums["saved_tokens"], sums["saved_nano_usd"], sums["unknown"], tuple(outcomes),
+            sums["saved_tokens"], sums["saved_nano_usd"], sums["unknown"], sums["degraded"],
+            sums["degraded_saved_nano_usd"], self._steps.emergency_at if self._steps is not None else None,
+            tuple(outcomes),
         )  # fmt: skip
 
     @property
@@ -155,14 +176,16 @@ class _Replay:
         found = self._admission.bindings(_asking(call))
         return (*found.each, *found.counted)
 
-    def _decide(self, kept: Kept, waiting: _Waiting | None) -> None:
-        call = kept.call
-        bindings = self._admission.bindings(_asking(call))
+    def _decide(self, kept: Kept, sent: Changed, waiting: _Waiting | None) -> None:
+        call = sent.kept.call
+        bindings = self._admission.bindings(_asking(call), sent.throttles)
         if not bindings:
+            self._note_degraded(kept, sent)
             return
         self._number += 1
-        answer = self._admission.admit(f"{call.id}#{self._number}", bindings, _used(kept))
+        answer = self._admission.admit(f"{call.id}#{self._number}", bindings, _used(sent.kept))
         if isinstance(answer, Ticket):
+            self._note_degraded(kept, sent)
             ends = self._now + round((call.duration or 0) * NS_A_SECOND)
             heapq.heappush(self._ends, ends)
             heapq.heappush(self._due, (ends, self._number, answer))
@@ -174,7 +197,7 @@ class _Replay:
         if waiting is None:
             status = answer.status
             until = self._now + round(status.limit.wait * NS_A_SECOND)
-            waiting = _Waiting(kept, until, self._outcome(status.limit, status.scope))
+            waiting = _Waiting(kept, sent, until, self._outcome(status.limit, status.scope))
         if again is not None and again <= waiting.until:
             heapq.heappush(self._due, (again, self._number, waiting))
         elif self._is_told:
@@ -203,6 +226,15 @@ class _Replay:
             ("denied", 1), ("saved_tokens", tokens), ("saved_nano_usd", nano_usd), ("unknown", is_unknown),
         ):  # fmt: skip
             self._sums[name] += number
+
+    def _note_degraded(self, kept: Kept, sent: Changed) -> None:
+        if not sent.steps or not self._is_told:
+            return
+        self._sums["degraded"] += 1
+        if kept.nano_usd is not None and sent.kept.nano_usd is not None:
+            self._sums["degraded_saved_nano_usd"] += kept.nano_usd - sent.kept.nano_usd
+        for binding in self._bindings(kept.call):
+            self._outcome(binding.limit, binding.scope).degraded.update(sent.steps)
 
     def _note_near(self, statuses: Iterable[Status]) -> None:
         """Each percentage once a period, the highest of those that one call passes."""

@@ -8,7 +8,9 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from tollkeeper.model import Call
 from tollkeeper.policy.forms import write_form
+from tollkeeper.pricing import Catalog
 from tollkeeper.sidecar.api.answer import Answer, NanoUsd, Usd, moment, usd
 from tollkeeper.sidecar.api.filters import RangeParams
 from tollkeeper.sidecar.api.policy import EXAMPLE, read_document
@@ -51,6 +53,9 @@ class LimitOutcome(BaseModel):
     denied: int
     delayed: int = Field(description="Let go after a wait.")
     reasons: dict[str, int] = Field(description="Why they were denied.", examples=[{"used_up": 12}])
+    degraded: dict[str, int] = Field(
+        description="Calls that came under it and would have been changed, by step.", examples=[{"cheaper": 40}]
+    )
     saved_tokens: int = Field(description="Of the denied calls.")
     saved: Usd = Field(description="What the denied calls cost, where that is known.")
     unknown: int = Field(description="Denied calls without a price.")
@@ -61,7 +66,7 @@ class LimitOutcome(BaseModel):
 
 class Backtested(BaseModel):
     """What a policy would have done. Each call held what it truly used; estimates before a call are higher, so that
-    real limits deny a little earlier. Steps of ladders are not replayed."""
+    real limits deny a little earlier. Failover is not replayed."""
 
     start: datetime
     end: datetime
@@ -76,6 +81,9 @@ class Backtested(BaseModel):
     saved: Usd = Field(description="The part of it that the denied calls cost.")
     saved_nano_usd: NanoUsd
     unknown: int = Field(description="Denied calls without a price: what they would have saved is not known.")
+    degraded: int = Field(description="Calls that would have been sent otherwise: to another model, or cut short.")
+    degraded_saved: Usd = Field(description="What that would have saved besides, with as many tokens.")
+    emergency_at: datetime | None = Field(description="When an emergency would have begun; it stays, in the replay.")
     outcomes: list[LimitOutcome] = Field(description="By limit and scope, those that deny most first.")
     more_outcomes: int = Field(description=f"Those after the first {MOST_OUTCOMES}, which are left out.")
 
@@ -91,7 +99,14 @@ def replay(given: Given, wanted: Wanted) -> Answer:
         told = f"a period of at most {MOST_CALLS:,} calls, with those that its limits already count"
         problem = Problem(message=f"the period has {number:,} calls; expected {told}", field="start", expected=told)
         raise Refused(422, problem)
-    found = backtest(policy, given.ledger.select_calls(begins, when.end_ns), when.start_ns)
+    # A catalogue of its own: those that price calls remember what they look up.
+    catalog = Catalog(given.price_book.overlay())
+
+    def reprice(call: Call) -> int | None:
+        cost, _ = catalog.price(call)
+        return None if cost is None else cost.nano_usd
+
+    found = backtest(policy, given.ledger.select_calls(begins, when.end_ns), when.start_ns, reprice)
     shown = found.outcomes[:MOST_OUTCOMES]
     return Answer(
         Backtested(
@@ -108,6 +123,9 @@ def replay(given: Given, wanted: Wanted) -> Answer:
             saved=usd(found.saved_nano_usd),
             saved_nano_usd=found.saved_nano_usd,
             unknown=found.unknown,
+            degraded=found.degraded,
+            degraded_saved=usd(found.degraded_saved_nano_usd),
+            emergency_at=None if found.emergency_at is None else moment(found.emergency_at),
             outcomes=[_outcome(outcome) for outcome in shown],
             more_outcomes=len(found.outcomes) - len(shown),
         )
@@ -127,6 +145,7 @@ def _outcome(outcome: Outcome) -> LimitOutcome:
         denied=outcome.denied,
         delayed=outcome.delayed,
         reasons=dict(outcome.reasons),
+        degraded=dict(outcome.degraded),
         saved_tokens=outcome.tokens,
         saved=usd(outcome.nano_usd),
         unknown=outcome.unknown,
