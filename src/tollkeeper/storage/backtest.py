@@ -65,8 +65,8 @@ class Outcome:
 class Backtest(NamedTuple):
     """All of it. `nano_usd` is what the calls cost; `saved_nano_usd` is a part of it, and may be too low: of `unknown`
     denied calls nobody knows the cost. `unmeasured` calls are replayed as if they had used nothing. `degraded` ones
-    would have been sent otherwise, to another model or cut short; what that saves is not in `saved_nano_usd`, and counts
-    where both prices are known."""
+    would have been sent otherwise, to another model or cut short; what that saves is not in `saved_nano_usd`, and
+    counts where both prices are known."""
 
     calls: int
     denied: int
