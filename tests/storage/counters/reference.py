@@ -21,6 +21,8 @@ class Reference:
     booked: list[tuple[str, int, int]] = field(default_factory=list)
     """Key, what was spent, and what of it is assumed; taken back as a negative number."""
     full_at: dict[str, Fraction] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    """Of each bucket, when it was last changed: a clock that is set back beyond that refills nothing, and empties nothing."""
 
     def reserve(self, hold: Hold) -> Held | Refused:
         self._expire()
@@ -94,10 +96,19 @@ class Reference:
 
     def _out(self, charge: Charge) -> Fraction:
         """What is out of a bucket that is refilled evenly."""
+        self._step_back(charge.key)
         left = max(self.full_at.get(charge.key, Fraction(0)) - self.now, Fraction(0))
         return left * charge.cap / charge.window
 
+    def _step_back(self, key: str) -> None:
+        back = self.seen.get(key, 0) - self.now
+        if back > 0:
+            self.full_at[key] -= back
+            self.seen[key] = self.now
+
     def _pour(self, charge: Charge, amount: int) -> None:
+        self._step_back(charge.key)
+        self.seen[charge.key] = self.now
         known = self.full_at.get(charge.key, Fraction(0))
         start = max(known, Fraction(self.now)) if amount > 0 else known
         self.full_at[charge.key] = start + Fraction(amount * charge.window, charge.cap)

@@ -186,6 +186,21 @@ def test_a_file_of_a_newer_version_is_left_alone(path: Path, clock: Clock) -> No
             SqliteCounters(path, clock).holds()
 
 
+def test_a_file_of_the_first_version_is_taken_over(path: Path, clock: Clock) -> None:
+    counters = SqliteCounters(path, clock)
+    counters.reserve(hold("a", dollars(60), rate(2)))
+    counters.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE counts DROP COLUMN seen")
+        connection.execute("PRAGMA user_version=1")
+    assert counters.read([dollars(0), rate(0)]) == (Level(0, 60), Level(2, 0))
+    clock.now -= 10**9
+    counters.settle(hold("a", dollars(60), rate(2)), [50, 2])
+    assert counters.read([dollars(0), rate(0)]) == (Level(50, 0), Level(3, 0)), "until then nobody knows of a step"
+    clock.now -= HOUR
+    assert counters.read([rate(0)]) == (Level(3, 0),)
+
+
 def test_what_is_no_database_is_left_alone(path: Path, clock: Clock) -> None:
     path.write_text("Dear diary, " * 1000)
     with pytest.raises(CountersUnavailable, match="not a database"):

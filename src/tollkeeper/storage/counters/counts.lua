@@ -5,7 +5,8 @@
 -- KEYS[1]  the prefix of all keys, a hash tag: on a cluster they are on one node
 -- ARGV[1]  the time, of tests; otherwise empty, and the server's counts
 --
--- <prefix>:counts     hash: key -> "spent held assumed"; of a rate, the moment at which its bucket is full again
+-- <prefix>:counts     hash: key -> "spent held assumed"; of a rate "tat seen": the moment at which its bucket is full
+--                     again, and the last one at which it was changed
 -- <prefix>:forget     sorted set: keys of counts by the moment from which on they may be forgotten
 -- <prefix>:hold:<id>  a hold as JSON: id, owner, expires_at (ns), charges; of one that is no more `settled` or `lapsed`
 -- <prefix>:due        sorted set: ids of holds by their last moment
@@ -45,7 +46,8 @@ local function counts_of(charges)
   end
   for place, row in ipairs(redis.call('HMGET', counts_key, unpack(keys))) do
     if charges[place][KIND] == 'rate' then
-      counts[place] = {tat = tonumber(row or 0), known = row}
+      local tat, seen = string.match(row or '0', '^(%S+) ?(%S*)$')
+      counts[place] = {tat = tonumber(tat), seen = tonumber(seen) or 0, known = row}
     else
       local spent, held, assumed = string.match(row or '0 0 0', '^(%S+) (%S+) (%S+)$')
       counts[place] = {spent = tonumber(spent), held = tonumber(held), assumed = tonumber(assumed), known = row}
@@ -54,10 +56,37 @@ local function counts_of(charges)
   return counts
 end
 
+-- A bucket is refilled as the clock goes forward. Where that was set back, as much is out of it as was at `seen`.
+local function step_back(count)
+  if now < count.seen then
+    count.tat, count.seen, count.stepped = count.tat - (count.seen - now), now, true
+  end
+end
+
+local function rate_row(count)
+  return digits(count.tat) .. ' ' .. digits(count.seen)
+end
+
+-- What has only been looked at is saved where the clock was set back: from now on it is refilled by this time.
+local function save_steps(charges, counts)
+  for place, count in ipairs(counts) do
+    if count.stepped then
+      redis.call('HSET', counts_key, charges[place][KEY], rate_row(count))
+    end
+  end
+end
+
+local function pour(count, cost)
+  step_back(count)
+  count.seen = now
+  count.tat = cost > 0 and math.max(count.tat, now) + cost or count.tat + cost
+end
+
 -- Three numbers: spent, held and assumed; of a rate, for how many µs it is refilled, and no more.
 local function add_level(answer, charge, count)
   local size = #answer
   if charge[KIND] == 'rate' then
+    step_back(count)
     answer[size + 1], answer[size + 2], answer[size + 3] = math.max(count.tat - now, 0), 0, 0
   else
     answer[size + 1], answer[size + 2], answer[size + 3] = count.spent, count.held, count.assumed
@@ -75,8 +104,8 @@ end
 local function sweep()
   for _, key in ipairs(redis.call('ZRANGEBYSCORE', forget_key, '-inf', digits(now), 'LIMIT', 0, MOST)) do
     local row = redis.call('HGET', counts_key, key) or '0'
-    local held = string.match(row, '^%S+ (%S+)')
-    local tat = held and 0 or tonumber(row)
+    local held = string.match(row, '^%S+ (%S+) %S+$')
+    local tat = held and 0 or tonumber(string.match(row, '^%S+'))
     if held and held ~= '0' then
       redis.call('ZADD', forget_key, digits(now + LATE), key)
     elseif tat + LATE > now then
@@ -103,7 +132,7 @@ local function save(charges, counts)
     local count = counts[place]
     rows[2 * place - 1] = charge[KEY]
     if charge[KIND] == 'rate' then
-      rows[2 * place] = digits(count.tat)
+      rows[2 * place] = rate_row(count)
     else
       rows[2 * place] = string.format('%.0f %.0f %.0f', count.spent, count.held, count.assumed)
     end

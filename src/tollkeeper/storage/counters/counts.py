@@ -14,16 +14,21 @@ _level: Callable[[tuple[int, int, int]], Level] = partial(tuple.__new__, Level)
 
 
 class Count:
-    """One key. Of a rate, `tat` is the moment at which its bucket is full again."""
+    """One key. Of a rate, `tat` is the moment at which its bucket is full again, and `seen` the last one at which it
+    was changed.
+    """
 
-    __slots__ = ("assumed", "held", "spent", "tat", "until")
+    __slots__ = ("assumed", "held", "seen", "spent", "tat", "until")
 
-    def __init__(self, until: int, spent: int = 0, held: int = 0, assumed: int = 0, tat: int = 0) -> None:
+    def __init__(
+        self, until: int, spent: int = 0, held: int = 0, assumed: int = 0, tat: int = 0, seen: int = 0
+    ) -> None:
         self.until = until
         self.spent = spent
         self.held = held
         self.assumed = assumed
         self.tat = tat
+        self.seen = seen
 
     def full_until(self, charge: Charge, now: int) -> int | None:
         """When there may be room again (0: nobody can tell); `None` where there is room now."""
@@ -84,21 +89,33 @@ class Period(Count):
 
 
 class Rate(Count):
-    """A bucket. What it holds for a call is out of it at once, and stays so if nobody settles."""
+    """A bucket. What it holds for a call is out of it at once, and stays so if nobody settles.
+
+    It is refilled as the clock goes forward. Where that was set back, as much is out of the bucket as was at `seen`:
+    neither does it fill up by that, nor does nobody find room until the clock has caught up.
+    """
 
     __slots__ = ()
 
     def full_until(self, charge: Charge, now: int) -> int | None:
+        if now < self.seen:
+            self._step_back(now)
         at = room_at(charge, self.tat, now)
         return None if at == now else at
 
     def hold(self, charge: Charge, now: int) -> Level:
+        if now < self.seen:
+            self._step_back(now)
+        self.seen = now
         if charge.amount:
             tat = self.tat
             self.tat = (tat if tat > now else now) + cost_of(charge, charge.amount)
         return _level((level_of(charge, self.tat, now), 0, 0))
 
     def book(self, charge: Charge, amount: int, assumed: bool, live: bool, expired: bool, now: int) -> Level:
+        if now < self.seen:
+            self._step_back(now)
+        self.seen = now
         more = amount - charge.amount if live or expired else amount
         if more:
             self.tat = max(self.tat, now if more > 0 else 0) + cost_of(charge, more)
@@ -108,7 +125,13 @@ class Rate(Count):
         pass
 
     def level(self, charge: Charge, now: int) -> Level:
+        if now < self.seen:
+            self._step_back(now)
         return _level((level_of(charge, self.tat, now), 0, 0))
+
+    def _step_back(self, now: int) -> None:
+        self.tat -= self.seen - now
+        self.seen = now
 
 
 COUNTS: dict[Kind, type[Count]] = {"period": Period, "rate": Rate, "slots": Slots}

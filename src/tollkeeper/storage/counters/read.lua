@@ -4,7 +4,10 @@
 local more = expire()
 if ARGV[2] ~= '' then
   local charges = cjson.decode(ARGV[2])
-  return packed(add_levels({now, more}, charges, counts_of(charges)))
+  local counts = counts_of(charges)
+  local answer = add_levels({now, more}, charges, counts)
+  save_steps(charges, counts)
+  return packed(answer)
 end
 local answer = {packed({now, more})}
 for _, id in ipairs(redis.call('ZRANGE', due_key, 0, -1)) do

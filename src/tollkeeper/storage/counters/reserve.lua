@@ -14,6 +14,7 @@ local function full_until(charge, count)
   if charge[AMOUNT] > charge[BURST] or charge[CAP] == 0 then
     return 0
   end
+  step_back(count)
   -- A full bucket has room for its burst, though the cost is rounded up and the depth is rounded down.
   local at = count.tat - math.max(charge[DEPTH] - charge[COST], 0)
   return at > now and at or nil
@@ -35,6 +36,7 @@ local place, at = refused_at()
 if place and redis.call('EXISTS', hold_key(id)) == 0 then
   local answer = {now, more, place, at}
   add_level(answer, charges[place], counts[place])
+  save_steps(charges, counts)
   return packed(answer)
 end
 -- Asked again, it is held once: whether it would find room beside itself does not matter.
@@ -44,10 +46,13 @@ if not place and redis.call('SET', hold_key(id), ARGV[4], 'NX') then
     local count = counts[place]
     if charge[KIND] ~= 'rate' then
       count.held = count.held + charge[AMOUNT]
-    elseif charge[AMOUNT] > 0 then
-      count.tat = math.max(count.tat, now) + charge[COST]
+    else
+      pour(count, charge[COST])
     end
   end
   save(charges, counts)
+  return packed(add_levels({now, more, 0, 0}, charges, counts))
 end
-return packed(add_levels({now, more, 0, 0}, charges, counts))
+local answer = add_levels({now, more, 0, 0}, charges, counts)
+save_steps(charges, counts)
+return packed(answer)

@@ -13,7 +13,9 @@ if not state and redis.call('ZREM', due_key, id) == 1 then
   state = 'held'
 end
 if state == 'settled' then
-  return packed(add_levels({now, more}, charges, counts))
+  local answer = add_levels({now, more}, charges, counts)
+  save_steps(charges, counts)
+  return packed(answer)
 end
 is_over(id, 'settled')
 local lapsed = state == 'lapsed'
@@ -22,8 +24,7 @@ local live = state and not lapsed
 for place, charge in ipairs(charges) do
   local count, amount = counts[place], amounts[place]
   if charge[KIND] == 'rate' then
-    local cost = state and charge[COST] or charge[OTHER]
-    count.tat = cost > 0 and math.max(count.tat, now) + cost or count.tat + cost
+    pour(count, state and charge[COST] or charge[OTHER])
   else
     if live then
       count.held = count.held - charge[AMOUNT]

@@ -22,7 +22,7 @@ from tollkeeper.model.charge import Charge, Level
 from tollkeeper.storage.counters.contract import LATE, REMEMBERED, CountersUnavailable, Held, Hold, Refused
 from tollkeeper.storage.counters.counts import COUNTS, Count
 
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 1.0
 """How long to wait for other writers, threads and processes together."""
 
@@ -38,7 +38,7 @@ _LARGEST = 2**63 - 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS counts (
     key TEXT PRIMARY KEY, kind TEXT NOT NULL, until INTEGER NOT NULL, spent INTEGER NOT NULL, held INTEGER NOT NULL,
-    assumed INTEGER NOT NULL, tat INTEGER NOT NULL
+    assumed INTEGER NOT NULL, tat INTEGER NOT NULL, seen INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS holds (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at INTEGER NOT NULL, charges TEXT NOT NULL
@@ -50,11 +50,13 @@ CREATE TABLE IF NOT EXISTS over (
 CREATE INDEX IF NOT EXISTS over_forget_at ON over (forget_at);
 """
 
-_LOAD = "SELECT key, until, spent, held, assumed, tat FROM counts WHERE key IN"
+_FROM_1 = "ALTER TABLE counts ADD COLUMN seen INTEGER NOT NULL DEFAULT 0"
+
+_LOAD = "SELECT key, until, spent, held, assumed, tat, seen FROM counts WHERE key IN"
 _SAVE = (
-    "INSERT INTO counts (key, kind, until, spent, held, assumed, tat) VALUES (?, ?, ?, ?, ?, ?, ?) "
+    "INSERT INTO counts (key, kind, until, spent, held, assumed, tat, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (key) DO UPDATE SET spent = excluded.spent, held = excluded.held, assumed = excluded.assumed, "
-    "tat = excluded.tat"
+    "tat = excluded.tat, seen = excluded.seen"
 )
 
 
@@ -84,10 +86,11 @@ class SqliteCounters:
             _expire(connection, now)
             counts = _load(connection, hold.charges)
             if _is_known(connection, hold.id):
-                return Held(_levels(counts, hold.charges, now))
+                return Held(_levels(connection, counts, hold.charges, now))
             for place, charge in enumerate(hold.charges):
                 count = counts[charge.key]
                 if charge.hard and (retry_at := count.full_until(charge, now)) is not None:
+                    _save_steps(connection, counts, hold.charges, now)
                     return Refused(place, count.level(charge, now), retry_at or None)
             levels = tuple([counts[charge.key].hold(charge, now) for charge in hold.charges])
             _save(connection, counts, hold.charges)
@@ -104,7 +107,7 @@ class SqliteCounters:
             live = connection.execute("DELETE FROM holds WHERE id = ?", (hold.id,)).rowcount == 1
             over = connection.execute("SELECT settled FROM over WHERE id = ?", (hold.id,)).fetchone()
             if over is not None and over[0]:
-                return _levels(counts, hold.charges, now)
+                return _levels(connection, counts, hold.charges, now)
             booked = zip(hold.charges, amounts, strict=False)
             expired = over is not None
             levels = [counts[charge.key].book(charge, amount, assumed, live, expired, now) for charge, amount in booked]
@@ -117,7 +120,7 @@ class SqliteCounters:
     def read(self, charges: Sequence[Charge]) -> tuple[Level, ...]:
         with self._transaction() as (connection, now):
             _expire(connection, now)
-            return _levels(_load(connection, charges), charges, now)
+            return _levels(connection, _load(connection, charges), charges, now)
 
     def holds(self) -> Sequence[Hold]:
         with self._transaction() as (connection, now):
@@ -194,8 +197,10 @@ def _open(path: Path, give_up_at: float) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=NORMAL")
         if _version(connection) != VERSION:
             _begin(connection, give_up_at)
-            if (version := _version(connection)) not in (0, VERSION):
+            if (version := _version(connection)) not in (0, 1, VERSION):
                 raise sqlite3.DatabaseError(f"its counters are of version {version}, and {VERSION} was expected")
+            if version == 1:
+                connection.execute(_FROM_1)
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version={VERSION}")
@@ -245,14 +250,24 @@ def _save(connection: sqlite3.Connection, counts: dict[str, Count], charges: Seq
     rows = []
     for charge in charges:
         count = counts[charge.key]
-        rows.append(
-            (charge.key, charge.kind, count.until, count.spent, count.held, count.assumed, min(count.tat, _LARGEST))
-        )
+        tat = min(count.tat, _LARGEST)
+        rows.append((charge.key, charge.kind, count.until, count.spent, count.held, count.assumed, tat, count.seen))
     connection.executemany(_SAVE, rows)
 
 
-def _levels(counts: dict[str, Count], charges: Sequence[Charge], now: int) -> tuple[Level, ...]:
-    return tuple([counts[charge.key].level(charge, now) for charge in charges])
+def _save_steps(connection: sqlite3.Connection, counts: dict[str, Count], charges: Sequence[Charge], now: int) -> None:
+    """What has only been looked at is saved where the clock was set back: from now on it is refilled by this time."""
+    stepped = [charge for charge in charges if counts[charge.key].seen == now]
+    if stepped:
+        _save(connection, counts, stepped)
+
+
+def _levels(
+    connection: sqlite3.Connection, counts: dict[str, Count], charges: Sequence[Charge], now: int
+) -> tuple[Level, ...]:
+    levels = tuple([counts[charge.key].level(charge, now) for charge in charges])
+    _save_steps(connection, counts, charges, now)
+    return levels
 
 
 def _is_known(connection: sqlite3.Connection, id: str) -> bool:
