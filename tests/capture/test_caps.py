@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 import tollkeeper
-from capture.bench import Bench, Records, Way, simulate, ways
-from capture.scenarios import HELLO, SURFACES, Surface, settle
+from capture.asking import Asking, askings, helper, parse, plain, raw, stream
+from capture.bench import Bench, Records, Way, simulate
+from capture.scenarios import HELLO, SURFACES
 from tollkeeper.capture import faults
 from tollkeeper.model import Limit, Window
 from tollkeeper.policy import Policy
@@ -32,8 +32,6 @@ WHERE: dict[str, tuple[str, ...]] = {
 NAMED_BY_THE_SURFACE = {"anthropic": 99}
 """Whose calls cannot be made without."""
 
-Asking = Callable[[Bench], Awaitable[Any]]
-
 
 def sent(simulator: Any, path: tuple[str, ...]) -> Any:
     value = simulator.requests[-1].json()
@@ -42,36 +40,8 @@ def sent(simulator: Any, path: tuple[str, ...]) -> Any:
     return value
 
 
-async def plain(bench: Bench) -> None:
-    await bench.plain()
-
-
-async def stream(bench: Bench) -> None:
-    await bench.read(await bench.stream())
-
-
-async def helper(bench: Bench) -> None:
-    await bench.surface.helper(bench.client, bench.is_async)
-
-
-async def parse(bench: Bench) -> None:
-    await settle(bench.surface.parse(bench.client, bench.is_async))
-
-
-async def raw(bench: Bench) -> None:
-    await settle(bench.surface.raw(bench.client).with_raw_response.create(**bench.surface.ask()))
-
-
-def has(action: Asking, surface: Surface) -> bool:
-    needed = {helper: "has_helper", parse: "has_parse", raw: "has_raw"}
-    return action not in needed or bool(getattr(surface, needed[action]))
-
-
-@pytest.mark.parametrize("action", [plain, stream, helper, parse, raw], ids=lambda each: each.__name__)
-@pytest.mark.parametrize("way", ways())
+@pytest.mark.parametrize(("way", "action"), askings(plain, stream, helper, parse, raw))
 async def test_it_is_sent_by_the_sdks_own_name(way: Way, action: Asking, records: Records) -> None:
-    if not has(action, way.surface):
-        pytest.skip("the surface has no such call")
     surface = way.surface
     with simulate(surface) as simulator, records.watching(surface.package, policy=CAPPED):
         bench = Bench(way, simulator.url)

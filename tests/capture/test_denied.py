@@ -6,14 +6,15 @@ import copy
 import importlib
 import json
 import pickle
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import tollkeeper
-from capture.bench import Bench, Records, Way, simulate, ways
-from capture.scenarios import Surface, settle
+from capture.asking import Asking, askings, helper, parse, plain, raw, raw_stream, stream
+from capture.bench import Bench, Records, Way, simulate
+from capture.scenarios import Surface
 from tollkeeper.capture.denied import STATUS_CODE, Denied, body_of, denied_as, headers_of
 from tollkeeper.capture.providers import google_genai
 from tollkeeper.model import Denial, Limit, Status, Window
@@ -35,54 +36,14 @@ ERRORS = {
 }
 """What apps that use an SDK catch where the provider's own limit is reached."""
 
-Asking = Callable[[Bench], Awaitable[Any]]
-
-
-async def plain(bench: Bench) -> None:
-    await bench.plain()
-
-
-async def stream(bench: Bench) -> None:
-    await bench.read(await bench.stream())
-
-
-async def helper(bench: Bench) -> None:
-    await bench.surface.helper(bench.client, bench.is_async)
-
-
-async def parse(bench: Bench) -> None:
-    await settle(bench.surface.parse(bench.client, bench.is_async))
-
-
-async def raw(bench: Bench) -> None:
-    await settle(bench.surface.raw(bench.client).with_raw_response.create(**bench.surface.ask()))
-
-
-async def raw_stream(bench: Bench) -> None:
-    manager = bench.surface.raw(bench.client).with_streaming_response.create(**bench.surface.ask())
-    if bench.is_async:
-        async with manager:
-            pass
-    else:
-        with manager:
-            pass
-
-
-def has(action: Asking, surface: Surface) -> bool:
-    needed = {helper: "has_helper", parse: "has_parse", raw: "has_raw", raw_stream: "has_raw"}
-    return action not in needed or bool(getattr(surface, needed[action]))
-
 
 def error_class(surface: Surface) -> type[Exception]:
     module, name = ERRORS[surface.package]
     return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("action", [plain, stream, helper, parse, raw, raw_stream], ids=lambda each: each.__name__)
-@pytest.mark.parametrize("way", ways())
+@pytest.mark.parametrize(("way", "action"), askings(plain, stream, helper, parse, raw, raw_stream))
 async def test_it_is_the_sdks_own_error_and_ours(way: Way, action: Asking, records: Records) -> None:
-    if not has(action, way.surface):
-        pytest.skip("the surface has no such call")
     with simulate(way.surface) as simulator, records.watching(way.surface.package, policy=POLICY):
         bench = Bench(way, simulator.url)
         with tollkeeper.tags(tenant="acme"):
