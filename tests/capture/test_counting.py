@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import openai
@@ -126,6 +128,22 @@ def test_where_a_limit_says_so_calls_are_denied_without_the_counters(
         assert isinstance(caught.value, tollkeeper.Denied)
         assert caught.value.reason == "unavailable"
     assert len(simulator.requests) == 0
+
+
+def test_a_file_that_another_process_keeps_locked_costs_an_event_loop_little(
+    instrumented: Callable[..., tollkeeper.Instrumentation], simulator: Simulator, tmp_path: Path
+) -> None:
+    path = tmp_path / "counters.db"
+    shut = Limit("shut", "requests", 1000, Window("day"))
+    instrumented(counters=f"sqlite:///{path}", policy=Policy("p", (shut,)))
+    call(simulator)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        start = time.monotonic()
+        with pytest.raises(tollkeeper.Denied, match="cannot be looked up"):
+            call(simulator)
+        assert time.monotonic() - start < 0.5, "50 ms, and what a busy machine takes"
+        other.execute("ROLLBACK")
 
 
 def test_counters_that_cannot_be_are_told_of() -> None:

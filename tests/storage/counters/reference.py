@@ -22,7 +22,7 @@ class Reference:
     """Key, what was spent, and what of it is assumed; taken back as a negative number."""
     full_at: dict[str, Fraction] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
-    """Of each bucket, when it was last changed: a clock that is set back beyond that refills nothing, and empties nothing."""
+    """Of each bucket, when it was last changed: a clock that is set back beyond that neither fills nor empties it."""
 
     def reserve(self, hold: Hold) -> Held | Refused:
         self._expire()

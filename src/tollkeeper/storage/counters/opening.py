@@ -9,31 +9,31 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from tollkeeper.storage.counters.contract import Counters
 from tollkeeper.storage.counters.memory import MemoryCounters
-from tollkeeper.storage.counters.sqlite import SqliteCounters
+from tollkeeper.storage.counters.sqlite import BUSY_SECONDS, SqliteCounters
 
 EXPECTED = "expected memory:, sqlite:///FILE, redis://HOST:PORT/DB, rediss://…, valkey://… or valkeys://…"
 _SERVERS = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
 
 
-def open_counters(url: str, *, clock: Callable[[], int] = time.time_ns) -> Counters:
+def open_counters(url: str, *, clock: Callable[[], int] = time.time_ns, busy_seconds: float = BUSY_SECONDS) -> Counters:
     """The counters that a URL names; raises `ValueError` for one that it cannot take.
 
     `memory:` is this process's. `sqlite:///FILE` is relative, `sqlite:////FILE` absolute. Those of Redis and Valkey may
     have `?prefix=NAME`, for several that share a server, and `?timeout=SECONDS`, of each answer; SQLite's `timeout` is
-    for how long it waits for other processes. `clock` tells nanoseconds since the epoch.
+    for how long it waits for other processes, by default `busy_seconds`. `clock` tells nanoseconds since the epoch.
     """
     scheme = url.partition(":")[0].lower()
     if url in ("memory:", "memory://"):
         return MemoryCounters(clock)
     if scheme == "sqlite":
-        return _sqlite(url, clock)
+        return _sqlite(url, clock, busy_seconds)
     if scheme in _SERVERS:
         return _redis(url, _SERVERS[scheme], clock)
     named = repr(url) if "@" not in url else f"{scheme}:…"  # it may have a password
     raise ValueError(f"{named} are no counters: {EXPECTED}")
 
 
-def _sqlite(url: str, clock: Callable[[], int]) -> Counters:
+def _sqlite(url: str, clock: Callable[[], int], busy_seconds: float) -> Counters:
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     timeout = _seconds(options.pop("timeout", None))
@@ -44,7 +44,7 @@ def _sqlite(url: str, clock: Callable[[], int]) -> Counters:
         )
     if options:
         raise ValueError(f"{url!r}: {', '.join(sorted(options))} is no option of SQLite's; there is timeout")
-    return SqliteCounters(Path(path), clock) if timeout is None else SqliteCounters(Path(path), clock, timeout)
+    return SqliteCounters(Path(path), clock, busy_seconds if timeout is None else timeout)
 
 
 def _redis(url: str, scheme: str, clock: Callable[[], int]) -> Counters:
