@@ -10,19 +10,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from redis import ConnectionPool
+from redis import Connection, ConnectionPool, SSLConnection
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, NoScriptError, RedisError, ResponseError, TimeoutError
+from redis.exceptions import ConnectionError, NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from tollkeeper.model.charge import Charge, Level
 from tollkeeper.storage.counters.contract import LATE, REMEMBERED, CountersUnavailable, Held, Hold, Refused
+from tollkeeper.storage.counters.host import Host
 from tollkeeper.storage.counters.rate import cost_of, depth_of, level_of
 
 PREFIX = "tollkeeper"
@@ -144,6 +146,11 @@ class _Connections:
         self._pool = ConnectionPool.from_url(
             url, socket_timeout=timeout_seconds, socket_connect_timeout=timeout_seconds, retry=Retry(NoBackoff(), 0)
         )
+        known = self._pool.connection_kwargs
+        self._host: Host | None = None
+        if named := {Connection: _Named, SSLConnection: _NamedTLS}.get(self._pool.connection_class):
+            self._pool.connection_class = named
+            self._host = Host(known.get("host", "localhost"), int(known.get("port", 6379)))
         self._idle: list[Any] = []
         self._process = os.getpid()
 
@@ -157,35 +164,52 @@ class _Connections:
         """The script's answer. Scripts may be asked twice: a connection that was kept may lead to a server that has
         restarted since.
         """
-        try:
-            return self._run_once(script, *arguments)
-        except TimeoutError:
-            raise
-        except ConnectionError:
-            self.close()
-            return self._run_once(script, *arguments)
+        while True:
+            connection, is_kept = self._take()
+            try:
+                answer = _run(connection, script, *arguments)
+            except ResponseError:
+                self._idle.append(connection)
+                raise
+            except BaseException as error:
+                connection.disconnect()  # or the next question would be given this one's answer
+                if not is_kept or not isinstance(error, ConnectionError):
+                    raise
+                self.close()
+                continue
+            self._idle.append(connection)
+            return answer
 
     def close(self) -> None:
         while self._idle:
             self._idle.pop().disconnect()
 
-    def _run_once(self, script: _Script, *arguments: str | int | bytes) -> Any:
+    def _take(self) -> tuple[Any, bool]:
+        """A connection, and whether it is one that was kept."""
         if self._process != os.getpid():  # its connections are its parent's
             self._idle, self._process = [], os.getpid()
         try:
-            connection = self._idle.pop()
+            return self._idle.pop(), True
         except IndexError:
             connection = self._pool.make_connection()
-        try:
-            answer = _run(connection, script, *arguments)
-        except ResponseError:
-            self._idle.append(connection)
-            raise
-        except BaseException:
-            connection.disconnect()  # or the next question would be given this one's answer
-            raise
-        self._idle.append(connection)
-        return answer
+            if self._host is not None:
+                connection.reached_by = self._host  # type: ignore[attr-defined]
+            return connection, False
+
+
+class _Named(Connection):
+    """Looks up names within the time that it has to connect, and all addresses together have no more."""
+
+    reached_by: Host
+
+    def _connect(self) -> socket.socket:
+        connection = self.reached_by.connect(time.monotonic() + (self.socket_connect_timeout or TIMEOUT_SECONDS))
+        connection.settimeout(self.socket_timeout)
+        return connection
+
+
+class _NamedTLS(SSLConnection, _Named):
+    """The same, below TLS."""
 
 
 def _run(connection: Any, script: _Script, *arguments: str | int | bytes) -> Any:

@@ -15,7 +15,8 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from tollkeeper.storage.counters import wire
@@ -28,7 +29,11 @@ from tollkeeper.storage.counters.contract import (
     Refused,
     Unacceptable,
 )
+from tollkeeper.storage.counters.host import Host
 from tollkeeper.version import __version__
+
+if TYPE_CHECKING:
+    import ssl
 
 SECONDS = 0.05
 """For everything that one question takes."""
@@ -57,6 +62,7 @@ class RemoteCounters:
         self._clock = clock
         self._offset = 0
         self._idle: deque[_Connection] = deque()
+        self._host = None if self._url.scheme == "unix" else _host(self._url)
         root = wire.ROOT if self._url.scheme == "unix" else self._url.path.rstrip("/") + wire.ROOT
         self._heads = {name: _head(self._url, f"{root}/{name}", key) for name in ("reserve", "settle", "read", "holds")}
         counters = weakref.ref(self)
@@ -129,30 +135,23 @@ class RemoteCounters:
     def _connection(self, until: float) -> tuple[_Connection, bool]:
         with suppress(IndexError):
             return self._idle.pop(), False
-        return _Connection(self._url, until), True
+        return _Connection(self._url, self._host, until), True
 
 
 class _Connection:
     """One connection. Whatever goes wrong is an `OSError`."""
 
-    def __init__(self, url: SplitResult, until: float) -> None:
-        if url.scheme == "unix":
+    def __init__(self, url: SplitResult, host: Host | None, until: float) -> None:
+        if host is not None:
+            self._socket = host.connect(until)
+        else:
             self._socket = socket.socket(socket.AF_UNIX)
-            try:
-                self._socket.settimeout(_left(until))
-                self._socket.connect(url.path)
-            except BaseException:
-                self._socket.close()
-                raise
-            return
-        port = url.port or (443 if url.scheme == "https" else 80)
-        self._socket = socket.create_connection((url.hostname or "", port), _left(until))
         try:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if url.scheme == "https":
-                import ssl  # noqa: PLC0415  few need it, and it takes 10 ms
-
-                self._socket = ssl.create_default_context().wrap_socket(self._socket, server_hostname=url.hostname)
+            self._socket.settimeout(_left(until))
+            if host is None:
+                self._socket.connect(url.path)
+            elif url.scheme == "https":
+                self._socket = _tls().wrap_socket(self._socket, server_hostname=url.hostname)
         except BaseException:
             self._socket.close()
             raise
@@ -188,6 +187,19 @@ class _Connection:
         # Not `close`: a TLS connection would say goodbye, and the parent is still talking.
         with suppress(OSError):
             os.close(self._socket.detach())
+
+
+def _host(url: SplitResult) -> Host:
+    host = Host(url.hostname or "", url.port or (443 if url.scheme == "https" else 80))
+    host.look_up()
+    return host
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    import ssl  # noqa: PLC0415  few need it, and it takes 10 ms
+
+    return ssl.create_default_context()
 
 
 def _head(url: SplitResult, path: str, key: str | None) -> bytes:
