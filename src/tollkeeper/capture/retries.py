@@ -1,16 +1,86 @@
-"""An SDK that sends a call once more by itself: each attempt passes the gate."""
+"""An SDK that sends a call once more by itself: each attempt passes the gate.
+
+`before_retry` is for SDKs made by Stainless, `between_attempts` for those made by Speakeasy. Others have a hook of
+their own, in the provider's file; what they share is `call_in_progress`, `admit_again` and `Attempts`.
+"""
 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from opentelemetry import context as otel_context
 
 from tollkeeper.capture.contract import Adapter, Target
+from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.emit import OBSERVATION_KEY, Emitter
 from tollkeeper.capture.observation import Observation
+from tollkeeper.capture.payload import field
+
+NEVER_SENT = frozenset(
+    (
+        "ConnectError",
+        "ConnectTimeout",
+        "PoolTimeout",
+        "EndpointConnectionError",
+        "ConnectTimeoutError",
+        "ClientConnectorError",
+    )
+)
+"""Errors of httpx, botocore and aiohttp for a connection that could not be made."""
+
+
+def call_in_progress(adapter: Adapter, emitter: Emitter) -> Observation | None:
+    """The call that an SDK is about to send once more, where it is one of this SDK's, and holds something."""
+    observation = otel_context.get_value(OBSERVATION_KEY)
+    if not isinstance(observation, Observation) or observation.emitter is not emitter:
+        return None
+    # Under the call of one SDK there may be one of another: it is part of it, and its attempts are none of this one's.
+    return observation if observation.adapter is adapter and observation.ticket is not None else None
+
+
+def admit_again(observation: Observation, status: int | None, error: BaseException | None) -> None:
+    """Settle the attempt that has failed, and admit the next one, or raise `Denied`.
+
+    `status` is what it was answered with. Where it was not answered, `error` says why: it may have been billed, unless
+    it was never sent. An answer that was no error, and was not good enough for the SDK, may have been billed as well.
+    """
+    gate, ticket = observation.emitter.gate, observation.ticket
+    if gate is None or ticket is None or observation.ended:
+        return
+    is_unbilled = status >= 400 if status is not None else error is not None and _was_never_sent(error)
+    observation.ticket = gate.again(ticket, observation.request, observation.adapter, is_unbilled)
+
+
+def _was_never_sent(error: BaseException) -> bool:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ConnectionRefusedError) or any(kind.__name__ in NEVER_SENT for kind in type(seen).__mro__):
+            return True
+        seen = seen.__cause__
+    return False
+
+
+class Attempts:
+    """The attempts of one sending, for a hook that sees each of them begin."""
+
+    def __init__(self, observation: Observation) -> None:
+        self._observation = observation
+        self._begun = 0
+        self._status: int | None = None
+        self._error: BaseException | None = None
+
+    def begin(self) -> None:
+        """The next one is about to be sent. The first has been admitted already; any other is now, or `Denied`."""
+        self._begun += 1
+        if self._begun > 1:
+            admit_again(self._observation, self._status, self._error)
+
+    def failed(self, status: int | None, error: BaseException) -> None:
+        """How the last one went."""
+        self._status, self._error = status, error
 
 
 def before_retry(
@@ -18,15 +88,66 @@ def before_retry(
 ) -> Callable[..., Any]:
     """`original`, by which an SDK waits before its next attempt, once that has been admitted.
 
-    It is given `response`, the answer of the attempt that failed, or `None` where there was none.
+    It is given `response`, the answer of the attempt that failed, or `None` where there was none; it is called while
+    the error of that attempt is handled.
     """
 
     @functools.wraps(original)
     def waiting(*args: Any, **kwargs: Any) -> Any:
-        observation = otel_context.get_value(OBSERVATION_KEY)
-        if emitter.gate is not None and isinstance(observation, Observation) and observation.ticket is not None:
-            was_answered = kwargs.get("response") is not None
-            observation.ticket = emitter.gate.again(observation.ticket, observation.request, adapter, was_answered)
+        observation = call_in_progress(adapter, emitter)
+        if observation is not None:
+            admit_again(observation, field(kwargs.get("response"), "status_code"), sys.exc_info()[1])
         return original(*args, **kwargs)
 
     return waiting
+
+
+def between_attempts(
+    original: Callable[..., Any], target: Target, adapter: Adapter, emitter: Emitter
+) -> Callable[..., Any]:
+    """`original`, which calls its first argument until that succeeds: each time, the attempt has been admitted.
+
+    It gives up at once where the attempt raises the SDK's `PermanentError`, and raises what is in it.
+    """
+    permanent = sys.modules[target.module].PermanentError
+
+    def begin(attempts: Attempts) -> None:
+        try:
+            attempts.begin()
+        except Denied as denied:
+            raise permanent(denied) from None
+
+    def failed(attempts: Attempts, error: Exception) -> None:
+        attempts.failed(field(field(error, "response"), "status_code"), error)
+
+    def gated(attempt: Callable[..., Any], attempts: Attempts) -> Callable[..., Any]:
+        def send(*args: Any) -> Any:
+            begin(attempts)
+            try:
+                return attempt(*args)
+            except Exception as error:
+                failed(attempts, error)
+                raise
+
+        return send
+
+    def gated_async(attempt: Callable[..., Any], attempts: Attempts) -> Callable[..., Any]:
+        async def send(*args: Any) -> Any:
+            begin(attempts)
+            try:
+                return await attempt(*args)
+            except Exception as error:
+                failed(attempts, error)
+                raise
+
+        return send
+
+    @functools.wraps(original)
+    def retrying(attempt: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        # Of an async one, this is what makes the coroutine: it is awaited at once, by the same call.
+        observation = call_in_progress(adapter, emitter)
+        if observation is not None:
+            attempt = (gated_async if target.is_async else gated)(attempt, Attempts(observation))
+        return original(attempt, *args, **kwargs)
+
+    return retrying

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import importlib
 import inspect
@@ -353,8 +354,10 @@ def test_uninstrument_gives_the_functions_back(instrumented: Instrument) -> None
     targets = [target for target in TARGETS if target.module.startswith(OWN)]
 
     def functions() -> list[Any]:
-        owners = [(importlib.import_module(target.module), *target.path.split(".")) for target in targets]
-        return [getattr(module, owner).__dict__[name] for module, owner, name in owners]
+        return [
+            functools.reduce(getattr, target.path.split("."), importlib.import_module(target.module))
+            for target in targets
+        ]
 
     own = functions()
     instrumented(providers=["mistralai"])

@@ -9,14 +9,15 @@ import base64
 import binascii
 import functools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from tollkeeper.capture import errors
 from tollkeeper.capture.attribution import Tags, call_tags
-from tollkeeper.capture.contract import Request, Surface, Target
+from tollkeeper.capture.contract import Adapter, Request, Surface, Target
 from tollkeeper.capture.denied import STATUS_CODE, Denied, denied_as, headers_of, never_let_through
+from tollkeeper.capture.emit import Emitter
 from tollkeeper.capture.estimate import estimate
 from tollkeeper.capture.identity import new_call_id
 from tollkeeper.capture.observation import Observation
@@ -25,6 +26,7 @@ from tollkeeper.capture.payload import field, parse_json, text, texts_in
 from tollkeeper.capture.providers.bedrock_body import Closing, EventTap, ReadAlong
 from tollkeeper.capture.providers.bedrock_cap import capped
 from tollkeeper.capture.providers.bedrock_usage import Reading, from_headers, read_usage, texts_written
+from tollkeeper.capture.retries import admit_again, call_in_progress
 from tollkeeper.config import Settings
 from tollkeeper.model import Call, Denial, Operation
 from tollkeeper.model.ladder import Endpoint
@@ -222,9 +224,39 @@ def _vendor(model: str) -> str:
     return model.rpartition("/")[2].removeprefix("us.").removeprefix("eu.").removeprefix("apac.").partition(".")[0]
 
 
+def after_retry_decision(
+    original: Callable[..., Any], target: Target, adapter: Adapter, emitter: Emitter
+) -> Callable[..., Any]:
+    """`Endpoint._needs_retry`, which also waits: what it lets be sent again, in whatever mode, is admitted first."""
+
+    @functools.wraps(original)
+    def needs_retry(
+        self: Any,
+        attempts: Any,
+        operation_model: Any,
+        request_dict: Any,
+        response: Any = None,
+        caught_exception: Any = None,
+        *more: Any,
+        **named: Any,
+    ) -> Any:
+        is_needed = original(self, attempts, operation_model, request_dict, response, caught_exception, *more, **named)
+        # Inside of a call there may be others, which fetch credentials.
+        if is_needed and operation_model.service_model.service_name == SERVICE:
+            observation = call_in_progress(adapter, emitter)
+            if observation is not None:
+                admit_again(observation, None if response is None else response[0].status_code, caught_exception)
+        return is_needed
+
+    return needs_retry
+
+
 class BedrockAdapter:
     name = "bedrock"
-    targets = (Target("botocore.client", "BaseClient._make_api_call"),)
+    targets = (
+        Target("botocore.client", "BaseClient._make_api_call"),
+        Target("botocore.endpoint", "Endpoint._needs_retry", optional=True, wrap=after_retry_decision),
+    )
 
     def __init__(self) -> None:
         self._default_tags: Tags = {}

@@ -6,11 +6,15 @@ Every method of its clients goes through the one of the same name in a "raw" cli
 
 from __future__ import annotations
 
+import functools
 import sys
+import threading
+from collections.abc import Callable
 from typing import Any
 
-from tollkeeper.capture.contract import Request, Surface, Target
+from tollkeeper.capture.contract import Adapter, Request, Surface, Target
 from tollkeeper.capture.denied import Denied, body_of, denied_as, headers_of
+from tollkeeper.capture.emit import Emitter
 from tollkeeper.capture.lazy import ClosedSoon, GeneratorTap, wrap_manager
 from tollkeeper.capture.methods import Asked, MethodAdapter, cap_keyword
 from tollkeeper.capture.observation import Observation
@@ -19,11 +23,13 @@ from tollkeeper.capture.providers.cohere_answers import (
     read_request,
     read_response,
 )
+from tollkeeper.capture.retries import admit_again, call_in_progress
 from tollkeeper.capture.watch import watch
 from tollkeeper.model import Denial
 from tollkeeper.policy.wording import message_of
 
 V1, V2, CLIENT = "cohere.raw_base_client", "cohere.v2.raw_client", "cohere.client"
+HTTP = "cohere.core.http_client"
 
 CHAT = Surface("chat", read_request, read_response, StreamFold, output_cap="max_tokens")
 COMPLETION = Surface("text_completion", read_request, read_response, StreamFold, output_cap="max_tokens")
@@ -48,12 +54,72 @@ NOT_COHERE = "n/a"
 """The API key, and the name, of the SDK's clients for AWS and OCI. They only look as if they asked api.cohere.com."""
 
 
+ANSWERED = 500
+"""Any error will do: none is billed."""
+
+
 class Piece(dict[str, Any]):
     """The `request_options` of a request that is a piece of a call which is already observed, in whatever thread."""
 
+    def __init__(self, options: dict[str, Any]) -> None:
+        super().__init__(options)
+        self.observation: Observation | None = None
+        self.lock = threading.Lock()
+        """All pieces hold one thing together: they ask for more one after the other."""
+
+
+def note_pieces(original: Callable[..., Any], target: Target, adapter: Adapter, emitter: Emitter) -> Callable[..., Any]:
+    """Has the pieces of a call know it, as no context comes along to the SDK's threads."""
+
+    @functools.wraps(original)
+    def embed(*args: Any, **kwargs: Any) -> Any:
+        options = kwargs.get("request_options")
+        if type(options) is Piece:
+            options.observation = call_in_progress(adapter, emitter)
+        return original(*args, **kwargs)
+
+    return embed
+
+
+def before_request(
+    original: Callable[..., Any], target: Target, adapter: Adapter, emitter: Emitter
+) -> Callable[..., Any]:
+    """`request` of the SDK's HTTP client calls itself for a further attempt, and says which of them it is."""
+
+    def admit(kwargs: dict[str, Any]) -> None:
+        options = kwargs.get("request_options")
+        if type(options) is Piece and options.observation is not None:
+            with options.lock:
+                _admit_again(options.observation, target)
+        elif (observation := call_in_progress(adapter, emitter)) is not None:
+            _admit_again(observation, target)
+
+    @functools.wraps(original)
+    def request(*args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("retries"):
+            admit(kwargs)
+        return original(*args, **kwargs)
+
+    return request
+
+
+def _admit_again(observation: Observation, target: Target) -> None:
+    """After an attempt that was not answered, the SDK sends the next one while it handles the error."""
+    error = sys.exc_info()[1]
+    if isinstance(error, sys.modules[target.module].httpx.TransportError):
+        admit_again(observation, None, error)
+    else:
+        admit_again(observation, ANSWERED, None)
+
 
 def _targets() -> tuple[tuple[Target, ...], dict[str, tuple[str, Surface, bool]]]:
-    targets, described = [], {}
+    # The first is wrapped again below: it runs inside of the call that it is to note.
+    targets = [
+        Target(CLIENT, "Client.embed", optional=True, wrap=note_pieces),
+        Target(HTTP, "HttpClient.request", optional=True, wrap=before_request),
+        Target(HTTP, "AsyncHttpClient.request", is_async=True, optional=True, wrap=before_request),
+    ]
+    described = {}
     for module, owner, method, url, surface in METHODS:
         is_stream = method.endswith("_stream")
         for prefix in ("", "Async"):

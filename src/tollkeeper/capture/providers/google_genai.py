@@ -28,6 +28,7 @@ from tollkeeper.capture.parameters import number, read_parameters, several, whol
 from tollkeeper.capture.payload import estimate_tokens, field, parse_json, text
 from tollkeeper.capture.providers import google_genai_interactions as interactions
 from tollkeeper.capture.providers import google_genai_live as live
+from tollkeeper.capture.providers import google_genai_retries as retries
 from tollkeeper.capture.providers.google_genai_usage import (
     TIER_HEADER,
     address_of,
@@ -258,6 +259,7 @@ class GoogleGenAIAdapter:
         ),
         *interactions.TARGETS,
         *live.TARGETS,
+        *retries.TARGETS,
     )
 
     def __init__(self) -> None:

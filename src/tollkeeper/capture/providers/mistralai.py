@@ -24,6 +24,7 @@ from tollkeeper.capture.providers.mistralai_answers import (
     read_request,
     read_transcription,
 )
+from tollkeeper.capture.retries import between_attempts
 from tollkeeper.capture.stream import Tap
 from tollkeeper.capture.watch import Watch, watch
 from tollkeeper.model import Denial
@@ -79,6 +80,10 @@ def _targets() -> tuple[tuple[Target, ...], dict[tuple[str, str], Described]]:
             module, path = f"{package}.{name}", method + suffix
             targets.append(Target(module, path, is_async=bool(suffix), optional=package is not OWN))
             described[module, path] = (url, surface, method.endswith("stream"), PROVIDERS.get(package))
+    for package in (OWN, AZURE, GOOGLE):
+        for suffix in ("", "_async"):
+            path = f"retry_with_backoff{suffix}"
+            targets.append(Target(f"{package}.utils.retries", path, bool(suffix), True, between_attempts))
     return tuple(targets), described
 
 
