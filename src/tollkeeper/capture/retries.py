@@ -6,9 +6,11 @@ their own, in the provider's file; what they share is `call_in_progress`, `admit
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -64,23 +66,49 @@ def _was_never_sent(error: BaseException) -> bool:
 
 
 class Attempts:
-    """The attempts of one sending, for a hook that sees each of them begin."""
+    """The attempts of one sending, for a hook that is around each of them.
 
-    def __init__(self, observation: Observation) -> None:
+    `status_of` says what an attempt was answered with that has raised this; `None`, where it was not answered.
+    """
+
+    def __init__(self, observation: Observation, status_of: Callable[[BaseException], int | None]) -> None:
         self._observation = observation
-        self._begun = 0
-        self._status: int | None = None
-        self._error: BaseException | None = None
+        self._status_of = status_of
+        self._failure: BaseException | None = None
 
-    def begin(self) -> None:
-        """The next one is about to be sent. The first has been admitted already; any other is now, or `Denied`."""
-        self._begun += 1
-        if self._begun > 1:
-            admit_again(self._observation, self._status, self._error)
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        """One of them. The first was admitted with the call; any other is now, or `Denied`."""
+        self.begin()
+        try:
+            yield
+        except Exception as failure:
+            self._failure = failure
+            raise
 
-    def failed(self, status: int | None, error: BaseException) -> None:
-        """How the last one went."""
-        self._status, self._error = status, error
+    def begin(self, failure: BaseException | None = None) -> None:
+        """The next one is about to be sent; the one before it ended in `failure`, or in what was seen of it."""
+        failure = failure or self._failure
+        if failure is not None:
+            admit_again(self._observation, self._status_of(failure), failure)
+
+
+def within(
+    original: Callable[..., Any], is_async: bool, make: Callable[[], AbstractContextManager[None]]
+) -> Callable[..., Any]:
+    """`original`, each call of it inside of a context of its own."""
+
+    @functools.wraps(original)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        with make():
+            return original(*args, **kwargs)
+
+    @functools.wraps(original)
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        with make():
+            return await original(*args, **kwargs)
+
+    return awaited if is_async else called
 
 
 def before_retry(
@@ -111,43 +139,26 @@ def between_attempts(
     """
     permanent = sys.modules[target.module].PermanentError
 
-    def begin(attempts: Attempts) -> None:
+    @contextlib.contextmanager
+    def admitted(attempts: Attempts) -> Iterator[None]:
         try:
-            attempts.begin()
+            with attempts.attempt():
+                yield
         except Denied as denied:
             raise permanent(denied) from None
-
-    def failed(attempts: Attempts, error: Exception) -> None:
-        attempts.failed(field(field(error, "response"), "status_code"), error)
-
-    def gated(attempt: Callable[..., Any], attempts: Attempts) -> Callable[..., Any]:
-        def send(*args: Any) -> Any:
-            begin(attempts)
-            try:
-                return attempt(*args)
-            except Exception as error:
-                failed(attempts, error)
-                raise
-
-        return send
-
-    def gated_async(attempt: Callable[..., Any], attempts: Attempts) -> Callable[..., Any]:
-        async def send(*args: Any) -> Any:
-            begin(attempts)
-            try:
-                return await attempt(*args)
-            except Exception as error:
-                failed(attempts, error)
-                raise
-
-        return send
 
     @functools.wraps(original)
     def retrying(attempt: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         # Of an async one, this is what makes the coroutine: it is awaited at once, by the same call.
         observation = call_in_progress(adapter, emitter)
         if observation is not None:
-            attempt = (gated_async if target.is_async else gated)(attempt, Attempts(observation))
+            attempts = Attempts(observation, _status_of_response)
+            attempt = within(attempt, target.is_async, functools.partial(admitted, attempts))
         return original(attempt, *args, **kwargs)
 
     return retrying
+
+
+def _status_of_response(error: BaseException) -> int | None:
+    status = field(field(error, "response"), "status_code")
+    return status if type(status) is int else None

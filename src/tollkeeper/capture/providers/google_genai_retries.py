@@ -7,9 +7,11 @@ seen by the session that it asks for again.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -18,7 +20,7 @@ from tollkeeper.capture.contract import Adapter, Target
 from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.emit import Emitter
 from tollkeeper.capture.payload import field
-from tollkeeper.capture.retries import Attempts, between_attempts, call_in_progress
+from tollkeeper.capture.retries import Attempts, between_attempts, call_in_progress, within
 
 ATTEMPTS_KEY = otel_context.create_key("tollkeeper-google-attempts")
 
@@ -36,16 +38,17 @@ class _GoogleAttempts(Attempts):
 
     has_session = False
 
-    def begin(self) -> None:
+    def begin(self, failure: BaseException | None = None) -> None:
         self.has_session = False
         try:
-            super().begin()
+            super().begin(failure)
         except Denied as denied:
             raise _Stopped(denied) from None
 
-    def failed_with(self, error: BaseException) -> None:
-        status = field(error, "code")
-        self.failed(status if type(status) is int else None, error)
+
+def _status_of(error: BaseException) -> int | None:
+    status = field(error, "code")
+    return status if type(status) is int else None
 
 
 def _attempts() -> _GoogleAttempts | None:
@@ -56,78 +59,44 @@ def _attempts() -> _GoogleAttempts | None:
 def around_all(original: Callable[..., Any], target: Target, adapter: Adapter, emitter: Emitter) -> Callable[..., Any]:
     """`_request`: all attempts of one request are made inside of it."""
 
-    def enter() -> Any:
+    @contextlib.contextmanager
+    def attempting() -> Iterator[None]:
         observation = call_in_progress(adapter, emitter)
-        attempts = None if observation is None else _GoogleAttempts(observation)
-        return otel_context.attach(otel_context.set_value(ATTEMPTS_KEY, attempts))
-
-    @functools.wraps(original)
-    def request(*args: Any, **kwargs: Any) -> Any:
-        token = enter()
+        attempts = None if observation is None else _GoogleAttempts(observation, _status_of)
+        token = otel_context.attach(otel_context.set_value(ATTEMPTS_KEY, attempts))
         try:
-            return original(*args, **kwargs)
+            yield
         except _Stopped as stopped:
             raise stopped.denied from None
         finally:
             otel_context.detach(token)
 
-    @functools.wraps(original)
-    async def request_async(*args: Any, **kwargs: Any) -> Any:
-        token = enter()
-        try:
-            return await original(*args, **kwargs)
-        except _Stopped as stopped:
-            raise stopped.denied from None
-        finally:
-            otel_context.detach(token)
-
-    return request_async if target.is_async else request
+    return within(original, target.is_async, attempting)
 
 
 def around_one(original: Callable[..., Any], target: Target, adapter: Adapter, emitter: Emitter) -> Callable[..., Any]:
     """`_request_once`: one attempt."""
 
-    @functools.wraps(original)
-    def once(*args: Any, **kwargs: Any) -> Any:
+    def attempt() -> AbstractContextManager[None]:
         attempts = _attempts()
-        if attempts is None:
-            return original(*args, **kwargs)
-        attempts.begin()
-        try:
-            return original(*args, **kwargs)
-        except Exception as error:
-            attempts.failed_with(error)
-            raise
+        return contextlib.nullcontext() if attempts is None else attempts.attempt()
 
-    @functools.wraps(original)
-    async def once_async(*args: Any, **kwargs: Any) -> Any:
-        attempts = _attempts()
-        if attempts is None:
-            return await original(*args, **kwargs)
-        attempts.begin()
-        try:
-            return await original(*args, **kwargs)
-        except Exception as error:
-            attempts.failed_with(error)
-            raise
-
-    return once_async if target.is_async else once
+    return within(original, target.is_async, attempt)
 
 
 def before_session(
     original: Callable[..., Any], target: Target, adapter: Adapter, emitter: Emitter
 ) -> Callable[..., Any]:
-    """`_get_aiohttp_session`: an attempt that asks for one again is about to send once more."""
+    """`_get_aiohttp_session`: an attempt that asks for one again is about to send once more, handling its error."""
 
     @functools.wraps(original)
-    async def session(*args: Any, **kwargs: Any) -> Any:
+    def session(*args: Any, **kwargs: Any) -> Any:
         attempts = _attempts()
         if attempts is not None:
             if attempts.has_session:
-                attempts.failed_with(sys.exc_info()[1] or ConnectionError())
-                attempts.begin()
+                attempts.begin(sys.exc_info()[1])
             attempts.has_session = True
-        return await original(*args, **kwargs)
+        return original(*args, **kwargs)
 
     return session
 
