@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,11 +12,12 @@ import openai
 import pytest
 
 import tollkeeper
-from capture.processes import environment, run
+from capture.processes import environment, run, total
 from sidecar.api.serving import serving
 from sidecar.api.world import World
 from sidecar.running import running
 from tollkeeper.capture.policy_feed import PolicyFeed
+from tollkeeper.config import ConfigurationError
 from tollkeeper.model import Limit, Window
 from tollkeeper.policy import Policy
 from tollkeeper.simulator import Simulator
@@ -66,6 +68,91 @@ def test_an_app_that_starts_while_the_sidecar_is_away_goes_by_its_last_limits(
     PolicyFeed("http://127.0.0.1:9", seen.append, snapshot=kept)
     assert seen == [FEW] and "the sidecar's limits of before cannot be read" in caplog.text
     assert [file.name for file in kept.parent.iterdir()] == ["policy.json"]
+
+
+@pytest.mark.parametrize("until", ["allow", "deny"])
+def test_until_any_limits_are_known_the_option_decides(
+    until: str,
+    instrumented: Callable[..., tollkeeper.Instrumentation],
+    world: World,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The sidecar is away, and nothing is kept of before: as in a fresh container."""
+    world.policies.set(FEW, author="ann", reason="x")
+    path = str(tmp_path / "sidecar.sock")
+    with Simulator() as simulator:
+        app = openai.OpenAI(base_url=f"{simulator.url}/v1", api_key="any", max_retries=0)
+
+        def ask() -> None:
+            app.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "Hello"}])
+
+        handle = instrumented(
+            providers=["openai"], sidecar=f"unix://{path}", sidecar_key=world.key("write"), counters="memory:",
+            spool=tmp_path / "spool", until_limits_known=until, prometheus=True,
+        )  # fmt: skip
+        if until == "allow":
+            ask()
+        else:
+            with pytest.raises(openai.RateLimitError, match="limit 'limits-unknown'.* allows nothing"):
+                ask()
+        assert len(simulator.requests) == (until == "allow")
+        (told,) = [each.getMessage() for each in caplog.records if "limits cannot be had" in each.getMessage()]
+        assert "those from before" not in told
+        assert ("all calls are denied" if until == "deny" else "no call is limited or counted") in told
+        assert total(handle.render_metrics()[0].decode(), "tollkeeper_limits_unknown") == 1
+        (feed,) = [each for each in handle._feeds if each.name == "limits"]
+        with serving(world.app, path):
+            assert feed.poll()
+        assert total(handle.render_metrics()[0].decode(), "tollkeeper_limits_unknown") == 0
+        ask(), ask()
+        with pytest.raises(openai.RateLimitError, match="limit 'few'"):
+            ask()
+        caplog.clear()
+        feed._away = False
+        assert not feed.poll() and "those from before stay in force" in caplog.text
+
+
+def test_where_the_sidecars_counters_are_away_too_calls_are_denied(
+    instrumented: Callable[..., tollkeeper.Instrumentation], tmp_path: Path
+) -> None:
+    with Simulator() as simulator:
+        instrumented(
+            providers=["openai"], sidecar=f"unix://{tmp_path}/nobody.sock", spool=tmp_path / "spool",
+            until_limits_known="deny",
+        )  # fmt: skip
+        app = openai.OpenAI(base_url=f"{simulator.url}/v1", api_key="any", max_retries=0)
+        with pytest.raises(openai.RateLimitError, match="limits-unknown") as caught:
+            app.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "Hello"}])
+        assert caught.value.response.headers["retry-after"] == "1"
+        assert not simulator.requests
+
+
+def test_a_sidecar_that_takes_its_time_is_told_of_once(
+    instrumented: Callable[..., tollkeeper.Instrumentation], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        instrumented(
+            providers=["openai"], sidecar=f"http://127.0.0.1:{mute.getsockname()[1]}", spool=tmp_path / "spool"
+        )
+        told = [each.getMessage() for each in caplog.records if "limits" in each.getMessage()]
+        assert told == [
+            "the sidecar's limits are not there yet, and no call is limited or counted until they are known "
+            "(until_limits_known)"
+        ]
+
+
+def test_what_else_is_said_of_that_time_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"until_limits_known=….* is 'local'; expected allow or deny"):
+        tollkeeper.instrument(until_limits_known="local")
+
+
+def test_limits_that_were_kept_are_known(world: World, url: str, tmp_path: Path) -> None:
+    kept = tmp_path / "policy.json"
+    feed = PolicyFeed(url, lambda policy: None, key=world.key("write"), snapshot=kept)
+    assert not feed.known
+    assert feed.poll() and feed.known
+    assert PolicyFeed("http://127.0.0.1:9", lambda policy: None, snapshot=kept).known
 
 
 def test_without_a_key_nothing_changes(world: World, url: str, caplog: pytest.LogCaptureFixture) -> None:

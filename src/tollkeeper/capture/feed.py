@@ -162,7 +162,11 @@ class Feed(Generic[T]):
         # Once for each time that it goes: a sidecar may be away for days.
         level = logging.DEBUG if self._away else logging.WARNING
         self._away = True
-        log.log(level, "the sidecar's %s cannot be had, and those from before stay in force: %s", self.name, error)
+        log.log(level, "the sidecar's %s cannot be had, and %s: %s", self.name, self._meanwhile(), error)
+
+    def _meanwhile(self) -> str:
+        """What holds while the sidecar is away."""
+        return "those from before stay in force"
 
     def _is_back(self) -> None:
         if self._away:

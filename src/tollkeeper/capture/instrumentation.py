@@ -43,7 +43,7 @@ log = logging.getLogger("tollkeeper")
 
 FORK_WAITS_SECONDS = 10.0
 FIRST_LIMITS_SECONDS = 0.25
-"""How long `instrument()` waits for the sidecar's limits; where they come later, calls until then are not limited."""
+"""How long `instrument()` waits for the sidecar's limits; where they come later, `until_limits_known` holds."""
 
 _lock = threading.Lock()
 _current: Instrumentation | None = None
@@ -202,6 +202,7 @@ def instrument(
     spool_when_full: str | None = None,
     policy: str | os.PathLike[str] | Policy | None = None,
     counters: str | None = None,
+    until_limits_known: str | None = None,
     config_file: str | os.PathLike[str] | None = None,
 ) -> Instrumentation:
     """Watch every LLM call of this process, from now on. Called again, it changes nothing and returns the same handle.
@@ -263,17 +264,19 @@ def _build(settings: Settings) -> Instrumentation:
     _load_in_background(catalog)
     if shipping is not None:
         shipping.spool.start()
-    return Instrumentation(settings, emitter, patches, endpoint, shipping, _feeds(settings, catalog, gate))
+    return Instrumentation(settings, emitter, patches, endpoint, shipping, _feeds(settings, catalog, gate, otel.meter))
 
 
-def _feeds(settings: Settings, catalog: Catalog, gate: Gate | None) -> list[Feed[Any]]:
+def _feeds(settings: Settings, catalog: Catalog, gate: Gate | None, meter: metrics.Meter | None) -> list[Feed[Any]]:
     """What the sidecar is asked for now and then. Limits are waited for, as the first calls come under them."""
     prices, limits = ship.price_feed(settings, catalog), limiting.policy_feed(settings, gate)
     found: list[Feed[Any]] = [feed for feed in (prices, limits) if feed is not None]
     for feed in found:
         feed.start()
     if limits is not None:
-        limits.first(FIRST_LIMITS_SECONDS)
+        states.watch_limits(limits, meter)
+        if not limits.first(FIRST_LIMITS_SECONDS):
+            limits.warn_if_unknown()
     return found
 
 

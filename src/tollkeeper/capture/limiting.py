@@ -19,19 +19,22 @@ if TYPE_CHECKING:
     from tollkeeper.pricing import Catalog
 
 
+UNKNOWN = "limits-unknown"
+"""The limit that denies all calls until the sidecar's are known."""
+
+
 def gate(settings: Settings, catalog: Catalog) -> Gate | None:
-    """The gate of an app that has a policy, or a sidecar whose policy it follows."""
+    """The gate of an app that has a policy, or a sidecar whose policy it follows: from when that is known on."""
     policy = _policy(settings)
     if policy is None and settings.sidecar is None:
         return None
     from tollkeeper.capture.gate import Gate  # noqa: PLC0415  an app without limits need not load it
     from tollkeeper.capture.thresholds import Thresholds  # noqa: PLC0415  the same
-    from tollkeeper.policy import Policy  # noqa: PLC0415  the same
     from tollkeeper.storage.admission import Admission  # noqa: PLC0415  the same
 
     owner = f"{platform.node()}:{os.getpid()}"
     return Gate(
-        Admission(policy or Policy(), counting.counters(settings), owner),
+        Admission(policy or _until_known(settings), counting.counters(settings), owner),
         catalog,
         Thresholds(lambda crossing: None),
         time.monotonic,
@@ -44,13 +47,29 @@ def policy_feed(settings: Settings, gate: Gate | None) -> PolicyFeed | None:
         return None
     from tollkeeper.capture.policy_feed import PolicyFeed  # noqa: PLC0415  http.client takes 20 ms
 
-    return PolicyFeed(settings.sidecar, gate.use, settings.sidecar_key, snapshot=spool_root(settings) / "policy.json")
+    return PolicyFeed(
+        settings.sidecar,
+        gate.use,
+        settings.sidecar_key,
+        snapshot=spool_root(settings) / "policy.json",
+        until_known=settings.until_limits_known,
+    )
 
 
 def check_policy(value: object) -> None:
     """Raises `ValueError` with everything that is wrong with a policy file."""
     if isinstance(value, str):
         _read(value)
+
+
+def _until_known(settings: Settings) -> Policy:
+    """What an app goes by that follows a sidecar, and has never heard of its policy."""
+    from tollkeeper.model import Limit, Window  # noqa: PLC0415  the same
+    from tollkeeper.policy import Policy  # noqa: PLC0415  the same
+
+    if settings.until_limits_known == "allow":
+        return Policy()
+    return Policy(UNKNOWN, (Limit(UNKNOWN, "requests", 0, Window("day"), at=(), on_unavailable="deny"),))
 
 
 def _policy(settings: Settings) -> Policy | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tollkeeper.capture.feed import EVERY_SECONDS, Document, Feed, Wait
+from tollkeeper.config.instrument import UntilKnown
 from tollkeeper.policy import Policy
 from tollkeeper.policy.document import read_json
 
@@ -21,6 +22,7 @@ class PolicyFeed(Feed[Policy]):
     """Gives each version of a sidecar's policy to `use`; the rest is as for `Feed`.
 
     The last one is kept in the file `snapshot`: an app that is started while the sidecar is away goes by that.
+    `until_known`: what becomes of calls before there has ever been one; it is only told here.
     """
 
     def __init__(
@@ -31,13 +33,31 @@ class PolicyFeed(Feed[Policy]):
         seconds: float = EVERY_SECONDS,
         wait: Wait | None = None,
         snapshot: Path | None = None,
+        until_known: UntilKnown = "allow",
     ) -> None:
         super().__init__(url, Document("limits", PATH, _read, use), key, seconds, wait)
         self._snapshot = snapshot
+        self._until_known = until_known
+        self.known = False
+        """Whether there is, or ever was, a policy of the sidecar's to go by."""
         if snapshot is not None and (kept := _kept(snapshot)) is not None:
             use(kept)
+            self.known = True
+
+    def warn_if_unknown(self) -> None:
+        """To be called when the first answer does not come in time."""
+        if not self.known:
+            log.warning("the sidecar's %s are not there yet, and %s", self.name, self._meanwhile())
+
+    def _meanwhile(self) -> str:
+        if self.known:
+            return super()._meanwhile()
+        if self._until_known == "deny":
+            return "all calls are denied until they are known (until_limits_known)"
+        return "no call is limited or counted until they are known (until_limits_known)"
 
     def _keep(self, body: bytes) -> None:
+        self.known = True
         if self._snapshot is None:
             return
         try:

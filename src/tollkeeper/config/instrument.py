@@ -30,6 +30,7 @@ from tollkeeper.policy.presets import SEED_VARIABLES, limits_of_seed
 ContentMode = Literal["no_content", "span_only", "event_only", "span_and_event"]
 
 WhenFull = Literal["drop_oldest", "block"]
+UntilKnown = Literal["allow", "deny"]
 
 MEBIBYTE = 1 << 20
 LEAST_ROOM = 64 * 1024
@@ -94,6 +95,12 @@ def _when_full(value: Any) -> WhenFull:
     raise ValueError("drop_oldest or block")
 
 
+def _until_known(value: Any) -> UntilKnown:
+    if value in ("allow", "deny"):
+        return value  # type: ignore[no-any-return]
+    raise ValueError("allow or deny")
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The options of one `instrument()`, each checked. The defaults here are the options' defaults."""
@@ -127,6 +134,7 @@ class Settings:
     spool_when_full: WhenFull = "drop_oldest"
     policy: Any = None
     counters: str | None = None
+    until_limits_known: UntilKnown = "allow"
     seed_limits: tuple[Limit, ...] = ()
     """What environment variables such as `MAX_REQUESTS_PER_MINUTE` ask for."""
     exporters: Mapping[str, str] = field(default_factory=dict)
@@ -187,6 +195,9 @@ OPTIONS = (
     Option("counters", text, "TOLLKEEPER_COUNTERS",
            "Where what was used of the limits is kept: `memory:` (this process), `sqlite:///FILE` (this host) or"
            " `redis://HOST:PORT/DB`. By default with the sidecar, if there is one, or else in memory."),
+    Option("until_limits_known", _until_known, "TOLLKEEPER_UNTIL_LIMITS_KNOWN",
+           "What becomes of calls before a sidecar whose policy holds has ever told it here: `allow` lets them go"
+           " unlimited and uncounted, `deny` denies them."),
 )  # fmt: skip
 
 ENVIRONMENT_DISABLED = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"

@@ -36,7 +36,8 @@ def whom(status: Status) -> str:
 def message_of(denial: Denial) -> str:
     """The text of the exception."""
     status, limit = denial.status, denial.status.limit
-    parts = [f"limit {limit.name!r} ({write_form(limit)}){whom(status)} {_WHY[denial.reason]}"]
+    why = "allows nothing" if denial.reason == "call_too_large" and not limit.amount else _WHY[denial.reason]
+    parts = [f"limit {limit.name!r} ({write_form(limit)}){whom(status)} {why}"]
     if denial.reason in ("used_up", "shed", "step"):
         held = f", of which {amount_text(limit.measure, status.held)} by calls under way" if status.held else ""
         parts.append(f"used {amount_text(limit.measure, status.used)}{held}")

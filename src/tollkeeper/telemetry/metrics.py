@@ -149,6 +149,12 @@ COUNTERS_DROPPED = Metric(
     "{call}",
     "Ended calls whose usage the counters were never told: what was held for them is charged in full.",
 )
+LIMITS_UNKNOWN = Metric(
+    "tollkeeper.limits.unknown",
+    "gauge",
+    "1",
+    "1 until the sidecar has told its limits for the first time, and calls are let go or denied without; else 0.",
+)
 
 METRICS = (
     TOKEN_USAGE, OPERATION_DURATION, TIME_TO_FIRST_CHUNK, TIME_PER_OUTPUT_CHUNK,
@@ -159,13 +165,15 @@ METRICS = (
     FAULTS,
     SPOOL_RECORDS, SPOOL_BYTES, SPOOL_DROPPED, SPOOL_REJECTED,
     COUNTERS_AWAY, COUNTERS_UNANSWERED, COUNTERS_KEPT, COUNTERS_DROPPED,
+    LIMITS_UNKNOWN,
 )  # fmt: skip
 
 STATE_METRICS = (
     SPOOL_RECORDS, SPOOL_BYTES, SPOOL_DROPPED, SPOOL_REJECTED,
     COUNTERS_AWAY, COUNTERS_UNANSWERED, COUNTERS_KEPT, COUNTERS_DROPPED,
+    LIMITS_UNKNOWN,
 )  # fmt: skip
-"""Of each process, and there only where it has a spool, or limits that it shares with others."""
+"""Of each process, and there only where it has a spool, or limits that it shares with others or goes by the sidecar's."""
 
 MODALITY_LABEL = "gen_ai.token.modality"
 METER_LABEL = "tollkeeper.meter"

@@ -1,4 +1,4 @@
-"""How the spool and the counters of this process are doing, as metrics: read when somebody asks, never by a call."""
+"""How the spool, the counters and the limits of this process are doing, as metrics: read when somebody asks, never by a call."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tollkeeper.telemetry.metrics import (
     COUNTERS_DROPPED,
     COUNTERS_KEPT,
     COUNTERS_UNANSWERED,
+    LIMITS_UNKNOWN,
     SPOOL_BYTES,
     SPOOL_DROPPED,
     SPOOL_RECORDS,
@@ -23,12 +24,13 @@ from tollkeeper.telemetry.metrics import (
 )
 
 if TYPE_CHECKING:
+    from tollkeeper.capture.policy_feed import PolicyFeed
     from tollkeeper.storage.counters.guarded import GuardedCounters
     from tollkeeper.storage.spool import Spool
 
 Reading = list[tuple[Metric, int]]
 
-_watched: weakref.WeakKeyDictionary[Spool | GuardedCounters, Callable[[Any], Reading]] = weakref.WeakKeyDictionary()
+_watched: weakref.WeakKeyDictionary[Any, Callable[[Any], Reading]] = weakref.WeakKeyDictionary()
 _observed: weakref.WeakSet[Meter] = weakref.WeakSet()
 
 
@@ -41,6 +43,12 @@ def watch_spool(spool: Spool, meter: Meter | None) -> None:
 def watch_counters(counters: GuardedCounters, meter: Meter | None) -> None:
     """Have it among the metrics of this process whether its counters can be reached."""
     _watched[counters] = _of_counters
+    _observe(meter)
+
+
+def watch_limits(feed: PolicyFeed, meter: Meter | None) -> None:
+    """Have it among the metrics of this process whether the sidecar has told its limits."""
+    _watched[feed] = _of_limits
     _observe(meter)
 
 
@@ -88,3 +96,7 @@ def _of_counters(counters: GuardedCounters) -> Reading:
         (COUNTERS_KEPT, figures.kept),
         (COUNTERS_DROPPED, figures.dropped),
     ]
+
+
+def _of_limits(feed: PolicyFeed) -> Reading:
+    return [(LIMITS_UNKNOWN, int(not feed.known and not feed.stopped))]
