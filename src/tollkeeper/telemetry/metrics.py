@@ -173,7 +173,7 @@ STATE_METRICS = (
     COUNTERS_AWAY, COUNTERS_UNANSWERED, COUNTERS_KEPT, COUNTERS_DROPPED,
     LIMITS_UNKNOWN,
 )  # fmt: skip
-"""Of each process, and there only where it has a spool, or limits that it shares with others or goes by the sidecar's."""
+"""Of each process, and there only where it has a spool, shares its limits, or goes by a sidecar's."""
 
 MODALITY_LABEL = "gen_ai.token.modality"
 METER_LABEL = "tollkeeper.meter"
