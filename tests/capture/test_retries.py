@@ -409,3 +409,66 @@ def test_an_attempt_within_anothers_call_is_none_of_its_own(instrumented: Instru
     client.chat.complete(**MISTRAL_ASKED)
     assert len(provider.seen) == 3
     assert used(handle) == {"few": (1, 0), "out": (USED, 0)}
+
+
+class Disconnected(Exception):
+    """Stands in for what aiohttp raises where the server has hung up."""
+
+
+class Session:
+    """Stands in for aiohttp's: the first request is lost, the second is answered."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    async def request(self, **_: Any) -> Any:
+        self.sent += 1
+        if self.sent == 1:
+            raise Disconnected
+
+        async def text() -> str:
+            return json.dumps(GEMINI)
+
+        return SimpleNamespace(headers={}, text=text)
+
+
+@pytest.mark.parametrize("requests", [1, 100])
+def test_what_google_sends_again_within_an_attempt_is_one_more(
+    instrumented: Instrument, monkeypatch: pytest.MonkeyPatch, requests: int
+) -> None:
+    """Over aiohttp, where no retries were asked for."""
+    genai = pytest.importorskip("google.genai")
+    client_module = importlib.import_module("google.genai._api_client")
+    names = ("ClientConnectorError", "ClientConnectorDNSError", "ClientOSError", "ServerDisconnectedError")
+    stand_in = SimpleNamespace(**dict.fromkeys(names, Disconnected), ClientTimeout=lambda total: None)
+
+    async def at_once(_: float) -> None:
+        pass
+
+    async def no_error(_: Any) -> None:
+        pass
+
+    monkeypatch.setattr(client_module, "aiohttp", stand_in, raising=False)
+    monkeypatch.setattr(client_module, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": at_once}))
+    monkeypatch.setattr(client_module.BaseApiClient, "_use_aiohttp", lambda self: True)
+    monkeypatch.setattr(client_module.BaseApiClient, "_ensure_aiohttp_ssl_ctx", lambda self, *_, **__: {})
+    monkeypatch.setattr(client_module.errors.APIError, "raise_for_async_response", no_error)
+    handle, session = instrumented(policy=limits(requests)), Session()
+
+    async def call() -> Any:
+        client = genai.Client(api_key="key", http_options={"base_url": "http://google.test"})
+        client._api_client._http_options.aiohttp_client = session
+        client._api_client._async_client_session_request_args = {}
+        return await client.aio.models.generate_content(**GEMINI_ASKED)
+
+    if requests == 1:
+        with pytest.raises(tollkeeper.Denied):
+            asyncio.run(call())
+        assert session.sent == 1
+        assert used(handle) == {"few": (1, 0), "out": (MOST, 0)}
+    else:
+        asyncio.run(call())
+        assert session.sent == 2
+        assert used(handle) == {"few": (2, 0), "out": (MOST + USED, 0)}
