@@ -12,11 +12,14 @@ import pytest
 
 from sidecar.api.world import NOW, World, failed, make_call, unpriced
 from tollkeeper.model import Bound, Call, Limit, Match, Window
+from tollkeeper.model.charge import Charge
+from tollkeeper.model.ladder import Emergency
 from tollkeeper.policy import Policy
 from tollkeeper.sidecar.agreement import COMPARED_EVERY, Agreement, sums_of_calls, sums_of_rows
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.samples import limit_samples
 from tollkeeper.storage.admission import Ticket
+from tollkeeper.storage.audit import AuditQuery
 from tollkeeper.storage.counters.memory import MemoryCounters
 from tollkeeper.storage.counters.sqlite import SqliteCounters
 from tollkeeper.storage.ledger import UsageQuery
@@ -237,6 +240,58 @@ def test_counters_in_a_file_are_built_too(world: World, tmp_path: Path) -> None:
     (budget,) = [one for one in agreement.check().comparisons if one.limit.name == "budget"]
     assert budget.level.spent == 2 * A_CALL
     counters.close()
+
+
+IN_EMERGENCY = Policy("p", LIMITS, emergency=Emergency(shed=("low",)))
+
+
+def begun_and_ended(world: World) -> list[tuple[str, str]]:
+    """The audit trail's, oldest first."""
+    entries, _ = world.audit.entries(AuditQuery(kind="emergency"))
+    return [(entry.author, entry.action) for entry in reversed(entries)]
+
+
+@pytest.mark.parametrize("by", ["a person", "a ladder"])
+def test_an_emergency_outlives_the_counters(world: World, by: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Only a person ends it, not a flush."""
+    world.policies.set(IN_EMERGENCY, author="tests", reason="a test")
+    client = world.client("admin")
+    if by == "a person":
+        assert client.post("/api/v1/emergency", json={"reason": "a loop"}).json()["active"]
+    else:
+        assert world.limiting.admission().emergency.enter_once(Charge("budget", 0, 100, until=2**62))
+    world.agreement.tend()
+    lose(world)
+    assert not world.limiting.admission().emergency.is_on()
+    for _ in range(3):
+        world.agreement.tend()
+    assert world.limiting.admission().emergency.is_on()
+    assert [record.levelname for record in caplog.records if "the counters have lost it" in record.getMessage()] == [
+        "CRITICAL"
+    ]
+    begun_by = "counters" if by == "a ladder" else begun_and_ended(world)[0][0]
+    assert begun_and_ended(world) == [(begun_by, "enter"), ("rebuild", "enter")]
+
+
+def test_an_emergency_that_was_ended_stays_ended(world: World) -> None:
+    """By whom ever: also by an app that has never told the sidecar."""
+    world.policies.set(IN_EMERGENCY, author="tests", reason="a test")
+    switch = world.limiting.admission().emergency
+    switch.enter()
+    world.agreement.tend()
+    switch.leave()
+    world.agreement.tend()
+    lose(world)
+    world.agreement.tend()
+    assert not world.limiting.admission().emergency.is_on()
+    assert begun_and_ended(world) == [("counters", "enter"), ("counters", "leave")]
+
+
+def test_without_a_word_about_emergencies_nothing_is_looked_at(world: World) -> None:
+    put(world, *LIMITS)
+    world.limiting.admission().emergency.enter()
+    world.agreement.tend()
+    assert begun_and_ended(world) == []
 
 
 def test_over_http(world: World) -> None:

@@ -22,9 +22,11 @@ from tollkeeper.model.limit import LARGEST_AMOUNT, Match
 from tollkeeper.policy.forms import amount_text
 from tollkeeper.policy.period import period_of
 from tollkeeper.sidecar.limiting import Limiting, charge_of
-from tollkeeper.storage.audit import AuditTrail
+from tollkeeper.storage.audit import AuditQuery, AuditTrail
 from tollkeeper.storage.counters import CountersUnavailable, Hold
 from tollkeeper.storage.database import Database
+from tollkeeper.storage.emergency import KEY as EMERGENCY
+from tollkeeper.storage.emergency import WATCH, is_emergency
 from tollkeeper.storage.ledger import DIMENSIONS, Kept, Ledger, Totals, UsageQuery
 from tollkeeper.storage.ledger.contract import Dimension
 from tollkeeper.storage.resets import Resets
@@ -35,6 +37,8 @@ MOST_CALLS = 200_000
 """That are read one by one for a limit."""
 READ_AT_ONCE = 500
 OWNER = "rebuild"
+SEEN = "counters"
+"""The author of what the sidecar has only seen in them."""
 MARK = Charge("built from the ledger", 0, LARGEST_AMOUNT, hard=False)
 """Booked once the counters were built: where it is not, they are new, or were emptied."""
 LONG_ENOUGH = ("hour", "day", "week", "month")
@@ -145,8 +149,13 @@ class Agreement:
     def tend(self) -> None:
         """What is done by the clock: see whether the counters were emptied, and now and then compare all of them.
 
-        What is lost is built again; what does not agree twice in a row is told.
+        What is lost is built again; what does not agree twice in a row is told. An emergency is among what is lost.
         """
+        try:
+            self._tend_emergency()
+        except CountersUnavailable as away:
+            log.warning("whether there is an emergency cannot be seen: %s", away)
+            return
         if not self._limiting.policy.limits:
             self._last, self._turn = Checked((), {}), 0
             return
@@ -169,6 +178,42 @@ class Agreement:
         for name in sorted(lasting - self._told):
             log.warning("the counters of limit %r do not agree with the ledger: %s", name, self._said(name))
         self._told = lasting
+
+    def _tend_emergency(self) -> None:
+        """Have the audit trail know of an emergency, whoever has begun or ended it; and begin it again where the
+        counters have lost it: only a person ends it.
+        """
+        if self._limiting.policy.emergency is None or self._is_emergency()[0] is self._was_emergency():
+            return
+        with self._database.write() as connection:
+            self._audit.take_turn(connection)
+            (is_on, changes), was_on = self._is_emergency(), self._was_emergency()
+            if is_on is was_on:
+                return
+            if is_on:
+                log.critical("EMERGENCY: a ladder has begun it, or somebody without this sidecar")
+                self._note_emergency(connection, SEEN, True, "begun by a ladder, or without the sidecar")
+            elif changes:
+                log.warning("the emergency was ended without this sidecar")
+                self._note_emergency(connection, SEEN, False, "ended without the sidecar")
+            elif self._limiting.admission().emergency.enter():
+                log.critical("EMERGENCY: the counters have lost it, and nobody has ended it: it goes on")
+                self._note_emergency(connection, OWNER, True, "the counters were emptied, and nobody had ended it")
+
+    def _is_emergency(self) -> tuple[bool, int]:
+        """What the counters say, and how often they have seen one begin or end: if never, they are new or emptied."""
+        (level,) = self._levels([WATCH])
+        return is_emergency(level), level.spent
+
+    def _was_emergency(self) -> bool:
+        entries, _ = self._audit.entries(AuditQuery(kind=EMERGENCY, limit=1))
+        return bool(entries and entries[0].after)
+
+    def _note_emergency(self, connection: Connection, author: str, is_on: bool, reason: str) -> None:
+        self._audit.record(
+            connection, author=author, action="enter" if is_on else "leave", kind=EMERGENCY, object_id=EMERGENCY,
+            before=not is_on, after=is_on, reason=reason,
+        )  # fmt: skip
 
     @property
     def last(self) -> Checked:

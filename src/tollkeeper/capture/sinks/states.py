@@ -1,4 +1,4 @@
-"""How the spool, the counters and the limits of this process do, as metrics: read when somebody asks, never by a call."""
+"""How spool, counters and limits of this process are doing, as metrics: read when somebody asks, never by a call."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ SAYS_NOTHING: dict[int | str, dict[str, Any]] = {
 
 
 class EmergencyChange(BaseModel):
-    """What a person has done."""
+    """What a person has done; or, by the author `counters` or `rebuild`, what the sidecar has seen or restored."""
 
     at: datetime
     author: str
@@ -39,7 +39,7 @@ class EmergencyState(BaseModel):
     active: bool
     declared: bool = Field(description="Whether the policy says what is done in one; without that, nothing is.")
     last_change: EmergencyChange | None = Field(
-        description="By a person. Null if none was; a ladder that begins an emergency is in the apps' logs."
+        description="Null if there was none. What a ladder or an app has begun is known within ten seconds."
     )
 
 
