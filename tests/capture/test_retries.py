@@ -396,6 +396,7 @@ def test_an_attempt_within_anothers_call_is_none_of_its_own(instrumented: Instru
     """Of two SDKs, one inside of the other, the outer one's call is counted: so are its attempts alone."""
     handle = instrumented(policy=limits())
     provider.script = [503, 503]
+    mistral_sdk = pytest.importorskip("mistralai.client")
     httpx = importlib.import_module("mistralai.client.utils.retries").httpx
 
     class Asks(httpx.BaseTransport):  # type: ignore[misc, name-defined]
@@ -403,9 +404,7 @@ def test_an_attempt_within_anothers_call_is_none_of_its_own(instrumented: Instru
             cohere(provider.url)
             return httpx.Response(200, json=MISTRAL)
 
-    client = pytest.importorskip("mistralai.client").Mistral(
-        api_key="none", server_url=provider.url, client=httpx.Client(transport=Asks())
-    )
+    client = mistral_sdk.Mistral(api_key="none", server_url=provider.url, client=httpx.Client(transport=Asks()))
     client.chat.complete(**MISTRAL_ASKED)
     assert len(provider.seen) == 3
     assert used(handle) == {"few": (1, 0), "out": (USED, 0)}
