@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tollkeeper.model import Status
+from tollkeeper.model import Limit, Status
 from tollkeeper.policy.forms import amount_text, write_form
+from tollkeeper.policy.period import LENGTHS
 from tollkeeper.policy.wording import whom
 
 log = logging.getLogger("tollkeeper")
@@ -16,7 +18,14 @@ EXCEEDED = 101
 WARNING, CRITICAL = 80, 95
 """From which percentages on a crossing is so severe."""
 
+HYSTERESIS = 5
+"""So many percentage points below a percentage, what empties by itself may be told of again."""
+QUIET_SECONDS = 60.0
+"""After so long without a word of it, the calls under way are others."""
+
 KEPT = 4096
+
+Key = tuple[object, ...]
 
 
 class Crossing(NamedTuple):
@@ -30,35 +39,84 @@ class Crossing(NamedTuple):
     severity: str = "warning"
 
 
-class Thresholds:
-    """Knows what was told of each limit, scope and period; `tell` is given each crossing, and must not fail."""
+class _Told(NamedTuple):
+    """The highest percentage that was told and still holds, and when the limit was last looked at."""
 
-    def __init__(self, tell: Callable[[Crossing], object]) -> None:
+    percent: int
+    seen_at: float
+
+
+NOTHING = _Told(0, 0.0)
+
+
+class Thresholds:
+    """Knows what was told of each limit, scope and period; `tell` is given each crossing, and must not fail.
+
+    What empties by itself, a rolling limit or one of concurrency, has no periods: it is told of again when it has been
+    well below, or when nobody has looked for as long as it takes to be empty. `clock` is in seconds, and only forward.
+    """
+
+    def __init__(self, tell: Callable[[Crossing], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._tell = tell
-        self._told: dict[tuple[object, ...], int] = {}
+        self._clock = clock
+        self._told: dict[Key, _Told] = {}
 
     def __call__(self, status: Status) -> None:
-        """Look at how a limit stands now. What calls under way only hold is not used yet."""
+        """Look at how a limit stands now. What calls under way only hold is not used yet, but of concurrency."""
         limit = status.limit
-        spent = status.used - status.held
-        if not limit.at or spent * 100 < limit.amount * limit.at[0]:
+        used = status.used if limit.measure == "concurrency" else status.used - status.held
+        if not limit.at:
             return
-        percent = EXCEEDED if spent > limit.amount else max(at for at in limit.at if spent * 100 >= limit.amount * at)
         key = (limit.name, *status.scope.values(), status.resets_at)
-        if percent <= self._told.get(key, 0):
-            return
-        if len(self._told) >= KEPT:
+        told, now = self._told.get(key, NOTHING), self._clock()
+        if (lasting := _empties_in(limit)) is not None:
+            told = NOTHING if now - told.seen_at >= lasting else told._replace(percent=_holding(limit, used, told))
+        percent = _reached(limit, used)
+        if percent > told.percent:
+            self._say(status, percent, used)
+        if percent or key in self._told:
+            self._note(key, _Told(max(percent, told.percent), now))
+
+    def _note(self, key: Key, told: _Told) -> None:
+        if len(self._told) >= KEPT and key not in self._told:
             self._told = {}
-        self._told[key] = percent
+        self._told[key] = told
+
+    def _say(self, status: Status, percent: int, used: int) -> None:
+        limit = status.limit
         log.warning(
             "limit %r (%s)%s is %s: used %s",
             limit.name,
             write_form(limit),
             whom(status),
             "exceeded" if percent == EXCEEDED else f"at {percent} %",
-            amount_text(limit.measure, spent),
+            amount_text(limit.measure, used),
         )
         self._tell(Crossing(status, percent, _severity(percent)))
+
+
+def _reached(limit: Limit, used: int) -> int:
+    """The highest percentage that it has come to; 0 for none."""
+    if used > limit.amount:
+        return EXCEEDED
+    return max((at for at in limit.at if used * 100 >= limit.amount * at), default=0)
+
+
+def _holding(limit: Limit, used: int, told: _Told) -> int:
+    """What of that which was told is not yet well above how it stands."""
+    known = (at for at in (*limit.at, EXCEEDED) if at <= told.percent)
+    return max((at for at in known if used * 100 > limit.amount * max(min(at, 100) - HYSTERESIS, 0)), default=0)
+
+
+def _empties_in(limit: Limit) -> float | None:
+    """How many seconds it takes to be empty, if nothing more is used; `None` for what does not empty by itself."""
+    window = limit.window
+    if window is None:
+        return QUIET_SECONDS if limit.measure == "concurrency" else None
+    if not window.rolling or not limit.amount:
+        return None
+    burst = limit.amount if window.burst is None else max(window.burst, limit.amount)
+    return LENGTHS[window.unit] / 1e9 * burst / limit.amount
 
 
 def _severity(percent: int) -> str:
