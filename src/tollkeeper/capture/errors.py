@@ -8,6 +8,18 @@ from typing import Any
 from tollkeeper.capture.payload import encodable, field, parse_json
 from tollkeeper.model import Call
 
+NEVER_SENT = frozenset(
+    (
+        "ConnectError",
+        "ConnectTimeout",
+        "PoolTimeout",
+        "EndpointConnectionError",
+        "ConnectTimeoutError",
+        "ClientConnectorError",
+    )
+)
+"""Errors of httpx, botocore and aiohttp for a connection that could not be made."""
+
 
 def read_error(call: Call, error: BaseException) -> None:
     """`error_type` is the provider's own word where it has one, and the exception's name where it has none."""
@@ -44,3 +56,14 @@ def error_word(payload: Any) -> str | None:
         if type(word) is int:
             return str(word)
     return None
+
+
+def was_never_sent(error: BaseException) -> bool:
+    """Whether no connection could be made at all: then nothing can have been billed."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ConnectionRefusedError) or any(kind.__name__ in NEVER_SENT for kind in type(seen).__mro__):
+            return True
+        # Not its context: the app may have called while it was handling a refused connection of its own.
+        seen = seen.__cause__
+    return False

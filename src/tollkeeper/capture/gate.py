@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from tollkeeper.capture.contract import Adapter, Request
 from tollkeeper.capture.demand import demand_of
 from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.drive import Pause
+from tollkeeper.capture.errors import was_never_sent
 from tollkeeper.capture.failover import FALLBACK, Failover, change_model, failure_of, snapshot
 from tollkeeper.capture.health import ProviderHealth
 from tollkeeper.capture.ladders import Ladders
@@ -40,8 +40,6 @@ NEVER_ASKED = frozenset(("fetch_response", "batch"))
 """They use nothing themselves; what they bring is booked when it comes."""
 
 _NOTHING_USED = Bound(0, 0, 0)
-NOT_CONNECTED = frozenset(("ConnectError", "ConnectTimeout", "EndpointConnectionError", "ClientConnectorError"))
-"""HTTP libraries' errors for a connection that could not be made."""
 ONGOING = frozenset(("queued", "in_progress"))
 """How providers name the state of an answer that they go on with."""
 MOST_IN_BACKGROUND = 1000
@@ -269,11 +267,11 @@ class Gate:
     def again(self, ticket: Ticket, request: Request, adapter: Adapter, was_answered: bool) -> Ticket:
         """The SDK is about to send a call once more: settle the attempt before it, and admit one more, or raise.
 
-        What was answered with an error is not billed, nor what was never sent; what was not answered may have been.
+        What was answered with an error is not billed, nor what was never sent: of both, `was_answered`. What was not
+        answered may have been.
         """
-        call, error = request.call, sys.exc_info()[1]
-        is_unbilled = was_answered or (error is not None and _was_not_sent(error))
-        self._settle(ticket, _NOTHING_USED if is_unbilled else UNKNOWN, not is_unbilled)
+        call = request.call
+        self._settle(ticket, _NOTHING_USED if was_answered else UNKNOWN, not was_answered)
         try:
             bindings = self._admission.bindings(call, request.throttles)
             outcome = self._admission.admit(_next_id(request), bindings, ticket.bound)
@@ -356,7 +354,7 @@ def _failed(error: BaseException, status: int | None) -> tuple[Bound, bool]:
     Answered with an error, it used nothing. An answer that began well, and broke off, may be billed in full.
     """
     is_refused = status is not None and status >= 400
-    return (_NOTHING_USED, False) if is_refused or _was_not_sent(error) else (UNKNOWN, True)
+    return (_NOTHING_USED, False) if is_refused or was_never_sent(error) else (UNKNOWN, True)
 
 
 def _told(call: Call) -> Bound:
@@ -374,14 +372,3 @@ def _used(call: Call, error: BaseException | None) -> tuple[Bound, bool]:
     if call.usage is not NOTHING:
         return _told(call), True
     return (UNKNOWN, True) if error is None else _failed(error, call.status_code)
-
-
-def _was_not_sent(error: BaseException) -> bool:
-    """Whether no connection could be made at all: then nothing can have been billed."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ConnectionRefusedError) or type(seen).__name__ in NOT_CONNECTED:
-            return True
-        # Not its context: the app may have called while it was handling a refused connection of its own.
-        seen = seen.__cause__
-    return False

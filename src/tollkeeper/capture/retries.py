@@ -18,20 +18,9 @@ from opentelemetry import context as otel_context
 from tollkeeper.capture.contract import Adapter, Target
 from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.emit import OBSERVATION_KEY, Emitter
+from tollkeeper.capture.errors import was_never_sent
 from tollkeeper.capture.observation import Observation
 from tollkeeper.capture.payload import field
-
-NEVER_SENT = frozenset(
-    (
-        "ConnectError",
-        "ConnectTimeout",
-        "PoolTimeout",
-        "EndpointConnectionError",
-        "ConnectTimeoutError",
-        "ClientConnectorError",
-    )
-)
-"""Errors of httpx, botocore and aiohttp for a connection that could not be made."""
 
 
 def call_in_progress(adapter: Adapter, emitter: Emitter) -> Observation | None:
@@ -52,17 +41,8 @@ def admit_again(observation: Observation, status: int | None, error: BaseExcepti
     gate, ticket = observation.emitter.gate, observation.ticket
     if gate is None or ticket is None or observation.ended:
         return
-    is_unbilled = status >= 400 if status is not None else error is not None and _was_never_sent(error)
+    is_unbilled = status >= 400 if status is not None else error is not None and was_never_sent(error)
     observation.ticket = gate.again(ticket, observation.request, observation.adapter, is_unbilled)
-
-
-def _was_never_sent(error: BaseException) -> bool:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ConnectionRefusedError) or any(kind.__name__ in NEVER_SENT for kind in type(seen).__mro__):
-            return True
-        seen = seen.__cause__
-    return False
 
 
 class Attempts:
