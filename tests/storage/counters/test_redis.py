@@ -246,16 +246,13 @@ def test_a_server_that_speaks_no_redis() -> None:
 
 
 def test_a_full_server_holds_nothing() -> None:
-    with redis.running(options=("--maxmemory", "3mb", "--maxmemory-policy", "noeviction")) as server:
+    with redis.running(options=("--maxmemory-policy", "noeviction")) as server:
         counters = of(server)
         with closing(client.Redis.from_url(server.url)) as asked:
-            for size in (10_000, 100, 1):
-                with pytest.raises(client.ResponseError, match="memory"):
-                    for number in range(100_000):
-                        asked.set(f"full-{size}-{number}", "x" * size)
-        with pytest.raises(CountersUnavailable, match="memory"):
-            counters.reserve(hold("a", dollars(60), slot(), at=time.time_ns()))
-        with closing(client.Redis.from_url(server.url)) as asked:
+            # Less than an empty server takes: how full one truly is changes with every connection.
+            asked.config_set("maxmemory", 1)
+            with pytest.raises(CountersUnavailable, match="memory"):
+                counters.reserve(hold("a", dollars(60), slot(), at=time.time_ns()))
             assert asked.keys("{tollkeeper}*") == []
 
 
