@@ -21,7 +21,7 @@ LAYERS = (
     {"storage"},
     {"capture", "sidecar"},
     {"simulator"},
-    {"client", "middleware"},
+    {"client", "middleware", "grafana"},
     {"__init__"},
     {"cli"},
     {"__main__"},

@@ -1,0 +1,174 @@
+"""Limits: what is used of them, how fast, and when they will be used up.
+
+The pace of the recent past is drawn on to the period's end. The sidecar's own forecast takes its place here when
+there is one.
+"""
+
+from __future__ import annotations
+
+from tollkeeper.grafana.rules import names as n
+from tollkeeper.grafana.rules.rule import Alert, Category, Group, Record
+
+PERIODS = "hour|day|week|month"
+"""Windows that are long enough to be told of. Of a second or a minute, the denials are told."""
+
+USED = f"limit:{n.LIMIT_USED}:max"
+AMOUNT = f"limit:{n.LIMIT_AMOUNT}:max"
+RATIO = f"limit:{n.LIMIT_USED}:ratio"
+ELAPSED = "limit:tollkeeper_limit_elapsed:seconds"
+PERIOD = "limit:tollkeeper_limit_period:seconds"
+LEFT = "limit:tollkeeper_limit_left:seconds"
+PACE = f"limit:{n.LIMIT_USED}:pace"
+FORECAST = "limit:tollkeeper_limit_forecast:ratio"
+
+SPANS = {"5m": 300, "30m": 1800, "1h": 3600, "6h": 21600, "1d": 86400}
+
+
+def rate(span: str) -> str:
+    return f"limit:{n.LIMIT_USED}:rate{span}"
+
+
+def burn(span: str) -> str:
+    """1 is the pace that uses up the whole amount by the end of the period, and not before."""
+    return f"limit:tollkeeper_limit_burn:rate{span}"
+
+
+def _rate(span: str, seconds: int) -> Record:
+    """What was used falls to 0 at the end of a period, and a little with each correction: `rate()` would add all of
+    it anew. In a period's first moments, what is used of it is the growth."""
+    return Record(
+        rate(span),
+        f"""
+        (
+            ({n.growth(f'{USED}{{window=~"{PERIODS}"}}', span)} and {ELAPSED} >= {seconds})
+          or
+            ({USED}{{window=~"{PERIODS}"}} and {ELAPSED} < {seconds})
+        )
+        / {seconds}
+        """,
+    )
+
+
+RECORDS = (
+    Record(USED, n.limits(n.LIMIT_USED)),
+    Record(AMOUNT, n.limits(n.LIMIT_AMOUNT)),
+    Record(RATIO, f"{USED} / ({AMOUNT} > 0)"),
+    Record(ELAPSED, f"time() - {n.limits(n.LIMIT_START)}"),
+    Record(LEFT, f"{n.limits(n.LIMIT_END)} - time()"),
+    Record(PERIOD, f"{n.limits(n.LIMIT_END)} - {n.limits(n.LIMIT_START)}"),
+    Record("limit:tollkeeper_limit_elapsed:ratio", f"{ELAPSED} / {PERIOD}"),
+    *(_rate(span, seconds) for span, seconds in SPANS.items()),
+    *(Record(burn(span), f"{rate(span)} * {PERIOD} / ({AMOUNT} > 0)") for span in ("5m", "30m", "1h", "6h")),
+    # Of a day, the last six hours tell; of longer periods, the last day. Before that, the mean since the beginning.
+    Record(
+        PACE,
+        f"""
+            ({rate("6h")}{{window="day"}} and {ELAPSED} >= 21600)
+          or
+            ({rate("1d")}{{window=~"week|month"}} and {ELAPSED} >= 86400)
+          or
+            {USED}{{window=~"day|week|month"}} / clamp_min({ELAPSED}, 3600)
+        """,
+    ),
+    Record(FORECAST, f"({USED} + {PACE} * {LEFT}) / ({AMOUNT} > 0)"),
+)
+
+WHO = "{{ $labels.limit }}{{ with $labels.scope }} ({{ . }}){{ end }}"
+DASHBOARD = "tollkeeper-budgets?var-tenant={{ $labels.tenant }}"
+"""Of a limit that is no tenant's, the variable is empty, which Grafana reads as all."""
+
+ALERTS = (
+    # Its user says at which percentages, and how severe each is: the threshold is a series, not a rule.
+    Alert(
+        "TollkeeperBudgetUsed",
+        f"""
+        {RATIO}{{measure="usd", window=~"{PERIODS}"}}
+        >= on ({n.LIMIT_LABELS}) group_right ()
+        max by ({n.LIMIT_LABELS}, threshold, severity) ({n.LIMIT_THRESHOLD}{{measure="usd"}})
+        """,
+        None,
+        "budget",
+        f"Budget {WHO} is {{{{ $value | humanizePercentage }}}} spent.",
+        f"{{{{ $value | humanizePercentage }}}} of budget {WHO} is spent in this {{{{ $labels.window }}}}: "
+        "over its threshold of {{ $labels.threshold }} %.",
+        DASHBOARD,
+    ),
+    Alert(
+        "TollkeeperBudgetBurnRateHigh",
+        f"""
+        {burn("1h")}{{measure="usd"}} > 14.4
+        and
+        {burn("5m")}{{measure="usd"}} > 14.4
+        """,
+        "critical",
+        "budget",
+        f"Budget {WHO} is spent {{{{ $value | humanize }}}} times too fast.",
+        "At the pace of this hour, a month's budget is gone in two days. Look for a loop, or a key in wrong hands.",
+        DASHBOARD,
+        hold="2m",
+        labels={"burn_window": "1h"},
+    ),
+    Alert(
+        "TollkeeperBudgetBurnRateHigh",
+        f"""
+        {burn("6h")}{{measure="usd"}} > 6
+        and
+        {burn("30m")}{{measure="usd"}} > 6
+        """,
+        "warning",
+        "budget",
+        f"Budget {WHO} is spent {{{{ $value | humanize }}}} times too fast.",
+        "At this pace of the last six hours, a month's budget is gone in five days.",
+        DASHBOARD,
+        hold="15m",
+        labels={"burn_window": "6h"},
+    ),
+    Alert(
+        "TollkeeperBudgetForecastExhausted",
+        f"""
+        {FORECAST}{{measure="usd"}} > 1
+        and
+        {RATIO}{{measure="usd"}} < 1
+        """,
+        "warning",
+        "forecast",
+        f"Budget {WHO} will be {{{{ $value | humanizePercentage }}}} spent by the end of the {{{{ $labels.window }}}}.",
+        "Drawn on from its recent pace, spending passes the budget before the period ends.",
+        DASHBOARD,
+        hold="30m",
+    ),
+    Alert(
+        "TollkeeperBudgetExhaustedSoon",
+        f"""
+        ({AMOUNT} - {USED}) / ({rate("6h")}{{measure="usd", window=~"week|month"}} > 0) < 86400
+        and
+        {RATIO} < 1
+        and
+        {LEFT} > 86400
+        """,
+        "critical",
+        "forecast",
+        f"Budget {WHO} is spent in {{{{ $value | humanizeDuration }}}}.",
+        "At the pace of the last six hours it is gone within a day, and its period does not end by then.",
+        DASHBOARD,
+        hold="15m",
+    ),
+    Alert(
+        "TollkeeperScopeExhausted",
+        f"""
+        max by (limit, measure, window, mode) ({n.LIMIT_FULLEST}{{window=~"{PERIODS}"}}) >= 1
+        unless on (limit)
+        {AMOUNT}
+        """,
+        "warning",
+        "quota",
+        "Somebody has used up limit {{ $labels.limit }}.",
+        "The fullest user or session has used {{ $value | humanizePercentage }}. `tollkeeper limits` tells who it is.",
+        "tollkeeper-budgets",
+    ),
+)
+
+CATEGORY = Category(
+    "budget",
+    (Group("tollkeeper-budget.records", RECORDS), Group("tollkeeper-budget.alerts", ALERTS)),
+)

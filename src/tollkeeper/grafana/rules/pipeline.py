@@ -1,0 +1,197 @@
+"""Tollkeeper itself: whether what is shown is whole, and anybody would be told.
+
+A drift between ledger and invoices has its place here, when the ledger is held against invoices.
+"""
+
+from __future__ import annotations
+
+from tollkeeper.grafana.rules import names as n
+from tollkeeper.grafana.rules.rule import Alert, Category, Group
+
+BOARD = "tollkeeper-pipeline"
+CHANNEL_TOLD = "sum by (channel) (max by (channel, outcome) ({}))"
+DEAD = f'{n.NOTIFICATIONS}{{outcome="dead"}}'
+
+ALERTS = (
+    Alert(
+        "TollkeeperSidecarDown",
+        # Of a target that is gone there is no `up` at all.
+        f'absent(up{{job="{n.SIDECARS}"}} == 1)',
+        "critical",
+        "pipeline",
+        "No sidecar can be reached.",
+        "Nothing is recorded, limits that go by the sidecar do not hold as they should, and nobody tells of budgets.",
+        BOARD,
+        hold="1m",
+        # `absent` takes over no labels from a comparison.
+        labels={"job": n.SIDECARS},
+    ),
+    Alert(
+        "TollkeeperLedgerLag",
+        f"max({n.LEDGER_LAG}) > 300",
+        "warning",
+        "pipeline",
+        "The ledger is {{ $value | humanizeDuration }} behind.",
+        "Calls that came in have waited so long to be written. Is the database slow, or its disk full?",
+        BOARD,
+        hold="5m",
+    ),
+    Alert(
+        "TollkeeperLedgerSilent",
+        f"""
+        time() - max({n.LEDGER_COMMIT}) > 900
+        and
+        sum(rate({n.CALLS}[5m])) > 0
+        """,
+        "warning",
+        "pipeline",
+        "Nothing was recorded for {{ $value | humanizeDuration }}.",
+        "Apps make calls, and none reaches the ledger. Do they know the sidecar's address, and its key?",
+        BOARD,
+        hold="5m",
+    ),
+    Alert(
+        "TollkeeperLedgerWritesFail",
+        f'sum(rate({n.SIDECAR_WRITES}{{outcome="failed"}}[5m])) > 0',
+        "warning",
+        "pipeline",
+        "Transactions of the ledger fail.",
+        "{{ $value | humanize }} a second for five minutes. Nothing is lost: apps keep what is not acknowledged.",
+        BOARD,
+        hold="5m",
+    ),
+    Alert(
+        "TollkeeperSpoolBacklog",
+        f"max by (job, instance) ({n.SPOOL_RECORDS}) > 10000",
+        "warning",
+        "pipeline",
+        "{{ $value | humanize }} calls wait in the spool of {{ $labels.instance }}.",
+        "They are on disk, and sent when the sidecar takes them. When the spool is full, the oldest are lost.",
+        BOARD,
+        hold="5m",
+    ),
+    Alert(
+        "TollkeeperRecordsLost",
+        f"""
+        sum by (job) (increase({n.SPOOL_DROPPED}[10m])) > 0
+        or
+        sum by (job) (increase({n.LOST_RECORDS}[10m])) > 0
+        """,
+        "critical",
+        "pipeline",
+        "Records of calls were lost.",
+        "{{ $value | humanize }} in ten minutes, as a spool or its disk was full: reported spending is too low.",
+        BOARD,
+    ),
+    Alert(
+        "TollkeeperRecordsRejected",
+        f"""
+        sum by (job) (increase({n.SPOOL_REJECTED}[10m])) > 0
+        or
+        sum by (job) (increase({n.SIDECAR_RECORDS}{{outcome="rejected"}}[10m])) > 0
+        """,
+        "warning",
+        "pipeline",
+        "Records of calls were refused for good.",
+        "{{ $value | humanize }} in ten minutes. The app keeps them in a file beside its spool.",
+        BOARD,
+    ),
+    Alert(
+        "TollkeeperCountersAway",
+        f"max by (job, instance) ({n.COUNTERS_AWAY}) == 1",
+        "critical",
+        "pipeline",
+        "{{ $labels.instance }} cannot reach the counters of its limits.",
+        "Its calls go by what is left of a lease, or as each limit says for then.",
+        BOARD,
+        hold="1m",
+    ),
+    Alert(
+        "TollkeeperCountersDropped",
+        f"sum by (job) (increase({n.COUNTERS_DROPPED}[10m])) > 0",
+        "warning",
+        "pipeline",
+        "Counters were never told of some calls.",
+        "{{ $value | humanize }} in ten minutes. What was held for them is charged in full.",
+        BOARD,
+    ),
+    Alert(
+        "TollkeeperCountersBehindLedger",
+        f"max by (limit, measure) ({n.LIMIT_MISSING}) > 0",
+        "critical",
+        "pipeline",
+        "The counters of {{ $labels.limit }} have less than the ledger.",
+        "{{ $value | humanize }} of {{ $labels.measure }}: the limit lets through more than it should.",
+        BOARD,
+        hold="10m",
+    ),
+    Alert(
+        "TollkeeperCountersAheadOfLedger",
+        f"max by (limit, measure) ({n.LIMIT_EXCESS}) > 0",
+        "warning",
+        "pipeline",
+        "The counters of {{ $labels.limit }} have more than the ledger.",
+        "{{ $value | humanize }} of {{ $labels.measure }}, for an hour: calls were counted and never recorded.",
+        BOARD,
+        hold="1h",
+    ),
+    Alert(
+        "TollkeeperLimitsUnknown",
+        f"max by (job, instance) ({n.LIMITS_UNKNOWN}) == 1",
+        "critical",
+        "pipeline",
+        "{{ $labels.instance }} has never heard of its limits.",
+        "It goes by a sidecar's policy, and has not reached it. Its calls are let go, or denied, as it is set.",
+        BOARD,
+        hold="5m",
+    ),
+    Alert(
+        "TollkeeperNotificationsDead",
+        f"""
+        (
+          {CHANNEL_TOLD.format(DEAD)}
+          - (
+              {CHANNEL_TOLD.format(DEAD + " offset 1h")}
+            or
+              {CHANNEL_TOLD.format(DEAD)} * 0
+          )
+        ) > 0
+        """,
+        "critical",
+        "notification",
+        "Notifications by {{ $labels.channel }} were given up.",
+        "{{ $value | humanize }} in an hour. The sidecar's log of deliveries tells why.",
+        BOARD,
+    ),
+    Alert(
+        "TollkeeperNotificationsDelayed",
+        f"max by (channel) ({n.NOTIFICATIONS_AGE}) > 900",
+        "warning",
+        "notification",
+        "Notifications by {{ $labels.channel }} wait for {{ $value | humanizeDuration }}.",
+        "They are sent again and again. The sidecar's log of deliveries tells why they do not go.",
+        BOARD,
+        hold="5m",
+    ),
+    Alert(
+        "TollkeeperTelemetryAbsent",
+        f"absent({n.CALLS})",
+        "warning",
+        "pipeline",
+        "No app shows its calls.",
+        "For half an hour no scraped app has had a call to show. Is there one, and does Prometheus scrape it?",
+        BOARD,
+        hold="30m",
+    ),
+    Alert(
+        "TollkeeperWatchdog",
+        "vector(1)",
+        "none",
+        "watchdog",
+        "Alerting works.",
+        "It always fires. Whoever expects it tells of its absence.",
+        BOARD,
+    ),
+)
+
+CATEGORY = Category("pipeline", (Group("tollkeeper-pipeline.alerts", ALERTS),))
