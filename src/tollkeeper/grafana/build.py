@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tollkeeper.grafana.dashboards import BOARDS
 from tollkeeper.grafana.rules import CATEGORIES
 from tollkeeper.grafana.rules.rule import GRAFANA, RUNBOOKS, Links, write_rules
 
@@ -19,9 +20,15 @@ def rule_files(links: Links) -> Iterator[tuple[str, str]]:
         yield f"prometheus/{category.name}.rules.yml", HEADER + write_rules(category.groups, links)
 
 
+def dashboard_files() -> Iterator[tuple[str, str]]:
+    for board in BOARDS:
+        yield f"grafana/{board.name}.json", board.render()
+
+
 def outputs(links: Links) -> Iterator[tuple[str, str]]:
     """Every generated file: its path in `dashboards/`, and its text."""
     yield from rule_files(links)
+    yield from dashboard_files()
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,0 +1,119 @@
+"""PromQL over our series: what is asked of them, written once, for whoever draws it.
+
+The ledger's series come from the sidecars, and each sidecar of a ledger shows the same figures: they are taken as one
+(`max without (instance, pod)`) and never added up. Where no sidecar is scraped, `either` falls back to the apps' own
+series, whose labels have the names of the semantic conventions.
+
+Totals of money are differences of the ledger's totals, which never fall. `increase()` of a counter with few calls
+loses the first of them, as the first value of a new series is no increase; `rate()` is for shapes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tollkeeper.telemetry.attributes import OPERATION, PROVIDER, REQUEST_MODEL, RESPONSE_MODEL
+from tollkeeper.telemetry.metrics import Metric
+
+WINDOW = "$__rate_interval"
+RANGE = "$__range"
+LOOKBACK = "1h"
+"""How long a series may have been missing at the beginning of the range before it counts as new."""
+
+MODEL = "$model(-20[0-9-]+)?"
+"""A model, whether it was called by its name or by that of a dated snapshot: `gpt-4o-mini-2024-07-18`."""
+
+LEDGER_SELECTION = f'service=~"$service",provider=~"$provider",model=~"{MODEL}",tenant=~"$tenant"'
+
+
+def label(attribute: str) -> str:
+    """An attribute's name as a label."""
+    return attribute.replace(".", "_")
+
+
+APP_LABELS = {"provider": (PROVIDER,), "operation": (OPERATION,), "model": (REQUEST_MODEL, RESPONSE_MODEL)}
+"""Where the apps' series have what the ledger's label says; the last that is there is meant."""
+
+
+def name(metric: Metric) -> str:
+    """A metric's name on `/metrics`."""
+    return metric.prometheus_name + ("_total" if metric.kind == "counter" else "")
+
+
+def selected(metric: str, *selections: str) -> str:
+    return f"{metric}{{{','.join(part for part in selections if part)}}}"
+
+
+def once(expression: str) -> str:
+    """What every sidecar shows alike, as one."""
+    return f"max without (instance, pod) ({expression})"
+
+
+def summed(expression: str, by: Sequence[str] = ()) -> str:
+    return f"sum by ({', '.join(by)}) ({expression})" if by else f"sum({expression})"
+
+
+def either(ledger: str, app: str) -> str:
+    """The ledger's, or where there is none the apps'."""
+    return f"({ledger} or on () {app})"
+
+
+def ledger(metric: str, by: Sequence[str] = (), where: str = "") -> str:
+    """The totals since the ledger began."""
+    return summed(once(selected(metric, LEDGER_SELECTION, where)), by)
+
+
+def ledger_rate(metric: str, by: Sequence[str] = (), where: str = "", window: str = WINDOW) -> str:
+    """By the second."""
+    return summed(once(f"rate({selected(metric, LEDGER_SELECTION, where)}[{window}])"), by)
+
+
+def ledger_gain(metric: str, by: Sequence[str] = (), where: str = "", span: str = RANGE) -> str:
+    """What has been added during the range: exact, however few calls there are."""
+    series = selected(metric, LEDGER_SELECTION, where)
+    now = summed(once(series), by)
+    before = summed(once(f"last_over_time({series}[{LOOKBACK}] offset {span})"), by)
+    return f"({now} - ({before} or {now} * 0))"
+
+
+def app_rate(metric: Metric, by: Sequence[str] = (), where: str = "", window: str = WINDOW) -> str:
+    """By the second, summed over the apps, with the labels of the ledger."""
+    return summed(as_of_ledger(of_apps("rate({}[" + window + "])", name(metric), _tags(), where), by), by)
+
+
+def app_gain(metric: Metric, by: Sequence[str] = (), where: str = "", span: str = RANGE) -> str:
+    """What apps that have not been started anew have added during the range."""
+    series, at_least_none = name(metric), "clamp_min({} - (last_over_time({}[" + LOOKBACK + "] offset " + span + ")"
+    pattern = at_least_none + " or {} * 0), 0)"
+    return summed(as_of_ledger(of_apps(pattern, series, _tags(), where), by), by)
+
+
+def histogram_rate(metric: Metric, part: str, by: Sequence[str] = (), where: str = "", window: str = WINDOW) -> str:
+    """By the second: the `bucket`, `sum` or `count` of a histogram, which knows neither tenants nor services."""
+    series = f"{metric.prometheus_name}_{part}"
+    labels = [*by, "le"] if part == "bucket" else by
+    return summed(as_of_ledger(of_apps("rate({}[" + window + "])", series, "", where), by), labels)
+
+
+def quantile(share: float, metric: Metric, by: Sequence[str] = (), where: str = "", window: str = WINDOW) -> str:
+    return f"histogram_quantile({share:g}, {histogram_rate(metric, 'bucket', by, where, window)})"
+
+
+def of_apps(pattern: str, series: str, *selections: str) -> str:
+    """The selected series of apps. What failed before an answer came has only the model that was asked for."""
+    chosen = f'{label(PROVIDER)}=~"$provider"'
+    answered = selected(series, *selections, chosen, f'{label(RESPONSE_MODEL)}=~"{MODEL}"')
+    silent = selected(series, *selections, chosen, f'{label(RESPONSE_MODEL)}="",{label(REQUEST_MODEL)}=~"{MODEL}"')
+    return f"({pattern.replace('{}', answered)} or {pattern.replace('{}', silent)})"
+
+
+def as_of_ledger(expression: str, by: Sequence[str]) -> str:
+    """The apps' series with those labels of the ledger that are asked for."""
+    for wanted in by:
+        for attribute in APP_LABELS.get(wanted, ()):
+            expression = f'label_replace({expression}, "{wanted}", "$1", "{label(attribute)}", "(.+)")'
+    return expression
+
+
+def _tags() -> str:
+    return 'service=~"$service",tenant=~"$tenant"'
