@@ -106,6 +106,49 @@ def test_a_call_that_names_no_most_output_is_given_one(instrumented: Instrument,
     assert simulator.requests[-1].json()["max_completion_tokens"] == 77
 
 
+def test_what_asks_for_more_answers_than_can_be_told_is_not_given_a_most(
+    instrumented: Instrument, simulator: Simulator
+) -> None:
+    instrumented(policy=Policy("p", (Limit("daily", "output_tokens", 12_000, DAY),)))
+    with pytest.raises(tollkeeper.Denied, match="no whole number"):
+        client(simulator).chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, n=8.0)
+    assert simulator.requests == []
+
+
+def test_what_the_sdk_sends_for_its_betas_is_limited(instrumented: Instrument, simulator: Simulator) -> None:
+    handle = instrumented(policy=Policy("p", (Limit("few", "requests", 1, DAY),)))
+    app = client(simulator)
+    app.post("/responses?beta=true", cast_to=object, body={"model": "gpt-4o-mini", "input": "Hello"})
+    with pytest.raises(tollkeeper.Denied):
+        app.post("/responses?beta=true", cast_to=object, body={"model": "gpt-4o-mini", "input": "Hello"})
+    assert handle.limits()[0].used == 1
+
+
+def test_a_faster_tier_that_is_asked_for_is_held_at_its_price(instrumented: Instrument, simulator: Simulator) -> None:
+    instrumented(policy=Policy("p", (Limit("each", "usd", 3_000_000),)))
+    app = client(simulator)
+    ask(app, model="gpt-4o"), ask(app, model="gpt-4o", service_tier="flex")
+    with pytest.raises(tollkeeper.Denied) as caught:
+        ask(app, model="gpt-4o", service_tier="priority")
+    assert caught.value.reason == "call_too_large"
+
+
+@pytest.mark.parametrize("counters", ["memory:", "sqlite:///{}/counters.db"])
+def test_no_number_is_too_large_for_the_counters_of_a_soft_limit(
+    counters: str, instrumented: Instrument, simulator: Simulator, tmp_path: Path
+) -> None:
+    few = Limit("few", "requests", 2, DAY)
+    soft = tuple(
+        Limit(window.unit, "tokens", 10, window, mode="soft") for window in (DAY, Window("hour", rolling=True))
+    )
+    instrumented(policy=Policy("p", (few, *soft)), counters=counters.format(tmp_path))
+    app = client(simulator)
+    for _ in range(2):
+        ask(app, max_completion_tokens=10**30)
+    with pytest.raises(tollkeeper.Denied):
+        ask(app, max_completion_tokens=10**30)
+
+
 def test_one_that_has_no_price_is_refused_by_a_hard_budget(instrumented: Instrument, simulator: Simulator) -> None:
     instrumented(policy=Policy("p", (Limit("daily", "usd", CENT, DAY),)))
     with pytest.raises(openai.RateLimitError, match="needs to know what a call costs.*give the model a price"):

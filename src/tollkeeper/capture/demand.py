@@ -10,6 +10,7 @@ it runs) has none, and says why.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -43,13 +44,13 @@ IMAGES: tuple[tuple[str, int | None], ...] = (
 
 STORED = frozenset((
     "previous_response_id", "conversation", "conversation_id", "previous_interaction_id", "cached_content",
-    "cachedContent", "promptVariables", "prompt_template",
+    "cachedContent", "promptVariables", "prompt_template", "thread",
 ))  # fmt: skip
 """What makes a request go on from something that is not in it."""
 
 RUNNING = frozenset((
     "mcp_servers", "container", "context_management", "web_search_options", "search_parameters", "plugins", "models",
-    "connectors", "agent", "agent_id", "data_sources", "extra_body",
+    "connectors", "agent", "agent_id", "data_sources", "extra_body", "multi_agent", "fallbacks", "compaction",
 ))  # fmt: skip
 """What makes the provider do more than answer once: it searches, runs tools, or tries other models. Neither what it
 reads then nor what it writes is bound by the request; with such tools, Anthropic writes more than `max_tokens`."""
@@ -68,10 +69,13 @@ TEXTUAL = frozenset(("chat", "generate_content", "embeddings", "rerank", "modera
 
 PICTURES = "it makes pictures, and nobody can tell how many tokens those are"
 STORED_PROMPT = "its prompt is stored at the provider, and nobody can tell the size of that"
+UNCOUNTED = "the number of answers that it asks for is no whole number"
 UNKNOWN_IMAGE = "it holds an image, and nobody says how many tokens that is for its model"
 
 NO_OUTPUT = frozenset(("embeddings", "moderation", "rerank"))
+WHOLE = (int, type(None))
 COUNTS = ("n", "best_of", "num_generations", "candidate_count", "number_of_images")
+MOST_NAMES = ("max_tokens", "max_completion_tokens")
 NO_SAY = 16
 """What OpenAI's oldest API writes at the most if it is not told: https://platform.openai.com/docs/api-reference/completions"""
 
@@ -96,13 +100,15 @@ def _read(call: Call, body: Mapping[str, Any]) -> Demand:
     if is_special:
         running = _running(body) or running
         taken += TOOLS
+    choices = _choices(call, body)
+    if choices is None:
+        running = running or UNCOUNTED
     why = reading.why or running or (_unseen(call, body) if is_special or call.operation not in TEXTUAL else None)
     if reading.images:
         each = _image(model)
         taken += reading.images * (each or 0)
         if each is None:
             why = why or UNKNOWN_IMAGE
-    choices = _choices(call, body)
     made = None if running is not None or choices is None else _most_output(call, body)
     return Demand(
         None if why is not None else taken,
@@ -125,6 +131,8 @@ def _running(body: Mapping[str, Any]) -> str | None:
         for name in body:
             if name in RUNNING and body[name] and not (name == "context_management" and _only_clears(body[name])):
                 return f"it has {name}: the provider does more than answer once, and nobody can tell how much"
+    if type(body.get("n", 1)) not in WHOLE:
+        return UNCOUNTED
     config = body.get("config")
     for source in (body, *((fields(config),) if config is not None else ())):
         tools = source.get("tools")
@@ -257,9 +265,10 @@ def _most_output(call: Call, body: Mapping[str, Any]) -> int | None:
         return NO_SAY
     if most is None or most < 0:
         return None
-    other = body.get("max_tokens")
-    if type(other) is int and other > most:
-        most = other
+    for name in MOST_NAMES:  # where both are given, services differ in which of them counts
+        other = body.get(name)
+        if isinstance(other, int | float) and other > most:
+            most = math.ceil(other)
     if body.get("prediction") is not None:  # what was predicted wrongly is billed as if it were written
         predicted = Reading()
         predicted.read(body["prediction"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tollkeeper.capture import faults
@@ -24,7 +25,7 @@ from tollkeeper.policy import Policy
 from tollkeeper.policy.binding import Bindings
 from tollkeeper.policy.ladder import NO_CHANGE
 from tollkeeper.pricing import Catalog
-from tollkeeper.pricing.bound import bound_of
+from tollkeeper.pricing.bound import Demand, bound_of
 from tollkeeper.storage.admission import UNKNOWN, Admission, Ticket
 from tollkeeper.storage.outlook import Standing, bound_of_wanted, outlook
 from tollkeeper.telemetry.attributes import FALLBACK_REASON, STEPS
@@ -43,6 +44,8 @@ _NOTHING_USED = Bound(0, 0, 0)
 ONGOING = frozenset(("queued", "in_progress"))
 """How providers name the state of an answer that they go on with."""
 MOST_IN_BACKGROUND = 1000
+PRICE_TERMS = ("service_tier", "speed", "inference_geo")
+"""Fields of a request that may make it dearer."""
 MAX_TOKENS = "gen_ai.request.max_tokens"
 
 
@@ -324,7 +327,18 @@ class Gate:
         is_open = demand.output_tokens is None and bindings.needs_output
         if is_open and most is not None and adapter.cap_output(request, most):
             demand = demand._replace(output_tokens=most)
-        return bound_of(demand, self._catalog.rates(call) if bindings.counts_usd else None)
+        if not bindings.counts_usd:
+            return bound_of(demand, None)
+        return self._dearer(request, demand, bound_of(demand, self._catalog.rates(call)))
+
+    def _dearer(self, request: Request, demand: Demand, bound: Bound) -> Bound:
+        """What it costs by what is asked for, such as a faster tier, where that is more. It may not be granted."""
+        asked = {name: value for name in PRICE_TERMS if type(value := request.body.get(name)) is str}
+        if not asked:
+            return bound
+        call = replace(request.call, price_context={**request.call.price_context, **asked})
+        other = bound_of(demand, self._catalog.rates(call))
+        return other if other.nano_usd is None or other.nano_usd > (bound.nano_usd or 0) else bound
 
 
 def _next_id(request: Request) -> str:

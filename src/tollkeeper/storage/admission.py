@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tollkeeper.model import Call
 from tollkeeper.model.charge import Charge, Level
 from tollkeeper.model.decision import Bound, Denial, Reason, Status
-from tollkeeper.model.limit import Limit, Measure
+from tollkeeper.model.limit import LARGEST_AMOUNT, Limit, Measure
 from tollkeeper.policy import Policy
 from tollkeeper.policy.binding import Binder, Binding, Bindings, joined
 from tollkeeper.storage.counters import Counters, CountersUnavailable, Held, Hold, Refused
@@ -79,7 +79,8 @@ class Admission:
         if most["usd"] == 0:
             # A free call takes nothing of a budget, and goes where a budget is used up.
             bound_by = tuple(binding for binding in bound_by if binding.measure != "usd")
-        charges = tuple([binding.charge(most[binding.measure] or 0, now) for binding in bound_by])
+        # A soft limit would take any amount, and no counters can keep it.
+        charges = tuple([binding.charge(min(most[binding.measure] or 0, LARGEST_AMOUNT), now) for binding in bound_by])
         if charges and self.policy.emergency is not None:
             charges = (*charges, WATCH)
         hold = Hold(id, self._owner, now + self._seconds * NS_A_SECOND, charges)

@@ -364,6 +364,7 @@ BATCH_RESULTS = results_surface(read_batch_line, fold_lines=False)
 
 
 def find_surface(method: str, url: str) -> Surface | None:
+    url = url.partition("?")[0]
     if method == "post":
         return FETCHED_RESPONSE if url.startswith("/responses/") and url.endswith("/cancel") else SURFACES.get(url)
     if method == "get":

@@ -250,7 +250,7 @@ def _save(connection: sqlite3.Connection, counts: dict[str, Count], charges: Seq
     rows = []
     for charge in charges:
         count = counts[charge.key]
-        tat = min(count.tat, _LARGEST)
+        tat = max(0, min(count.tat, _LARGEST))
         rows.append((charge.key, charge.kind, count.until, count.spent, count.held, count.assumed, tat, count.seen))
     connection.executemany(_SAVE, rows)
 
