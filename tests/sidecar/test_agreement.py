@@ -15,7 +15,8 @@ from tollkeeper.model import Bound, Call, Limit, Match, Window
 from tollkeeper.model.charge import Charge
 from tollkeeper.model.ladder import Emergency
 from tollkeeper.policy import Policy
-from tollkeeper.sidecar.agreement import COMPARED_EVERY, Agreement, sums_of_calls, sums_of_rows
+from tollkeeper.sidecar.agreement import COMPARED_EVERY, Agreement
+from tollkeeper.sidecar.ledger_use import LedgerUse, sums_of_calls, sums_of_rows
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.samples import limit_samples
 from tollkeeper.storage.admission import Ticket
@@ -76,7 +77,7 @@ def lose(world: World) -> None:
     """As a flush of Redis does."""
     world.counters = MemoryCounters(world.clock.nanoseconds)
     world.limiting = Limiting(world.policies, world.counters, "tests")
-    world.agreement = Agreement(world.ledger, world.limiting, world.resets, world.database, world.audit)
+    world.agreement = Agreement(LedgerUse(world.ledger, world.resets), world.limiting, world.database, world.audit)
 
 
 def test_what_went_through_the_counters_agrees(world: World) -> None:
@@ -186,7 +187,7 @@ def test_models_sessions_and_free_tags_come_from_the_calls(world: World, monkeyp
     assert {one.limit.name: (one.scope, one.ledger) for one in world.agreement.check().comparisons if any(
         one.scope.values())} == {"model": ({"session": "s"}, 1), "stage": ({"model": "gpt-4o"}, 1)}  # fmt: skip
     assert differences(world) == {}
-    monkeypatch.setattr("tollkeeper.sidecar.agreement.MOST_CALLS", 1)
+    monkeypatch.setattr("tollkeeper.sidecar.ledger_use.MOST_CALLS", 1)
     assert set(world.agreement.check().unchecked) == {"model", "stage"}
 
 
@@ -232,7 +233,7 @@ def test_short_and_rolling_windows_are_not_compared(world: World) -> None:
 def test_counters_in_a_file_are_built_too(world: World, tmp_path: Path) -> None:
     counters = SqliteCounters(tmp_path / "counters.db", world.clock.nanoseconds)
     limiting = Limiting(world.policies, counters, "tests")
-    agreement = Agreement(world.ledger, limiting, world.resets, world.database, world.audit)
+    agreement = Agreement(LedgerUse(world.ledger, world.resets), limiting, world.database, world.audit)
     put(world, *LIMITS)
     world.record(make_call(1), make_call(2))
     agreement.tend()

@@ -3,51 +3,43 @@
 For each limit of a calendar's hour or longer, and each of its scopes, in the period that is running:
 ledger <= spent <= ledger + assumed. What is `missing` below that was never counted, or is lost, as by a flush. The
 `excess` above it is on its way to the ledger, was an SDK's retry (each is a request, and the ledger has one call), or
-was priced otherwise by the app. Limits look at the model that was asked for, and may look at any tag; where the
-ledger's sums know no such thing, its calls are read one by one, if they are not too many.
+was priced otherwise by the app.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from tollkeeper.model import Limit
 from tollkeeper.model.charge import Charge, Level
-from tollkeeper.model.limit import LARGEST_AMOUNT, Match
+from tollkeeper.model.limit import LARGEST_AMOUNT
 from tollkeeper.policy.forms import amount_text
 from tollkeeper.policy.period import period_of
+from tollkeeper.sidecar.ledger_use import MOST_CALLS, LedgerUse
 from tollkeeper.sidecar.limiting import Limiting, charge_of
 from tollkeeper.storage.audit import AuditQuery, AuditTrail
 from tollkeeper.storage.counters import CountersUnavailable, Hold
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.emergency import KEY as EMERGENCY
 from tollkeeper.storage.emergency import WATCH, is_emergency
-from tollkeeper.storage.ledger import DIMENSIONS, Kept, Ledger, Totals, UsageQuery
-from tollkeeper.storage.ledger.contract import Dimension
-from tollkeeper.storage.resets import Resets
 
 log = logging.getLogger("tollkeeper")
 
-MOST_CALLS = 200_000
-"""That are read one by one for a limit."""
-READ_AT_ONCE = 500
 OWNER = "rebuild"
 SEEN = "counters"
 """The author of what the sidecar has only seen in them."""
 MARK = Charge("built from the ledger", 0, LARGEST_AMOUNT, hard=False)
 """Booked once the counters were built: where it is not, they are new, or were emptied."""
 LONG_ENOUGH = ("hour", "day", "week", "month")
+"""Of a shorter period, the ledger would not have the calls before it ends."""
 NOTHING = Level(0, 0)
 COMPARED_EVERY = 30
 """Turns of the clock."""
-
-Scope = tuple[str, ...]
-"""The values of a limit's `per`, in its order."""
 
 
 class Comparison(NamedTuple):
@@ -87,12 +79,9 @@ class Booked(NamedTuple):
 class Agreement:
     """Of one sidecar's ledger and counters. Raises `CountersUnavailable` and `LedgerUnavailable`."""
 
-    def __init__(
-        self, ledger: Ledger, limiting: Limiting, resets: Resets, database: Database, audit: AuditTrail
-    ) -> None:
-        self._ledger = ledger
+    def __init__(self, use: LedgerUse, limiting: Limiting, database: Database, audit: AuditTrail) -> None:
+        self._use = use
         self._limiting = limiting
-        self._resets = resets
         self._database = database
         self._audit = audit
         self._last = Checked((), {})
@@ -108,16 +97,16 @@ class Agreement:
             if limit.window is None or limit.window.rolling or limit.window.unit not in LONG_ENOUGH:
                 continue
             start, end = period_of(limit.window, now)
-            sums = self._sums(limit, start, end)
+            sums = self._use.of(limit, start, end)
             if sums is None:
                 unchecked[limit.name] = (
                     f"its calls are told apart by single ones only, and are more than {MOST_CALLS:,}"
                 )
                 continue
-            for values, amount in self._without_resets(limit, start, sums).items():
+            for values, amount in sums.items():
                 scope: dict[str, str] = dict(zip(limit.per, values, strict=True))
                 found.append((limit, scope, charge_of(limit, scope, now), amount))
-        levels = self._levels([charge for _, _, charge, _ in found])
+        levels = self._limiting.levels([charge for _, _, charge, _ in found])
         return Checked(
             [Comparison(*one, level) for one, level in zip(found, levels, strict=True)], unchecked
         )  # fmt: skip
@@ -202,7 +191,7 @@ class Agreement:
 
     def _is_emergency(self) -> tuple[bool, int]:
         """What the counters say, and how often they have seen one begin or end: if never, they are new or emptied."""
-        (level,) = self._levels([WATCH])
+        (level,) = self._limiting.levels([WATCH])
         return is_emergency(level), level.spent
 
     def _was_emergency(self) -> bool:
@@ -226,29 +215,8 @@ class Agreement:
         measure = ours[0].limit.measure
         return f"missing {amount_text(measure, missing)}, in excess {amount_text(measure, excess)}"
 
-    def _sums(self, limit: Limit, start: int, end: int) -> dict[Scope, int] | None:
-        dimensions = _dimensions(limit)
-        if dimensions is not None:
-            rows = self._ledger.usage(UsageQuery(start, end, dimensions))
-            return sums_of_rows(limit, dimensions, ((row.group, row.totals) for row in rows))
-        if sum(row.totals.calls for row in self._ledger.usage(UsageQuery(start, end))) > MOST_CALLS:
-            return None
-        return sums_of_calls(limit, self._ledger.select_calls(start, end))
-
-    def _without_resets(self, limit: Limit, start: int, sums: dict[Scope, int]) -> dict[Scope, int]:
-        for reset in self._resets.since(start):
-            values = tuple(reset.scope.get(name, "") for name in limit.per)
-            if reset.limit_name == limit.name and reset.period_start == start and values in sums:
-                sums[values] -= reset.amount
-        return sums
-
     def _is_new(self) -> bool:
-        return self._levels([MARK])[0].spent == 0
-
-    def _levels(self, charges: Sequence[Charge]) -> list[Level]:
-        read = self._limiting.counters.read
-        some = [charges[at : at + READ_AT_ONCE] for at in range(0, len(charges), READ_AT_ONCE)]
-        return [level for each in some for level in read(each)]
+        return self._limiting.levels([MARK])[0].spent == 0
 
     def _book(self, charge: Charge, amount: int) -> None:
         counters = self._limiting.counters
@@ -268,61 +236,8 @@ class Agreement:
         )
 
 
-def sums_of_rows(
-    limit: Limit, dimensions: Sequence[str], rows: Iterable[tuple[tuple[str, ...], Totals]]
-) -> dict[Scope, int]:
-    """What the ledger's sums have of a limit, by scope."""
-    found: dict[Scope, int] = {}
-    for group, totals in rows:
-        values = dict(zip(dimensions, group, strict=True))
-        if limit.binds(values.get("provider", ""), "", values.get("operation", ""), values):
-            scope = tuple(values[name] for name in limit.per)
-            found[scope] = found.get(scope, 0) + _MEASURED[limit.measure](totals)
-    return found
-
-
-def sums_of_calls(limit: Limit, calls: Iterable[Kept]) -> dict[Scope, int]:
-    """The same from single calls: by the model that was asked for, and any tag."""
-    found: dict[Scope, int] = {}
-    for kept in calls:
-        call = kept.call
-        model = call.request_model or ""
-        if limit.binds(call.provider, model, call.operation, call.tags):
-            values = {**call.tags, "provider": call.provider, "model": model}
-            scope = tuple(values.get(name, "") for name in limit.per)
-            usage = call.usage
-            totals = Totals(
-                calls=1, input_tokens=usage.input_tokens or 0, output_tokens=usage.output_tokens or 0,
-                nano_usd=kept.nano_usd or 0,
-            )  # fmt: skip
-            found[scope] = found.get(scope, 0) + _MEASURED[limit.measure](totals)
-    return found
-
-
-def _dimensions(limit: Limit) -> tuple[Dimension, ...] | None:
-    """What the ledger's sums are to be told apart by for a limit; `None` where they cannot be."""
-    asked = {*limit.per, *(name for match in (limit.match, *limit.exempt) for name in _asked(match))}
-    # The ledger's model is the one that answered.
-    return tuple(name for name in DIMENSIONS if name in asked) if asked <= {*DIMENSIONS} - {"model"} else None
-
-
-def _asked(match: Match) -> set[str]:
-    fields = {"provider": match.provider, "model": match.model, "operation": match.operation}
-    return {name for name, globs in fields.items() if globs} | set(match.tags)
-
-
 def _differing(checked: Checked) -> frozenset[str]:
     """Requests may be in excess: retries are counted, and the ledger has one call."""
     return frozenset(
         one.limit.name for one in checked.comparisons if one.missing or (one.excess and one.limit.measure != "requests")
     )
-
-
-_MEASURED: Mapping[str, Callable[[Totals], int]] = {
-    "requests": lambda totals: totals.calls,
-    "tokens": lambda totals: totals.input_tokens + totals.output_tokens,
-    "input_tokens": lambda totals: totals.input_tokens,
-    "output_tokens": lambda totals: totals.output_tokens,
-    "usd": lambda totals: totals.nano_usd,
-    "concurrency": lambda totals: 0,
-}

@@ -6,9 +6,10 @@ import logging
 import os
 import platform
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tollkeeper.model import Limit
+from tollkeeper.model.charge import Level
 from tollkeeper.policy import Policy
 from tollkeeper.policy.binding import Binder
 from tollkeeper.policy.mistakes import PolicyError
@@ -17,6 +18,8 @@ from tollkeeper.storage.counters import Charge, Counters
 from tollkeeper.storage.policies import PolicyStore
 
 log = logging.getLogger("tollkeeper")
+
+READ_AT_ONCE = 500
 
 
 def charge_of(limit: Limit, scope: Mapping[str, str], now: int) -> Charge:
@@ -46,6 +49,11 @@ class Limiting:
             with self._lock:
                 self._follow()
         return self._admission
+
+    def levels(self, charges: Sequence[Charge]) -> list[Level]:
+        """How the counters stand, however many are asked for. Raises `CountersUnavailable`."""
+        some = [charges[at : at + READ_AT_ONCE] for at in range(0, len(charges), READ_AT_ONCE)]
+        return [level for each in some for level in self.counters.read(each)]
 
     def close(self) -> None:
         """Let go of connections."""

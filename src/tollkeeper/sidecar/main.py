@@ -28,6 +28,7 @@ from tollkeeper.sidecar.foreign import Foreign
 from tollkeeper.sidecar.forward import ForwardCounts, Forwarder, Upstream
 from tollkeeper.sidecar.health import SidecarHealth
 from tollkeeper.sidecar.intake import Unavailable
+from tollkeeper.sidecar.ledger_use import LedgerUse
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.metrics import LedgerTotals, MetricsPage
 from tollkeeper.sidecar.orphaned import end_with_parent
@@ -109,7 +110,7 @@ class Sidecar:
         )
         self._board = Board(board_folder)
         audit, resets = AuditTrail(self.database), Resets(self.database)
-        self.agreement = Agreement(self.ledger, self.limiting, resets, self.database, audit)
+        self.agreement = Agreement(LedgerUse(self.ledger, resets), self.limiting, self.database, audit)
         self.services = Services(
             ledger=self.ledger,
             health=SidecarHealth(

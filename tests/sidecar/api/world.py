@@ -15,6 +15,7 @@ from tollkeeper.model import Call, Cost, LineItem, Usage
 from tollkeeper.sidecar.agreement import Agreement
 from tollkeeper.sidecar.api import DatabaseState, Ingest, Services, Vitals, build
 from tollkeeper.sidecar.api.answer import nanoseconds
+from tollkeeper.sidecar.ledger_use import LedgerUse
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.quotas import Quotas
 from tollkeeper.sidecar.repricing import Repricer
@@ -105,7 +106,7 @@ class World:
         self.policies = PolicyStore(self.database, self.clock.nanoseconds)
         self.limiting = Limiting(self.policies, self.counters, "tests")
         self.resets = Resets(self.database, self.clock.nanoseconds)
-        self.agreement = Agreement(self.ledger, self.limiting, self.resets, self.database, self.audit)
+        self.agreement = Agreement(LedgerUse(self.ledger, self.resets), self.limiting, self.database, self.audit)
         self.health = Still(self.clock)
         self.services = Services(
             ledger=self.ledger,

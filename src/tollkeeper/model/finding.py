@@ -1,0 +1,41 @@
+"""What somebody should know: a limit that fills, a model without a price, an emergency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, get_args
+
+Severity = Literal["info", "warning", "critical", "emergency"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""The milder first."""
+
+FindingKind = Literal["limit", "emergency", "unpriced_model", "stale_prices", "counters_disagree"]
+FINDING_KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
+
+
+class Finding(NamedTuple):
+    """Something that holds at this moment. Kind, subject, scope and period are what it is; the rest is how it stands.
+
+    `subject` is the name of a limit, or of a model. `period_start` and `period_end` are nanoseconds since the epoch; 0
+    where there is no period. `level` is the highest threshold that is reached, in percent; 0 where there are none.
+    `facts` are what JSON can say: figures for people, and for those who write templates.
+    """
+
+    kind: FindingKind
+    subject: str
+    scope: Mapping[str, str]
+    severity: Severity
+    level: int = 0
+    period_start: int = 0
+    period_end: int = 0
+    facts: Mapping[str, Any] = {}
+
+    @property
+    def identity(self) -> tuple[str, str, tuple[tuple[str, str], ...], int]:
+        """The same for as long as it is the same thing that somebody was told of."""
+        return self.kind, self.subject, tuple(sorted(self.scope.items())), self.period_start
+
+
+def worse_than(one: Severity, other: Severity) -> bool:
+    """Whether it is the more severe."""
+    return SEVERITIES.index(one) > SEVERITIES.index(other)
