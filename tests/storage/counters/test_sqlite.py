@@ -9,9 +9,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -22,6 +24,7 @@ from tollkeeper.storage.counters import CountersUnavailable, Held, Level
 from tollkeeper.storage.counters.contract import LATE
 from tollkeeper.storage.counters.sqlite import VERSION, SqliteCounters
 
+T = TypeVar("T")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join((str(SOURCE), str(Path(__file__).parents[2])))}
 
 
@@ -107,6 +110,51 @@ def test_many_processes_and_threads_find_their_turn(path: Path) -> None:
         child.join()
     assert [child.exitcode for child in children] == [0, 0, 0]
     assert counters.read([dollars(0, until=0)]) == (Level(4 * 4 * 40 * 2, 0),)
+
+
+def test_locked_again_and_again_it_books_each_once_and_nothing_over_the_cap(path: Path) -> None:
+    """Others hold the file for longer than anybody waits; who gets no answer asks again."""
+    cap, threads, calls = 400, 4, 40
+    away: list[str] = []
+    stop = threading.Event()
+
+    def insist(question: Callable[[], T]) -> T:
+        while True:
+            try:
+                return question()
+            except CountersUnavailable as error:
+                away.append(str(error))
+
+    def lock() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=20)) as other:
+            while not stop.wait(0.005):
+                other.execute("BEGIN IMMEDIATE")
+                stop.wait(0.02)
+                other.execute("ROLLBACK")
+
+    def work(name: int) -> None:
+        counters = SqliteCounters(path, busy_seconds=0.005)
+        for number in range(calls):
+            mine = hold(f"{name}-{number}", dollars(7, cap=cap, until=0), slot(threads), at=time.time_ns())
+            if isinstance(insist(lambda mine=mine: counters.reserve(mine)), Held):  # type: ignore[misc]
+                insist(lambda mine=mine: counters.settle(mine, [5, 1]))  # type: ignore[misc]
+        counters.close()
+
+    SqliteCounters(path, busy_seconds=20).holds()
+    locking = threading.Thread(target=lock)
+    workers = [threading.Thread(target=work, args=(name,)) for name in range(threads)]
+    for thread in (locking, *workers):
+        thread.start()
+    for worker in workers:
+        worker.join()
+    stop.set()
+    locking.join()
+    counters = SqliteCounters(path, busy_seconds=20)
+    assert counters.holds() == ()
+    level, slots = counters.read([dollars(0), slot()])
+    assert slots.held == level.held == 0
+    assert cap - 7 < level.spent <= cap and level.spent % 5 == 0
+    assert away
 
 
 def test_a_child_that_is_forked_in_the_middle_of_it_all(path: Path) -> None:
