@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from tollkeeper.grafana import sidecar
 from tollkeeper.grafana.series import (
@@ -10,6 +11,7 @@ from tollkeeper.grafana.series import (
     app_gain,
     app_rate,
     either,
+    label,
     ledger_gain,
     ledger_rate,
     once,
@@ -17,10 +19,27 @@ from tollkeeper.grafana.series import (
     summed,
 )
 from tollkeeper.telemetry import metrics
+from tollkeeper.telemetry.metrics import METER_LABEL
 
 HOUR, DAY = 3600, 86400
 
 FAILED, APP_FAILED, APP_ANSWERED = 'outcome="failed"', 'error_type!=""', 'error_type=""'
+
+TokenKind = Literal["input", "output", "cache_read", "cache_write", "reasoning"]
+
+METERS: Mapping[TokenKind, str] = {
+    "input": f'{label(METER_LABEL)}=~"input.*|cache_.*"',
+    "output": f'{label(METER_LABEL)}=~"output.*|reasoning"',
+    "cache_read": f'{label(METER_LABEL)}=~"cache_read.*"',
+    "cache_write": f'{label(METER_LABEL)}=~"cache_write.*"',
+    "reasoning": f'{label(METER_LABEL)}="reasoning"',
+}
+"""The apps' meters do not overlap. The ledger's input has what came from a cache in it, its output the reasoning."""
+BOTH = 'type=~"input|output"'
+
+LIMIT_SELECTION = 'tenant=~"$tenant|",provider=~"$provider|"'
+CALENDAR = 'window=~"day|week|month"'
+SECONDS = {"1h": 3600, "6h": 21600, "1d": 86400}
 
 MONTH_LEFT = "((days_in_month() - day_of_month() + 1) * 86400 - hour() * 3600 - minute() * 60)"
 """Of the calendar month of UTC, in seconds."""
@@ -31,9 +50,9 @@ def period_cost(period: str, by: Sequence[str] = ()) -> str:
     return summed(once(selected(sidecar.PERIOD_COST, f'period="{period}"', LEDGER_SELECTION)), by)
 
 
-def spend_rate(by: Sequence[str] = ()) -> str:
-    """In dollars an hour."""
-    return f"{either(ledger_rate(sidecar.COST, by), app_rate(metrics.COST, by))} * {HOUR}"
+def spend_rate(by: Sequence[str] = (), ago: str = "") -> str:
+    """In dollars an hour; `ago`: so long before."""
+    return f"{either(ledger_rate(sidecar.COST, by, ago=ago), app_rate(metrics.COST, by, ago=ago))} * {HOUR}"
 
 
 def spent(by: Sequence[str] = ()) -> str:
@@ -51,11 +70,50 @@ def calls_rate(by: Sequence[str] = ()) -> str:
     return either(ledger_rate(sidecar.CALLS, by), app_rate(metrics.CALLS, by))
 
 
+def unpriced(by: Sequence[str] = ()) -> str:
+    """Calls without a price, during the range."""
+    return either(ledger_gain(sidecar.UNPRICED, by), app_gain(metrics.UNPRICED_CALLS, by))
+
+
+def tokens(by: Sequence[str] = ()) -> str:
+    """Input and output, during the range."""
+    return either(ledger_gain(sidecar.TOKENS, by, BOTH), app_gain(metrics.TOKENS, by))
+
+
+def tokens_rate(kind: TokenKind, by: Sequence[str] = ()) -> str:
+    """By the second, of one kind: all input, for instance, whether it came from a cache or not."""
+    meters = METERS[kind]
+    return either(ledger_rate(sidecar.TOKENS, by, f'type="{kind}"'), app_rate(metrics.TOKENS, by, meters))
+
+
 def failed_share(by: Sequence[str] = ()) -> str:
     of_ledger = f"{ledger_rate(sidecar.CALLS, by, FAILED)} / ({ledger_rate(sidecar.CALLS, by)} > 0)"
     all_of_apps = app_rate(metrics.CALLS, by)
     failed = f"({app_rate(metrics.CALLS, by, APP_FAILED)} or {all_of_apps} * 0)"
     return either(f"({of_ledger})", f"({failed} / ({all_of_apps} > 0))")
+
+
+def limit(metric: str, where: str = "") -> str:
+    """A figure of the limits that are for the chosen tenants and providers, or for all."""
+    return once(selected(metric, LIMIT_SELECTION, where))
+
+
+def limit_used(where: str = "") -> str:
+    """Of its amount: 1 is all."""
+    return f"({limit(sidecar.LIMIT_USED, where)} / ({limit(sidecar.LIMIT_AMOUNT, where)} > 0))"
+
+
+def limit_growth(window: str) -> str:
+    """By the second, of what has a period of a day or longer. After a new period has begun, 0 until it is seen anew."""
+    series = selected(sidecar.LIMIT_USED, LIMIT_SELECTION, CALENDAR)
+    return f"clamp_min({once(f'delta({series}[{window}])')}, 0) / {SECONDS[window]}"
+
+
+def limit_forecast(window: str) -> str:
+    """Of its amount, what will be used at the period's end, with the pace of the last `window`."""
+    left = f"({limit(sidecar.LIMIT_END, CALENDAR)} - time())"
+    used, amount = limit(sidecar.LIMIT_USED, CALENDAR), limit(sidecar.LIMIT_AMOUNT, CALENDAR)
+    return f"(({used} + {limit_growth(window)} * {left}) / ({amount} > 0))"
 
 
 def ratio(above: str, below: str) -> str:

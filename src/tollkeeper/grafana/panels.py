@@ -46,7 +46,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Style:
-    """How one series is drawn, unlike the others: by its name."""
+    """How a series is drawn, unlike the others: by its name, or by a regular expression between slashes."""
 
     series: str
     dashed: bool = False
@@ -137,7 +137,8 @@ def chart(
     if most is not None:
         builder.max(most)
     for style in styles:
-        builder.override_by_name(style.series, _drawn(style))
+        override = builder.override_by_regexp if style.series.startswith("/") else builder.override_by_name
+        override(style.series, _drawn(style))
     return Panel(builder, width, height)
 
 

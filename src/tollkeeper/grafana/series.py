@@ -25,6 +25,9 @@ MODEL = "$model(-20[0-9-]+)?"
 
 LEDGER_SELECTION = f'service=~"$service",provider=~"$provider",model=~"{MODEL}",tenant=~"$tenant"'
 
+TAGS = 'service=~"$service",tenant=~"$tenant"'
+"""What the ledger and the apps' counters are both told apart by."""
+
 
 def label(attribute: str) -> str:
     """An attribute's name as a label."""
@@ -63,9 +66,10 @@ def ledger(metric: str, by: Sequence[str] = (), where: str = "") -> str:
     return summed(once(selected(metric, LEDGER_SELECTION, where)), by)
 
 
-def ledger_rate(metric: str, by: Sequence[str] = (), where: str = "", window: str = WINDOW) -> str:
-    """By the second."""
-    return summed(once(f"rate({selected(metric, LEDGER_SELECTION, where)}[{window}])"), by)
+def ledger_rate(metric: str, by: Sequence[str] = (), where: str = "", ago: str = "") -> str:
+    """By the second; `ago`: so long before."""
+    shift = f" offset {ago}" if ago else ""
+    return summed(once(f"rate({selected(metric, LEDGER_SELECTION, where)}[{WINDOW}]{shift})"), by)
 
 
 def ledger_gain(metric: str, by: Sequence[str] = (), where: str = "", span: str = RANGE) -> str:
@@ -76,27 +80,28 @@ def ledger_gain(metric: str, by: Sequence[str] = (), where: str = "", span: str 
     return f"({now} - ({before} or {now} * 0))"
 
 
-def app_rate(metric: Metric, by: Sequence[str] = (), where: str = "", window: str = WINDOW) -> str:
+def app_rate(metric: Metric, by: Sequence[str] = (), where: str = "", ago: str = "") -> str:
     """By the second, summed over the apps, with the labels of the ledger."""
-    return summed(as_of_ledger(of_apps("rate({}[" + window + "])", name(metric), _tags(), where), by), by)
+    shift = f" offset {ago}" if ago else ""
+    return summed(as_of_ledger(of_apps("rate({}[" + WINDOW + "]" + shift + ")", name(metric), TAGS, where), by), by)
 
 
 def app_gain(metric: Metric, by: Sequence[str] = (), where: str = "", span: str = RANGE) -> str:
     """What apps that have not been started anew have added during the range."""
     series, at_least_none = name(metric), "clamp_min({} - (last_over_time({}[" + LOOKBACK + "] offset " + span + ")"
     pattern = at_least_none + " or {} * 0), 0)"
-    return summed(as_of_ledger(of_apps(pattern, series, _tags(), where), by), by)
+    return summed(as_of_ledger(of_apps(pattern, series, TAGS, where), by), by)
 
 
-def histogram_rate(metric: Metric, part: str, by: Sequence[str] = (), where: str = "", window: str = WINDOW) -> str:
+def histogram_rate(metric: Metric, part: str, by: Sequence[str] = (), where: str = "") -> str:
     """By the second: the `bucket`, `sum` or `count` of a histogram, which knows neither tenants nor services."""
     series = f"{metric.prometheus_name}_{part}"
     labels = [*by, "le"] if part == "bucket" else by
-    return summed(as_of_ledger(of_apps("rate({}[" + window + "])", series, "", where), by), labels)
+    return summed(as_of_ledger(of_apps("rate({}[" + WINDOW + "])", series, where), by), labels)
 
 
-def quantile(share: float, metric: Metric, by: Sequence[str] = (), where: str = "", window: str = WINDOW) -> str:
-    return f"histogram_quantile({share:g}, {histogram_rate(metric, 'bucket', by, where, window)})"
+def quantile(share: float, metric: Metric, by: Sequence[str] = (), where: str = "") -> str:
+    return f"histogram_quantile({share:g}, {histogram_rate(metric, 'bucket', by, where)})"
 
 
 def of_apps(pattern: str, series: str, *selections: str) -> str:
@@ -113,7 +118,3 @@ def as_of_ledger(expression: str, by: Sequence[str]) -> str:
         for attribute in APP_LABELS.get(wanted, ()):
             expression = f'label_replace({expression}, "{wanted}", "$1", "{label(attribute)}", "(.+)")'
     return expression
-
-
-def _tags() -> str:
-    return 'service=~"$service",tenant=~"$tenant"'

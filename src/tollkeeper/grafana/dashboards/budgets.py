@@ -1,0 +1,184 @@
+"""Limits, budgets and quotas: how full they are, how fast they fill, and what they have stopped.
+
+Forecasts draw the pace of the last hour and day on to the period's end. The sidecar's own will take their place.
+"""
+
+from __future__ import annotations
+
+from tollkeeper.grafana import sidecar
+from tollkeeper.grafana.frame import Board, Section
+from tollkeeper.grafana.measures import (
+    CALENDAR,
+    limit,
+    limit_forecast,
+    limit_growth,
+    limit_used,
+    top,
+)
+from tollkeeper.grafana.panels import FILLING, Column, Query, Style, bars, chart, figure, rows
+from tollkeeper.grafana.series import app_rate, label, once
+from tollkeeper.telemetry import metrics
+from tollkeeper.telemetry.metrics import LIMIT_LABEL, STEP_LABEL
+
+NO_LIMITS = "no limits"
+SCOPED = "{{limit}} {{scope}}"
+PERCENT_FILLING = ((80, "yellow"), (90, "orange"), (100, "red"))
+
+FULLEST = f"max({once(sidecar.LIMIT_FULLEST)})"
+HELD = f"({limit(sidecar.LIMIT_HELD)} / ({limit(sidecar.LIMIT_AMOUNT)} > 0))"
+PERIOD = f"({limit(sidecar.LIMIT_END, CALENDAR)} - {limit(sidecar.LIMIT_START, CALENDAR)})"
+ELAPSED = f"((time() - {limit(sidecar.LIMIT_START, CALENDAR)}) / {PERIOD})"
+
+
+def burn(window: str) -> str:
+    """1 is the pace that uses up the amount just at the period's end."""
+    return f"({limit_growth(window)} * {PERIOD} / ({limit(sidecar.LIMIT_AMOUNT, CALENDAR)} > 0))"
+
+
+def by_limit(expression: str) -> str:
+    """With those labels that the table shows."""
+    return f"max by (limit, scope, measure, window, mode) ({expression})"
+
+
+NOW = Section(
+    "Now",
+    (
+        figure(
+            "Fullest limit", "How much is used of the limit that is nearest to its amount; 100 % is all.",
+            FULLEST, "percentunit", decimals=0, steps=FILLING, nothing=NO_LIMITS, width=4,
+        ),
+        figure(
+            "Limits above 80 %", "How many limits are nearly or wholly used up, each tenant's counted by itself.",
+            f"count({limit_used()} >= 0.8) or vector(0)", "short", decimals=0, steps=((1, "orange"),), width=4,
+        ),
+        figure(
+            "Denied calls", "Calls a second that were not sent, as a limit had no room for them.",
+            f"{app_rate(metrics.DENIED_CALLS)} or vector(0)", "reqps", decimals=2, steps=((0.01, "orange"),), width=4,
+        ),
+        figure(
+            "Held", "What running calls hold of the limit of which they hold most.",
+            f"max({HELD})", "percentunit", decimals=1, nothing=NO_LIMITS, width=4,
+        ),
+        figure(
+            "Fullest quota", "How much of its monthly tokens the fullest configuration has used.",
+            f"max({once(sidecar.QUOTA_PERCENT)})", "percent", decimals=0, steps=PERCENT_FILLING,
+            nothing="no quotas", width=4,
+        ),
+        figure(
+            "Emergency", "Whether somebody has begun an emergency, in which calls are limited more tightly.",
+            f"max({once(sidecar.EMERGENCY)})", "none", decimals=0, steps=((1, "red"),), nothing="needs the sidecar",
+            texts=(("0", "none", "green"), ("1", "EMERGENCY", "red")), width=4,
+        ),
+    ),
+)  # fmt: skip
+
+LIMITS = Section(
+    "Limits",
+    (
+        bars(
+            "Used", "The fifteen fullest; 100 % is the amount. Of limits by user or session only the fullest is shown.",
+            [Query(f"sort_desc({top(f'max by (limit, scope) ({limit_used()})', 15)})", SCOPED)],
+            "percentunit", decimals=0, most=1, steps=FILLING, nothing=NO_LIMITS, height=11,
+        ),
+        rows(
+            "All limits",
+            "Dollars where the measure is usd. The forecast is for the period's end, at the pace of the last hour.",
+            [("limit", "Limit"), ("scope", "For"), ("measure", "Measure"), ("window", "Window"), ("mode", "Mode")],
+            [
+                Column("Used", by_limit(limit_used()), "percentunit", 1, steps=FILLING),
+                Column("Used up to now", by_limit(limit(sidecar.LIMIT_USED)), "short", 3),
+                Column("Amount", by_limit(limit(sidecar.LIMIT_AMOUNT)), "short"),
+                Column("Period ends in", by_limit(f"{limit(sidecar.LIMIT_END)} - time()"), "dtdurations"),
+                Column("Forecast", by_limit(limit_forecast("1h")), "percentunit", 0, steps=FILLING),
+            ],
+            nothing=NO_LIMITS, width=16, height=11,
+        ),
+    ),
+)  # fmt: skip
+
+PACE = Section(
+    "Pace",
+    (
+        chart(
+            "Used, and how much of the period is over",
+            "Above the dashed line, a limit is used faster than its period passes. Limits by day, week and month.",
+            [
+                Query(top(f"max by (limit, scope) ({limit_used(CALENDAR)})", 8), SCOPED),
+                Query(f"max by (window) ({ELAPSED})", "over: {{window}}"),
+            ],
+            "percentunit", decimals=1, nothing=NO_LIMITS,
+            styles=(Style("/^over: /", dashed=True),),
+        ),
+        chart(
+            "Forecast for the period's end",
+            "Of the limit that will be fullest: between the pace of the last hour and of the last day. "
+            "The red line is the amount.",
+            [
+                Query(f"max({limit_forecast('1h')})", "pace of the last hour"),
+                Query(f"max({limit_forecast('1d')})", "pace of the last day"),
+                Query(f"max({limit_used(CALENDAR)})", "used"),
+            ],
+            "percentunit", decimals=0, nothing=NO_LIMITS, steps=((1, "red"),),
+            styles=(
+                Style("pace of the last hour", color="orange", below_to="pace of the last day"),
+                Style("pace of the last day", color="orange", hidden_line=True),
+                Style("used", color="blue"),
+            ),
+        ),
+        chart(
+            "Burn, last hour",
+            "1 is the pace that uses up a limit just at its period's end, 2 in half of the period. The five fastest.",
+            [Query(top(f"max by (limit, scope) ({burn('1h')})", 5), SCOPED)],
+            "short", decimals=1, nothing=NO_LIMITS, steps=((1, "yellow"), (14.4, "red")),
+        ),
+        chart(
+            "Burn, last 6 hours", "As beside, with the pace of the last 6 hours: slower, and less restless.",
+            [Query(top(f"max by (limit, scope) ({burn('6h')})", 5), SCOPED)],
+            "short", decimals=1, nothing=NO_LIMITS, steps=((1, "yellow"), (6, "red")),
+        ),
+    ),
+)  # fmt: skip
+
+STOPPED = Section(
+    "What limits have done",
+    (
+        chart(
+            "Denied calls by limit", "Calls a second that were not sent, by the limit that had no room for them.",
+            [Query(app_rate(metrics.DENIED_CALLS, (label(LIMIT_LABEL),)), "{{" + label(LIMIT_LABEL) + "}}")],
+            "reqps", stacked=True, decimals=2, nothing="none denied", width=8,
+        ),
+        chart(
+            "Denied calls by tenant", "Calls a second that were not sent, by the tenant whose they were.",
+            [Query(app_rate(metrics.DENIED_CALLS, ("tenant",)), "{{tenant}}")],
+            "reqps", stacked=True, decimals=2, nothing="none denied", width=8,
+        ),
+        chart(
+            "Changed calls", "Calls a second that were sent otherwise than asked for, by the ladder's step.",
+            [Query(app_rate(metrics.DEGRADED_CALLS, (label(STEP_LABEL),)), "{{" + label(STEP_LABEL) + "}}")],
+            "reqps", stacked=True, decimals=2, nothing="none changed", width=8,
+        ),
+        chart(
+            "Held for running calls",
+            "Of a limit's amount, what running calls may use yet. The five of which most is held.",
+            [Query(top(f"max by (limit, scope) ({HELD})", 5), SCOPED)],
+            "percentunit", decimals=1, nothing=NO_LIMITS,
+        ),
+        bars(
+            "Quotas", "How much of its monthly tokens each configuration has used.",
+            [Query(f"sort_desc(max by (config_id) ({once(sidecar.QUOTA_PERCENT)}))", "{{config_id}}")],
+            "percent", decimals=0, most=100, steps=PERCENT_FILLING, nothing="no quotas", width=6,
+        ),
+        bars(
+            "Scopes of each limit", "For how many tenants, users and so on a limit is counted.",
+            [Query(f"sort_desc(max by (limit) ({once(sidecar.LIMIT_SCOPES)}))", "{{limit}}")],
+            "short", decimals=0, nothing=NO_LIMITS, width=6,
+        ),
+    ),
+)  # fmt: skip
+
+BOARD = Board(
+    "budgets",
+    "Budgets and quotas",
+    "How full limits, budgets and quotas are, how fast they fill, and what they have stopped.",
+    (NOW, LIMITS, PACE, STOPPED),
+)
