@@ -32,6 +32,45 @@ def test_a_sound_policy_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows[-1] == ["acme 2026-11: 9 limits"]
 
 
+def rows_of(shown: str) -> list[list[str]]:
+    return [re.split(r" {2,}", line.strip()) for line in shown.splitlines() if line.strip() and "──" not in line]
+
+
+def test_ladders_and_what_else_there_is_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "policy.toml"
+    emergency = '[emergency]\nmodels = { "gpt-*" = "gpt-4.1-nano" }\ntokens = 128\nshed = ["low", "normal"]\n'
+    emergency += 'throttle = "5 requests / minute per tenant"\n'
+    file.write_text((EXAMPLE.parent / "ladder.toml").read_text() + emergency)
+    assert main(["policy", "check", str(file)]) == 0
+    rows = rows_of(capsys.readouterr().out)
+    assert rows[2:] == [
+        ["As it fills", "From %", "Done", "How"],
+        ["daily", "10", "alert"],
+        ["daily", "20", "cheaper", "gpt-4o → gpt-4o-mini"],
+        ["daily", "40", "cap_output", "8 output tokens at the most"],
+        ["daily", "50", "shed", "low"],
+        ["daily", "70", "throttle", "1 request / day per feature"],
+        ["daily", "90", "deny"],
+        ["In an emergency", "How"],
+        ["cheaper", "gpt-* → gpt-4.1-nano"],
+        ["cap_output", "128 output tokens at the most"],
+        ["shed", "normal, low"],
+        ["throttle", "5 requests / minute per tenant"],
+        ["policy: 1 limit, 1 ladder, an emergency"],
+    ]
+    assert main(["policy", "check", str(EXAMPLE.parent / "failover.toml")]) == 0
+    rows = rows_of(capsys.readouterr().out)
+    fallback = rows.index(["If these fail", "Asked instead", "When"])
+    assert rows[fallback + 1 :] == [
+        ["house/*", "gpt-4o-mini", "5xx, 429, timeout, connection, open_circuit"],
+        ["Endpoint", "At", "Provider", "Speaks", "Key in"],
+        ["house", "http://127.0.0.1:9/v1", "house", "openai"],
+        ["Class", "Models"],
+        ["good", "gpt-4o, claude-opus-4-5, house:house-model-7b"],
+        ["policy: 3 limits, 1 ladder, 1 fallback"],
+    ]
+
+
 def test_the_example_says_what_its_comments_do() -> None:
     limits = {limit.name: limit for limit in read_policy(EXAMPLE.read_bytes(), EXAMPLE.name).limits}
     assert limits["usd-day"].amount == 80_000_000_000 and limits["usd-day"].exempt == (Match(("ollama",)),)

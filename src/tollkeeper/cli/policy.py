@@ -12,23 +12,19 @@ from rich.text import Text
 
 from tollkeeper.cli.connection import console, run
 from tollkeeper.cli.policy_served import add_verbs
-from tollkeeper.cli.tables import table
-from tollkeeper.model import Limit
+from tollkeeper.cli.policy_shown import summary_of, tables_of
 from tollkeeper.policy import Policy
 from tollkeeper.policy.document import policy_document, read_policy, write_toml
-from tollkeeper.policy.forms import write_form
-from tollkeeper.policy.limit_table import exceeded_text
-from tollkeeper.policy.match_table import calls_text
 from tollkeeper.policy.mistakes import PolicyError
 from tollkeeper.policy.presets import PRESETS, limits_of_preset
-
-COLUMNS = ("Name", "Limit", "Calls", "When exceeded", "Told at %", "Days of")
 
 
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(prog="tollkeeper policy", description=__doc__)
     verbs = flags.add_subparsers(required=True, metavar="VERB")
-    check = verbs.add_parser("check", help="its limits; or everything that is wrong with it, and exit code 2")
+    check = verbs.add_parser(
+        "check", help="its limits, ladders and fallbacks; or everything that is wrong with it, and exit code 2"
+    )
     check.add_argument("file", type=Path, help="TOML; or JSON, if its name ends so")
     check.add_argument("--json", action="store_true", help="the policy as the API takes it, presets written out")
     check.set_defaults(do=_reading(_check))
@@ -64,25 +60,10 @@ def _check(options: argparse.Namespace) -> int:
         print(json.dumps(policy_document(policy), ensure_ascii=False))
         return 0
     screen = console()
-    if policy.limits:
-        screen.print(table(COLUMNS, [_row(limit) for limit in policy.limits]))
-    number = len(policy.limits)
-    said = f"{number} limit{'' if number == 1 else 's'}" if number else "no limits: every call is sent"
-    screen.print(Text(f"{policy.name}: {said}", "green"))
+    for part in tables_of(policy):
+        screen.print(part)
+    screen.print(Text(summary_of(policy), "green"))
     return 0
-
-
-def _row(limit: Limit) -> Sequence[str | Text]:
-    zone = "" if limit.window is None or limit.window.rolling else limit.window.zone
-    exceeded = exceeded_text(limit) if limit.mode == "hard" else Text("warn", "yellow")
-    told = " ".join(map(str, limit.at))
-    calls = " but ".join([calls_text(limit.match), *map(calls_text, limit.exempt)])
-    return (_whole(limit.name), write_form(limit), _whole(calls), exceeded, told, zone)
-
-
-def _whole(text: str) -> Text:
-    """A text without blanks that does not fit is broken, not cut off."""
-    return Text(text, overflow="fold")
 
 
 def _presets(options: argparse.Namespace) -> int:
