@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage.counters.charges import Clock
+from storage.counters.failing import Far
 from storage.counters.serving import serving
 from tollkeeper.storage.counters import Charge, Counters, Held, Hold, Level, Refused
 from tollkeeper.storage.counters.guarded import GuardedCounters
@@ -18,7 +19,7 @@ from tollkeeper.storage.counters.redis import RedisCounters
 from tollkeeper.storage.counters.remote import RemoteCounters
 from tollkeeper.storage.counters.sqlite import SqliteCounters
 
-KINDS = ("memory", "sqlite", "redis", "remote", "guarded", "leased")
+KINDS = ("memory", "sqlite", "redis", "remote", "guarded", "leased", "posted", "posted remote", "posted leased")
 SECONDS = 10.0
 """For an answer: a busy machine is no fault of the counters."""
 
@@ -33,6 +34,22 @@ class Attended(LeasedCounters):
     def read(self, charges: Sequence[Charge]) -> tuple[Level, ...]:
         self.tick()
         return super().read(charges)
+
+
+class Told(GuardedCounters):
+    """What is settled is posted, and then asked for."""
+
+    def settle(self, hold: Hold, amounts: Sequence[int], assumed: bool = False) -> tuple[Level, ...]:
+        super().settle(hold, amounts, assumed)
+        return self.read(hold.charges)
+
+
+class AttendedTold(Attended):
+    """The same, with leases."""
+
+    def settle(self, hold: Hold, amounts: Sequence[int], assumed: bool = False) -> tuple[Level, ...]:
+        super().settle(hold, amounts, assumed)
+        return self.read(hold.charges)
 
 
 @pytest.fixture
@@ -57,6 +74,14 @@ def counters(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) -> It
     elif request.param == "remote":
         url = request.getfixturevalue("served_url")
         made = RemoteCounters(url, seconds=SECONDS, clock=clock)
+    elif request.param == "posted remote":
+        url = request.getfixturevalue("served_url")
+        made = Told(RemoteCounters(url, seconds=SECONDS, clock=clock), threaded=False, clock=clock)
+    elif request.param == "posted":
+        made = Told(Far(MemoryCounters(clock)), threaded=False, clock=clock)
+    elif request.param == "posted leased":
+        posted = GuardedCounters(Far(MemoryCounters(clock)), threaded=False, clock=clock)
+        made = AttendedTold(posted, clock, threaded=False)
     elif request.param == "guarded":
         made = GuardedCounters(MemoryCounters(clock), threaded=False, clock=clock)
     elif request.param == "leased":

@@ -1,4 +1,4 @@
-"""Counters that a test can have go away, before they do what they are asked, or after."""
+"""Counters that a test can have go away, before they do what they are asked, or after; and such that are far away."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tollkeeper.storage.counters import Charge, Counters, CountersUnavailable, Held, Hold, Level, Refused
+from tollkeeper.storage.counters.contract import Settlement
 
 T = TypeVar("T")
 
@@ -44,3 +45,23 @@ class Failing:
         if self.mute:
             raise CountersUnavailable("their answer was lost")
         return answer
+
+
+class Far(Failing):
+    """Take several things at once, as a sidecar does. `questions` are what they were asked, by name."""
+
+    def __init__(self, inner: Counters) -> None:
+        super().__init__(inner)
+        self.questions: list[str] = []
+
+    def reserve_after(self, settled: Sequence[Settlement], hold: Hold) -> Held | Refused:
+        self.questions.append(f"{len(settled)} settled, then {hold.id}")
+        return self._ask(lambda: (self._settle(settled), self.inner.reserve(hold))[1])
+
+    def settle_all(self, settled: Sequence[Settlement]) -> None:
+        self.questions.append(f"{len(settled)} settled")
+        self._ask(lambda: self._settle(settled))
+
+    def _settle(self, settled: Sequence[Settlement]) -> None:
+        for each in settled:
+            self.inner.settle(*each)

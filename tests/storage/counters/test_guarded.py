@@ -76,7 +76,7 @@ def test_what_is_settled_meanwhile_is_booked_in_order_before_anybody_reserves(
 ) -> None:
     first, second = reserve(guarded, "a"), reserve(guarded, "b")
     inner.away = True
-    assert guarded.settle(first, [7]) == (Level(0, 20),), "the last levels that were known"
+    assert guarded.settle(first, [7]) == (Level(7, 10),), "as they were last known, and since"
     unasked = hold("c", dollars(10))
     guarded.settle(unasked, [5])
     guarded.settle(second, [8], assumed=True)

@@ -128,7 +128,7 @@ def test_everything_that_is_wrong_is_told_at_once(sidecar: Sidecar) -> None:
         "expires_at": "expires_at is 'soon'; expected a whole number",
         "charges.0.1": "charges.0.1 is -1; expected greater than or equal to 0",
         "charges.0.4": "charges.0.4 is 'day'; expected 'period', 'rate' or 'slots'",
-        "more": "there is no 'more' here; one of id, owner, expires_at, charges",
+        "more": "there is no 'more' here; one of id, owner, expires_at, charges, settled",
     }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.types import ASGIApp, Receive, Send
@@ -23,6 +24,9 @@ log = logging.getLogger("tollkeeper")
 
 LONGEST_BODY = 1024 * 1024
 MOST_CHARGES = 1000
+MOST_SETTLED = 1000
+MOST_BOOKED = 4096
+"""Ids that are remembered here, so that what is told of again takes no time; the counters remember all."""
 LONGEST_KEY = 4000
 FAR = 2**62
 """No moment is later: some hundred years from now, in nanoseconds."""
@@ -48,16 +52,14 @@ class Reading(_Question):
     charges: Rows
 
 
-class Reservation(_Question):
-    """A call that wants to be under way."""
-
+class _Held(_Question):
     id: Key
     owner: Annotated[str, Field(max_length=LONGEST_KEY)]
     expires_at: Moment
     charges: Rows
 
     @model_validator(mode="after")
-    def _check_rates(self) -> Reservation:
+    def _check_rates(self) -> Self:
         bare = [row[0] for row in self.charges if row[4] == "rate" and not row[6]]
         if bare:
             raise ValueError(f"of a rate, window is the nanoseconds that refill cap; it is 0 of {bare[0]!r}")
@@ -67,17 +69,33 @@ class Reservation(_Question):
         return Hold(self.id, self.owner, self.expires_at, tuple([Charge(*row) for row in self.charges]))
 
 
-class Settlement(Reservation):
-    """What such a call has used, in the order of its charges."""
+class Settled(_Held):
+    """What a call has used, in the order of its charges."""
 
     amounts: list[Amount]
     assumed: bool = False
 
     @model_validator(mode="after")
-    def _check_amounts(self) -> Settlement:
+    def _check_amounts(self) -> Self:
         if len(self.amounts) != len(self.charges):
             raise ValueError(f"amounts are {len(self.amounts)}; expected one for each of {len(self.charges)} charges")
         return self
+
+
+Earlier = Annotated[list[Settled], Field(max_length=MOST_SETTLED)]
+"""What is to be booked before."""
+
+
+class Reservation(_Held):
+    """A call that wants to be under way."""
+
+    settled: Earlier = []
+
+
+class Settlement(Settled):
+    """A call that has ended."""
+
+    settled: Earlier = []
 
 
 Body = TypeVar("Body", bound=_Question)
@@ -122,6 +140,7 @@ class CounterDesk:
         self._authorize = authorize
         self._open_on_loopback = open_on_loopback
         self._elsewhere = elsewhere
+        self._booked: OrderedDict[str, None] = OrderedDict()
 
     def over(self, app: ASGIApp) -> ASGIApp:
         """An application that answers the four paths itself, and leaves the others to `app`.
@@ -172,11 +191,23 @@ class CounterDesk:
         return wire.encode({"now": self._counters.now(), **said}).encode(errors="replace")
 
     def _reserve(self, body: bytes) -> Mapping[str, Any]:
-        return wire.of_answer(self._counters.reserve(_read(Reservation, body).hold()))
+        asked = _read(Reservation, body)
+        self._book(asked.settled)
+        return wire.of_answer(self._counters.reserve(asked.hold()))
 
     def _settle(self, body: bytes) -> Mapping[str, Any]:
         asked = _read(Settlement, body)
+        self._book(asked.settled)
         return {"levels": self._counters.settle(asked.hold(), asked.amounts, asked.assumed)}
+
+    def _book(self, settled: Sequence[Settled]) -> None:
+        for each in settled:
+            # Threads that ask at the same time tell of the same ones.
+            if each.id not in self._booked:
+                self._counters.settle(each.hold(), each.amounts, each.assumed)
+                self._booked[each.id] = None
+                if len(self._booked) > MOST_BOOKED:
+                    self._booked.popitem(last=False)
 
     def _read(self, body: bytes) -> Mapping[str, Any]:
         charges = [Charge(*row) for row in _read(Reading, body).charges]

@@ -12,7 +12,7 @@ call may have been sent, and billed. Moments are nanoseconds since the epoch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from tollkeeper.model.charge import Charge, Level
 
@@ -53,6 +53,18 @@ class Refused(NamedTuple):
     retry_at: int | None
 
 
+class Settlement(NamedTuple):
+    """What a call has used, to be booked: as `Counters.settle` is told of it."""
+
+    hold: Hold
+    amounts: tuple[int, ...]
+    assumed: bool = False
+
+
+class Reckoned(tuple[Level, ...]):
+    """Levels that nobody was asked for: as they were last known, with what has been used here since."""
+
+
 class CountersUnavailable(Exception):
     """The counters cannot be reached just now. Nothing is held, or it is until it expires."""
 
@@ -87,15 +99,29 @@ class Counters(Protocol):
         """Let go of what these counters have open."""
 
 
+@runtime_checkable
+class Carrying(Counters, Protocol):
+    """Counters far away, that take several things at once: so that settling needs no question of its own."""
+
+    def reserve_after(self, settled: Sequence[Settlement], hold: Hold) -> Held | Refused:
+        """Settle these, in their order, and then reserve. What fails may have been done in part."""
+
+    def settle_all(self, settled: Sequence[Settlement]) -> None:
+        """Settle these, in their order. What fails may have been done in part."""
+
+
 __all__ = [
     "LATE",
     "REMEMBERED",
+    "Carrying",
     "Charge",
     "Counters",
     "CountersUnavailable",
     "Held",
     "Hold",
     "Level",
+    "Reckoned",
     "Refused",
+    "Settlement",
     "Unacceptable",
 ]

@@ -77,6 +77,11 @@ class Share:
         """How the counters stood, with this share's room among what is held."""
         self.spent, self.others, self.assumed = level.spent, max(level.held - self.room, 0), level.assumed
 
+    def reckon(self, amount: int, used: int) -> None:
+        """So much of a hold will have been used when it is booked; nobody has told yet how the counters stand then."""
+        change = used - amount if self.charge.kind == "rate" else used
+        self.spent = max(self.spent + change, 0)
+
     def level(self, now: int) -> Level:
         """How they stood, and what happened here since."""
         return Level(self.spent + self.booked, self.others + self.held, self.assumed)
@@ -164,6 +169,11 @@ class RateShare(Share):
         # The level is rounded up.
         self.full_at = now + max(level.spent - 1, 0) * self.charge.window // self.charge.cap
 
+    def reckon(self, amount: int, used: int) -> None:
+        super().reckon(amount, used)
+        # Never later: what else has flowed out of the bucket meanwhile is not known here.
+        self.full_at -= -(-max(amount - used, 0) * self.charge.window // self.charge.cap)
+
     def level(self, now: int) -> Level:
         return Level(max(self.spent - max(self.free(now), 0), 0), 0, self.assumed)
 
@@ -239,6 +249,11 @@ class Pool:
         """What the counters answered to a question of that moment."""
         for share, level in zip(self.shares, levels, strict=True):
             share.note(level, asked_at)
+
+    def reckon(self, charges: Sequence[Charge], amounts: Sequence[int]) -> None:
+        """A hold was settled, and the counters have not told how they stand."""
+        for share, charge, used in zip(self.shares, charges, amounts, strict=True):
+            share.reckon(charge.amount, used)
 
     def expect(self, charges: Sequence[Charge]) -> None:
         """Remember how much a call asks for."""

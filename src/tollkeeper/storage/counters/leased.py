@@ -21,7 +21,14 @@ from typing import Any
 from uuid import uuid4
 
 from tollkeeper.model.charge import Charge, Level
-from tollkeeper.storage.counters.contract import Counters, CountersUnavailable, Held, Hold, Refused
+from tollkeeper.storage.counters.contract import (
+    Counters,
+    CountersUnavailable,
+    Held,
+    Hold,
+    Reckoned,
+    Refused,
+)
 from tollkeeper.storage.counters.lease import Due, Pool
 
 log = logging.getLogger("tollkeeper")
@@ -309,7 +316,10 @@ class LeasedCounters:
             asked_at = self._clock()
             levels = self._inner.settle(hold, amounts)
             with self._lock:
-                pool.note(levels, asked_at)
+                if isinstance(levels, Reckoned):
+                    pool.reckon(hold.charges, amounts)
+                else:
+                    pool.note(levels, asked_at)
 
     def _lapse(self) -> None:
         """Calls that nobody has settled in time are charged in full, and may be corrected, as single ones are."""

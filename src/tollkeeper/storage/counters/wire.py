@@ -6,6 +6,8 @@ Rows instead of objects, as a call of the app is waiting. `now` is the moment of
     settle   {"id", "owner", "expires_at", "charges", "amounts", "assumed"}   -> {"now", "levels"}
     read     {"charges"}                                                      -> {"now", "levels"}
     holds                                                                     -> {"now", "holds"}
+
+Reserve and settle may have `settled` too: settlements, as `settle` has them, that are booked before, in their order.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tollkeeper.storage.counters.contract import Charge, Held, Hold, Level, Refused
+from tollkeeper.storage.counters.contract import Charge, Held, Hold, Level, Refused, Settlement
 
 ROOT = "/api/v1/counters"
 
@@ -25,6 +27,12 @@ encode = json.JSONEncoder(separators=(",", ":")).encode
 def of_hold(hold: Hold) -> dict[str, Any]:
     """A hold, as a request has it."""
     return {"id": hold.id, "owner": hold.owner, "expires_at": hold.expires_at, "charges": hold.charges}
+
+
+def of_settlement(settlement: Settlement) -> dict[str, Any]:
+    """A settlement, as a request has it."""
+    hold, amounts, assumed = settlement
+    return {**of_hold(hold), "amounts": amounts, "assumed": assumed}
 
 
 def of_answer(answer: Held | Refused) -> dict[str, Any]:
