@@ -1,0 +1,1 @@
+"""What people are told of, and where: pure. What does the telling is in `sidecar.notify`."""

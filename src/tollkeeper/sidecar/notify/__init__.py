@@ -1,0 +1,1 @@
+"""Tells people of alerts: one file for each way, all behind one contract."""

@@ -1,0 +1,200 @@
+"""The message of a notification: by the channel's own templates, or by ours. It is never lost by a broken template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from tollkeeper.alerting.channel import Channel
+from tollkeeper.model.alert import Notification
+from tollkeeper.sidecar.notify.contract import Message
+from tollkeeper.sidecar.notify.names import clean, names_of
+
+DEFAULT_TITLE: Final = """\
+{% if resolved %}Over:{% elif event == "repeated" %}Still {{ severity }}:{% else %}{{ severity|capitalize }}:{% endif %}
+{% if kind == "limit" %}
+ {{ limit }}{% if percent is not none and not resolved %} at {{ percent }} %{% endif %}
+{% if who %} for {{ who }}{% endif %}
+{% elif kind == "emergency" %} emergency mode
+{% elif kind == "unpriced_model" %} {{ subject }} has no price
+{% elif kind == "stale_prices" %} prices are out of date
+{% else %} counters of {{ subject }} disagree with the ledger{% endif %}
+"""
+
+DEFAULT_BODY: Final = """\
+{% if kind == "limit" %}
+Limit {{ limit }}{% if form %} ({{ form }}){% endif %}{% if who %} for {{ who }}{% endif %}
+{% if resolved %} is no longer at a threshold{% elif percent is not none %} is at {{ percent }} %{% endif %}.
+
+{{ "Last seen" if resolved else "Used" }}: {{ used|default("unknown", true) }} of {{ amount|default("unknown", true) }}
+{% if held %}
+Of that, held by calls under way: {{ held }}
+{% endif %}
+{% if period_end %}
+Period: from {{ period_start }} to {{ period_end }}
+{% endif %}
+{% if not resolved %}
+{% if pace is not none %}
+Pace: {{ pace }} times what would last for the period
+{% endif %}
+{% if forecast %}
+Forecast for the end of the period: {{ forecast }}
+{% endif %}
+{% if mode == "hard" %}
+Calls beyond it are denied.
+{% elif mode == "soft" %}
+It only tells: no call is denied.
+{% endif %}
+{% endif %}
+{% if contributors %}
+
+Most of it by:
+{% for each in contributors %}
+- {{ each.dimension }} {{ each.value }}: {{ each.amount }}
+{%- if each.share is not none %} ({{ each.share }} %){% endif %}
+
+{% endfor %}
+{% endif %}
+{% elif kind == "emergency" %}
+{% if resolved %}
+Emergency mode has ended.
+{% else %}
+Emergency mode holds: calls go as the policy says for it, until a person ends it.
+{% endif %}
+{% elif kind == "unpriced_model" %}
+{% if resolved %}
+The model {{ subject }} has a price now.
+{% else %}
+The model {{ subject }} has no price: what its calls cost is not known, and in no sum.
+{% endif %}
+{% elif kind == "stale_prices" %}
+{% if resolved %}
+The price catalogue is up to date again.
+{% else %}
+The price catalogue has not been updated for long: newer models and prices are not known.
+{% endif %}
+{% else %}
+{% if resolved %}
+The counters of {{ subject }} agree with the ledger again.
+{% else %}
+The counters of {{ subject }}{% if who %} for {{ who }}{% endif %} disagree with what the ledger has.
+{% endif %}
+{% endif %}
+{% if acknowledged_by %}
+Taken on by {{ acknowledged_by }}.
+{% endif %}
+{% if resolved %}
+
+It began at {{ began_at }}, and was over at {{ ended_at }}.
+{% endif %}
+{% if link %}
+
+{{ link }}
+{% endif %}
+"""
+
+FILTERS: Final = (
+    "abs", "capitalize", "d", "default", "dictsort", "first", "float", "int", "items", "last", "length", "lower",
+    "round", "string", "title", "trim", "truncate", "upper",
+)  # fmt: skip
+"""None of them makes much out of little."""
+
+LONGEST_TITLE: Final = 250
+LONGEST_BODY: Final = 20_000
+
+_NODES: Final = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Getattr, nodes.Getitem,
+    nodes.If, nodes.For, nodes.CondExpr, nodes.Filter, nodes.Keyword, nodes.Test, nodes.Compare, nodes.Operand,
+    nodes.And, nodes.Or, nodes.Not, nodes.Add, nodes.Sub, nodes.Div, nodes.Neg, nodes.Concat, nodes.Tuple, nodes.List,
+)  # fmt: skip
+
+
+class _Unusable(TemplateError):
+    """A template that asks for more than templates may do."""
+
+
+def message_of(notification: Notification, channel: Channel) -> Message:
+    """What a channel is told. A template that cannot be used gives way to ours, with a note in the text why."""
+    names = names_of(notification)
+    notes = []
+
+    def said(what: str, own: str | None, ours: str, longest: int) -> str:
+        if own is not None:
+            try:
+                return _rendered(own, names, longest)
+            except Exception as error:  # noqa: BLE001  whatever a template does wrong, the message is told
+                notes.append(f"(The {what} template of channel {channel.name} cannot be used: {_why(error)})")
+        return _rendered(ours, names, longest)
+
+    title = " ".join(clean(said("title", channel.title, DEFAULT_TITLE, LONGEST_TITLE)).split())
+    body = said("body", channel.body, DEFAULT_BODY, LONGEST_BODY)
+    text = "\n\n".join((body.strip(), *notes))
+    return Message(title, text, notification.alert.finding.severity, names["link"])
+
+
+def check_templates(channel: Channel) -> list[str]:
+    """What is wrong with a channel's templates, as far as it can be told without an alert."""
+    found = []
+    for what, template in (("title", channel.title), ("body", channel.body)):
+        try:
+            _parsed(template or "")
+        except Exception as error:  # noqa: BLE001  as deep as it likes
+            found.append(f"{what}: {_why(error)}")
+    return found
+
+
+def _shown(value: Any) -> Any:
+    return "" if value is None else value
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
+    environment.filters = {name: environment.filters[name] for name in FILTERS}
+    environment.globals.clear()
+    return environment
+
+
+ENVIRONMENT: Final = _environment()
+
+
+def _parsed(template: str) -> nodes.Template:
+    """Templates say and choose and go through a list, and do no more: none can run for long, or make much of little."""
+    tree = ENVIRONMENT.parse(template)
+    for node in _all(tree):
+        if not isinstance(node, _NODES):
+            raise _Unusable(f"line {node.lineno}: {type(node).__name__.lower()} is not for templates of messages")
+        if isinstance(node, nodes.For) and any(isinstance(inner, nodes.For) for inner in _all(node) if inner != node):
+            raise _Unusable(f"line {node.lineno}: a loop within a loop is not for templates of messages")
+        if isinstance(node, nodes.Filter) and node.name not in FILTERS:
+            raise _Unusable(f"line {node.lineno}: there is no filter {node.name!r}")
+    return tree
+
+
+def _all(node: nodes.Node) -> Iterator[nodes.Node]:
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        yield each
+        waiting.extend(each.iter_child_nodes())
+
+
+def _rendered(template: str, names: Mapping[str, Any], longest: int) -> str:
+    made, length = [], 0
+    for piece in ENVIRONMENT.from_string(_parsed(template)).generate(names):
+        made.append(piece)
+        length += len(piece)
+        if length > longest:
+            break
+    text = "".join(made)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _why(error: Exception) -> str:
+    line = f"line {error.lineno}: " if isinstance(error, TemplateSyntaxError) else ""
+    said = f"{line}{error}" if isinstance(error, TemplateError) else type(error).__name__
+    return clean(said)[:200]
