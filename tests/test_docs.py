@@ -18,8 +18,10 @@ from sidecar.running import SECONDS, Sidecar, running
 from tollkeeper.cli.serve import parser
 from tollkeeper.config import SERVE_DEFAULTS, SERVE_OPTIONS
 from tollkeeper.sidecar.api.app import ROUTES
-from tollkeeper.sidecar.metrics import FAMILIES
-from tollkeeper.sidecar.samples import OWN, PREFIX
+from tollkeeper.sidecar.gauges import GAUGES
+from tollkeeper.sidecar.metrics import FAMILIES, SPENT
+from tollkeeper.sidecar.samples import OWN
+from tollkeeper.telemetry import sidecar_metrics as names
 
 ROOT = Path(__file__).parents[1]
 SIDECAR = (ROOT / "docs" / "sidecar.md").read_text()
@@ -63,10 +65,13 @@ def test_every_option_is_listed_as_it_is() -> None:
 
 def test_every_metric_is_listed_as_it_is() -> None:
     for name, meaning, label, _ in FAMILIES:
-        assert [f"`{name}_total`", f"`{label}`" if label else "", meaning] in ROWS
-    own = [row for row in ROWS if row[0].startswith(f"`{PREFIX}")]
+        assert [f"`{name}`", f"`{label}`" if label else "", meaning] in ROWS
+    assert [f"`{names.LEDGER_PERIOD_COST}`", "`period`", SPENT] in ROWS
+    for name, family in GAUGES.items():
+        assert [f"`{name}`", ", ".join(f"`{label}`" for label in family.labels), family.meaning] in ROWS
+    own = [row for row in ROWS if row[0].startswith(f"`{names.SIDECAR}")]
     assert own == [
-        [f"`{PREFIX}{name}`", ", ".join(f"`{label}`" for label in family.labels), family.meaning]
+        [f"`{names.SIDECAR}{name}`", ", ".join(f"`{label}`" for label in family.labels), family.meaning]
         for name, family in OWN.items()
     ]
 

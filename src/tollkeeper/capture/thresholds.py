@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tollkeeper.model import Limit, Status
+from tollkeeper.model.finding import Severity, severity_at
 from tollkeeper.policy.forms import amount_text, write_form
 from tollkeeper.policy.period import LENGTHS
 from tollkeeper.policy.wording import whom
@@ -15,9 +16,6 @@ from tollkeeper.policy.wording import whom
 log = logging.getLogger("tollkeeper")
 
 EXCEEDED = 101
-WARNING, CRITICAL = 80, 95
-"""From which percentages on a crossing is so severe."""
-
 HYSTERESIS = 5
 """So many percentage points below a percentage, what empties by itself may be told of again."""
 QUIET_SECONDS = 60.0
@@ -36,7 +34,7 @@ class Crossing(NamedTuple):
 
     status: Status
     percent: int
-    severity: str = "warning"
+    severity: Severity = "warning"
 
 
 class _Told(NamedTuple):
@@ -92,7 +90,7 @@ class Thresholds:
             "exceeded" if percent == EXCEEDED else f"at {percent} %",
             amount_text(limit.measure, used),
         )
-        self._tell(Crossing(status, percent, _severity(percent)))
+        self._tell(Crossing(status, percent, severity_at(percent)))
 
 
 def _reached(limit: Limit, used: int) -> int:
@@ -117,7 +115,3 @@ def _empties_in(limit: Limit) -> float | None:
         return None
     burst = limit.amount if window.burst is None else max(window.burst, limit.amount)
     return LENGTHS[window.unit] / 1e9 * burst / limit.amount
-
-
-def _severity(percent: int) -> str:
-    return "critical" if percent >= CRITICAL else "warning" if percent >= WARNING else "info"

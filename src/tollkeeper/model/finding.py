@@ -39,3 +39,12 @@ class Finding(NamedTuple):
 def worse_than(one: Severity, other: Severity) -> bool:
     """Whether it is the more severe."""
     return SEVERITIES.index(one) > SEVERITIES.index(other)
+
+
+WARNING, CRITICAL = 80, 95
+"""From which percentages of a limit on its filling is so severe."""
+
+
+def severity_at(percent: int) -> Severity:
+    """How severe it is that a limit has come to that percentage."""
+    return "critical" if percent >= CRITICAL else "warning" if percent >= WARNING else "info"

@@ -45,7 +45,7 @@ class SidecarHealth:
 
     def vitals(self) -> Vitals:
         """As things are now."""
-        lag, last, conflicts = self._last_call()
+        lag, last, conflicts = self.last_call()
         return Vitals(
             started_at=self._started_at,
             ingest=self._ingest(lag, last),
@@ -70,7 +70,7 @@ class SidecarHealth:
             last_recorded_at=last,
         )
 
-    def _last_call(self) -> tuple[float | None, datetime | None, int | None]:
+    def last_call(self) -> tuple[float | None, datetime | None, int | None]:
         """Seconds from the end of the newest call to its being recorded, when that was, and how many conflicts."""
         newest = select(CALLS.c.started_at, CALLS.c.duration, CALLS.c.recorded_at).order_by(CALLS.c.id.desc()).limit(1)
         try:

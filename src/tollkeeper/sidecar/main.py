@@ -26,9 +26,11 @@ from tollkeeper.sidecar.api.services import Services, utc_now
 from tollkeeper.sidecar.board import Board, Figures
 from tollkeeper.sidecar.foreign import Foreign
 from tollkeeper.sidecar.forward import ForwardCounts, Forwarder, Upstream
+from tollkeeper.sidecar.gauges import Gauges
 from tollkeeper.sidecar.health import SidecarHealth
 from tollkeeper.sidecar.intake import Unavailable
 from tollkeeper.sidecar.ledger_use import LedgerUse
+from tollkeeper.sidecar.limit_use import LimitUses
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.metrics import LedgerTotals, MetricsPage
 from tollkeeper.sidecar.orphaned import end_with_parent
@@ -110,25 +112,35 @@ class Sidecar:
         )
         self._board = Board(board_folder)
         audit, resets = AuditTrail(self.database), Resets(self.database)
-        self.agreement = Agreement(LedgerUse(self.ledger, resets), self.limiting, self.database, audit)
+        use = LedgerUse(self.ledger, resets)
+        self.agreement = Agreement(use, self.limiting, self.database, audit)
+        health = SidecarHealth(
+            self.database, self.pipeline, self.door.counts, self._sent_on, lambda: self._together().lost, utc_now
+        )
+        quotas = Quotas(self.ledger, self.limiting, resets, time.time_ns)
+        uses = LimitUses(use, self.limiting, time.time_ns)
+        gauges = Gauges(uses, quotas, self.limiting, health, time.monotonic)
         self.services = Services(
             ledger=self.ledger,
-            health=SidecarHealth(
-                self.database, self.pipeline, self.door.counts, self._sent_on, lambda: self._together().lost, utc_now
-            ),
+            health=health,
             price_book=self.price_book,
             access_keys=self.access_keys,
             audit=audit,
             repricer=Repricer(self.ledger, self.price_book, self.database, audit),
             limiting=self.limiting,
-            quotas=Quotas(self.ledger, self.limiting, resets, time.time_ns),
+            quotas=quotas,
             agreement=self.agreement,
             open_on_loopback=settings.open_on_loopback,
             open_to_all=settings.open_to_all,
         )
         self._page = MetricsPage(
             LedgerTotals(self.ledger, settings.metric_label_sets, time.monotonic),
-            lambda: [*self._together().shown(), *limit_samples(self.agreement.last), build_info()],
+            lambda: [
+                *self._together().shown(),
+                *limit_samples(self.agreement.last),
+                *gauges.samples(),
+                build_info(),
+            ],  # fmt: skip
         )
         may = None if settings.open_to_all else self._may
         desk = CounterDesk(self.counters, may, settings.open_on_loopback, elsewhere=settings.counters_are_elsewhere)

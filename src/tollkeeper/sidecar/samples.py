@@ -10,9 +10,8 @@ from tollkeeper.sidecar.forward import ForwardCounts
 from tollkeeper.sidecar.metrics import NANO, Kind, Sample
 from tollkeeper.sidecar.pipeline import Pipeline
 from tollkeeper.sidecar.receive.counts import ReceiveCounts
+from tollkeeper.telemetry import sidecar_metrics as names
 from tollkeeper.version import __version__
-
-PREFIX = "tollkeeper_sidecar_"
 
 
 class Family(NamedTuple):
@@ -65,7 +64,7 @@ def sample(name: str, value: float, labels: tuple[str, ...] = ()) -> Sample:
     """A figure of the family of this name."""
     family = OWN[name]
     kind: Kind = "counter" if name.endswith("_total") else "gauge"
-    return Sample(PREFIX + name, kind, family.meaning, tuple(zip(family.labels, labels, strict=True)), value)
+    return Sample(names.SIDECAR + name, kind, family.meaning, tuple(zip(family.labels, labels, strict=True)), value)
 
 
 def limit_samples(checked: Checked) -> list[Sample]:
@@ -83,9 +82,7 @@ def limit_samples(checked: Checked) -> list[Sample]:
 
 
 def build_info() -> Sample:
-    return Sample(
-        "tollkeeper_build_info", "gauge", "Always 1; the label says what runs.", (("version", __version__),), 1
-    )
+    return Sample(names.BUILD_INFO, "gauge", "Always 1; the label says what runs.", (("version", __version__),), 1)
 
 
 def _of_pipeline(pipeline: Pipeline) -> Iterator[Figure]:

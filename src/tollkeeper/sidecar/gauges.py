@@ -1,0 +1,142 @@
+"""Gauges of how things stand: limits, quotas, spending of this day and month, the ledger's lag, an emergency."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from itertools import groupby
+
+from tollkeeper.model import Limit
+from tollkeeper.model.finding import severity_at
+from tollkeeper.sidecar.health import SidecarHealth
+from tollkeeper.sidecar.limit_use import LimitUse, LimitUses
+from tollkeeper.sidecar.limiting import Limiting
+from tollkeeper.sidecar.metrics import NANO, Sample
+from tollkeeper.sidecar.quotas import Quotas
+from tollkeeper.sidecar.samples import Family
+from tollkeeper.storage.counters import CountersUnavailable
+from tollkeeper.storage.emergency import EmergencySwitch
+from tollkeeper.storage.ledger import LedgerUnavailable
+from tollkeeper.telemetry import sidecar_metrics as names
+
+FRESH_SECONDS = 5.0
+"""They are looked up again when they are older."""
+MOST_SCOPES = 200
+"""With series of their own, of one limit: the fullest."""
+MOST_QUOTAS = 500
+UNBOUNDED = frozenset({"user", "session"})
+"""There is no end to those: limits that count by them have no series for each."""
+
+GAUGES: Mapping[str, Family] = {
+    names.LEDGER_LAST_COMMIT: Family("When the newest call was recorded."),
+    names.LEDGER_LAG: Family("From the end of the newest call to when it was recorded."),
+    names.LIMIT_AMOUNT: Family("What may be used of a limit: of usd, in dollars.", names.LIMIT_LABELS),
+    names.LIMIT_USED: Family("What is used in its period, without what calls under way hold.", names.LIMIT_LABELS),
+    names.LIMIT_HELD: Family("What calls under way hold of a limit.", names.LIMIT_LABELS),
+    names.LIMIT_PERIOD_START: Family("When the limit's period began.", names.LIMIT_LABELS),
+    names.LIMIT_PERIOD_END: Family("When the limit's period ends.", names.LIMIT_LABELS),
+    names.LIMIT_THRESHOLD: Family(
+        "The parts of the amount that are told of.", (*names.LIMIT_LABELS, "threshold", "severity")
+    ),
+    names.LIMIT_FULLEST: Family("Used, of the amount, by whomever has used the most.", names.WHOLE_LIMIT_LABELS),
+    names.LIMIT_SCOPES: Family("How many there are whom a limit counts for, at this time.", names.WHOLE_LIMIT_LABELS),
+    names.EMERGENCY: Family("1 while there is an emergency; else 0."),
+    names.QUOTA_PERCENT: Family("What a configuration has used of its quota of tokens.", ("config_id", "provider")),
+    names.PRICES_INSTALLED: Family("When the price list was installed that one's own prices go before."),
+}
+"""By name: what they mean, and their labels."""
+
+
+class Gauges:
+    """Of one sidecar. What cannot be looked up is left out, and not shown as it was before."""
+
+    def __init__(
+        self, uses: LimitUses, quotas: Quotas, limiting: Limiting, health: SidecarHealth, clock: Callable[[], float]
+    ) -> None:
+        self._uses = uses
+        self._quotas = quotas
+        self._emergency = EmergencySwitch(limiting.counters, "metrics")
+        self._health = health
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._read_at: float | None = None
+        self._samples: list[Sample] = []
+
+    def samples(self) -> list[Sample]:
+        """All of them. Reads ledger and counters, so not on an event loop."""
+        with self._lock:
+            now = self._clock()
+            if self._read_at is None or now - self._read_at >= FRESH_SECONDS:
+                self._samples = [*self._of_limits(), *self._of_emergency(), *self._of_ledger(), *self._of_prices()]
+                self._read_at = now
+            return self._samples
+
+    def _of_limits(self) -> list[Sample]:
+        try:
+            quotas = [one for one in self._quotas.all() if one.percent is not None][:MOST_QUOTAS]
+            found = limit_use_samples(self._uses.all())
+        except (CountersUnavailable, LedgerUnavailable):
+            return []
+        return found + [
+            _gauge(names.QUOTA_PERCENT, one.percent or 0.0, one.config, one.provider or "") for one in quotas
+        ]
+
+    def _of_emergency(self) -> Iterator[Sample]:
+        try:
+            is_on = self._emergency.is_on()
+        except (CountersUnavailable, LedgerUnavailable):
+            return
+        yield _gauge(names.EMERGENCY, is_on)
+
+    def _of_ledger(self) -> Iterator[Sample]:
+        lag, recorded_at, _ = self._health.last_call()
+        if lag is not None and recorded_at is not None:
+            yield _gauge(names.LEDGER_LAST_COMMIT, recorded_at.timestamp())
+            yield _gauge(names.LEDGER_LAG, lag)
+
+    def _of_prices(self) -> Iterator[Sample]:
+        spec = find_spec("genai_prices")
+        if spec is not None and spec.origin is not None:
+            # The list has no date of its own; what was installed cannot be newer than that.
+            yield _gauge(names.PRICES_INSTALLED, os.stat(spec.origin).st_mtime)
+
+
+def limit_use_samples(uses: Sequence[LimitUse]) -> list[Sample]:
+    """The gauges of limits. `uses` of one limit come one after the other."""
+    found: list[Sample] = []
+    for _, group in groupby(uses, key=lambda use: use.limit.name):
+        ours = sorted(group, key=lambda use: -use.ratio)
+        limit = ours[0].limit
+        found.append(_gauge(names.LIMIT_FULLEST, ours[0].ratio, *_whole(limit)))
+        found.append(_gauge(names.LIMIT_SCOPES, len(ours), *_whole(limit)))
+        if not UNBOUNDED & set(limit.per):
+            found += [sample for use in ours[:MOST_SCOPES] for sample in _of_use(use)]
+    return found
+
+
+def _of_use(use: LimitUse) -> Iterator[Sample]:
+    limit, scope = use.limit, use.scope
+    whose = ",".join(f"{name}={value}" for name, value in scope.items())
+    labels = (*_whole(limit), whose, scope.get("tenant", ""), scope.get("provider", ""))
+    unit = NANO if limit.measure == "usd" else 1
+    yield _gauge(names.LIMIT_AMOUNT, limit.amount / unit, *labels)
+    yield _gauge(names.LIMIT_USED, use.used / unit, *labels)
+    yield _gauge(names.LIMIT_HELD, use.held / unit, *labels)
+    if use.period_end:
+        yield _gauge(names.LIMIT_PERIOD_START, use.period_start / NANO, *labels)
+        yield _gauge(names.LIMIT_PERIOD_END, use.period_end / NANO, *labels)
+    for at in limit.at:
+        yield _gauge(names.LIMIT_THRESHOLD, at / 100, *labels, str(at), severity_at(at))
+
+
+def _whole(limit: Limit) -> tuple[str, str, str, str]:
+    window = limit.window
+    unit = "" if window is None else f"rolling {window.unit}" if window.rolling else window.unit
+    return limit.name, limit.measure, unit, limit.mode
+
+
+def _gauge(name: str, value: float, *labels: str) -> Sample:
+    family = GAUGES[name]
+    return Sample(name, "gauge", family.meaning, tuple(zip(family.labels, labels, strict=True)), value)
