@@ -7,7 +7,7 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -37,6 +37,7 @@ from tollkeeper.sidecar.orphaned import end_with_parent
 from tollkeeper.sidecar.pipeline import Pipeline
 from tollkeeper.sidecar.quotas import Quotas
 from tollkeeper.sidecar.receive.body import Limits
+from tollkeeper.sidecar.receive.counts import Loss
 from tollkeeper.sidecar.receive.door import Door
 from tollkeeper.sidecar.receive.grpc import GrpcReceiver
 from tollkeeper.sidecar.receive.http import routes
@@ -111,30 +112,36 @@ class Sidecar:
             forward=self.forwarder,
         )
         self._board = Board(board_folder)
-        audit, resets = AuditTrail(self.database), Resets(self.database)
-        use = LedgerUse(self.ledger, resets)
-        self.agreement = Agreement(use, self.limiting, self.database, audit)
-        health = SidecarHealth(
-            self.database, self.pipeline, self.door.counts, self._sent_on, lambda: self._together().lost, utc_now
-        )
-        quotas = Quotas(self.ledger, self.limiting, resets, time.time_ns)
-        uses = LimitUses(use, self.limiting, time.time_ns)
-        gauges = Gauges(uses, quotas, self.limiting, health, time.monotonic)
-        self.services = Services(
+        self.audit, self.resets = AuditTrail(self.database), Resets(self.database)
+        use = LedgerUse(self.ledger, self.resets)
+        self.agreement = Agreement(use, self.limiting, self.database, self.audit)
+        self._health = SidecarHealth(self.database, self.pipeline, self.door.counts, self._sent_on, self._lost, utc_now)
+        self._uses = LimitUses(use, self.limiting, time.time_ns)
+        self.services = self._services()
+        self._page = self._metrics_page()
+        may = None if settings.open_to_all else self._may
+        desk = CounterDesk(self.counters, may, settings.open_on_loopback, elsewhere=settings.counters_are_elsewhere)
+        self.app = desk.over(self._rest())
+
+    def _services(self) -> Services:
+        return Services(
             ledger=self.ledger,
-            health=health,
+            health=self._health,
             price_book=self.price_book,
             access_keys=self.access_keys,
-            audit=audit,
-            repricer=Repricer(self.ledger, self.price_book, self.database, audit),
+            audit=self.audit,
+            repricer=Repricer(self.ledger, self.price_book, self.database, self.audit),
             limiting=self.limiting,
-            quotas=quotas,
+            quotas=Quotas(self.ledger, self.limiting, self.resets, time.time_ns),
             agreement=self.agreement,
-            open_on_loopback=settings.open_on_loopback,
-            open_to_all=settings.open_to_all,
+            open_on_loopback=self.settings.open_on_loopback,
+            open_to_all=self.settings.open_to_all,
         )
-        self._page = MetricsPage(
-            LedgerTotals(self.ledger, settings.metric_label_sets, time.monotonic),
+
+    def _metrics_page(self) -> MetricsPage:
+        gauges = Gauges(self._uses, self.services.quotas, self.limiting, self._health, time.monotonic)
+        return MetricsPage(
+            LedgerTotals(self.ledger, self.settings.metric_label_sets, time.monotonic),
             lambda: [
                 *self._together().shown(),
                 *limit_samples(self.agreement.last),
@@ -142,9 +149,9 @@ class Sidecar:
                 build_info(),
             ],  # fmt: skip
         )
-        may = None if settings.open_to_all else self._may
-        desk = CounterDesk(self.counters, may, settings.open_on_loopback, elsewhere=settings.counters_are_elsewhere)
-        rest = Starlette(
+
+    def _rest(self) -> Starlette:
+        return Starlette(
             routes=[
                 *routes(self.door),
                 Mount("/api/v1", api.build(self.services)),
@@ -152,7 +159,6 @@ class Sidecar:
             ],
             lifespan=self._running,
         )
-        self.app = desk.over(rest)
 
     @property
     def _sent_on(self) -> ForwardCounts | None:
@@ -164,6 +170,9 @@ class Sidecar:
 
     def _together(self) -> Figures:
         return self._board.together(self._figures())
+
+    def _lost(self) -> Mapping[str, Loss]:
+        return self._together().lost
 
     def _pages(self) -> FastAPI:
         pages = FastAPI(openapi_url=None)
