@@ -47,7 +47,9 @@ def url(world: World) -> Iterator[str]:
 def test_a_change_reaches_the_app_with_the_next_question(world: World, url: str) -> None:
     seen: list[Policy] = []
     feed = PolicyFeed(url, seen.append, key=world.key("write"))
+    assert feed.pause() <= 1, "while nothing is known, calls go without a limit"
     assert feed.poll() and seen == [Policy()]
+    assert feed.pause() > 20
     assert not feed.poll(), "it is the same still"
     world.policies.set(FEW, author="ann", reason="x")
     assert feed.poll() and not feed.poll()

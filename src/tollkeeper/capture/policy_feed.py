@@ -16,6 +16,8 @@ from tollkeeper.policy.document import read_json
 log = logging.getLogger("tollkeeper")
 
 PATH = "/api/v1/policy"
+UNKNOWN_SECONDS = 1.0
+"""Between two questions while there is nothing to go by: a sidecar that is restarted is back within seconds."""
 
 
 class PolicyFeed(Feed[Policy]):
@@ -43,6 +45,10 @@ class PolicyFeed(Feed[Policy]):
         if snapshot is not None and (kept := _kept(snapshot)) is not None:
             use(kept)
             self.known = True
+
+    def pause(self) -> float:
+        pause = super().pause()
+        return pause if self.known else min(pause, UNKNOWN_SECONDS)
 
     def warn_if_unknown(self) -> None:
         """To be called when the first answer does not come in time."""

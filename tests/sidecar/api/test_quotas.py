@@ -111,6 +111,15 @@ def test_wrong_quotas(sqlite_world: World, body: Any) -> None:
     assert sqlite_world.policies.revision() == 0
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400"])
+def test_what_json_has_no_number_for_is_refused_as_any_other(sqlite_world: World, number: str) -> None:
+    answer = sqlite_world.client("admin").put(
+        f"{PATH}/a", content=f'{{"quota_limit": {number}}}', headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["error"]["field"] == "quota_limit"
+
+
 def test_of_all_who_watch_one_tells_once_an_hour(world: World) -> None:
     client = world.client("write")
 
