@@ -253,7 +253,7 @@ def test_an_anthropic_call_is_bounded_by_what_is_sent_of_it(
 
 
 def test_whether_a_call_may_go_can_be_asked_beforehand(instrumented: Instrument, simulator: Simulator) -> None:
-    assert tollkeeper.check("gpt-4o-mini") == (True, *[None] * 7, ())
+    assert tollkeeper.check("gpt-4o-mini") == (True, *[None] * 7, (), ())
     limits = Limit("few", "requests", 2, DAY, per=("tenant",)), Limit("each", "usd", CENT)
     instrumented(policy=Policy("p", limits))
     app = client(simulator)
@@ -345,9 +345,11 @@ def test_no_hold_is_left_where_only_caps_and_an_emergency_are(instrumented: Inst
 
 def test_a_check_sees_what_a_ladder_makes_of_a_call(instrumented: Instrument, simulator: Simulator) -> None:
     few = Limit("few", "requests", 10, DAY)
-    ladder = Ladder("few", (Step(10, "deny"),))
+    ladder = Ladder("few", (Step(10, "cap_output", tokens=5), Step(20, "deny")))
     instrumented(policy=Policy("p", (few,), ladders=(ladder,)))
     assert tollkeeper.check("gpt-4o-mini").can_call
+    ask(client(simulator))
+    assert tollkeeper.check("gpt-4o-mini").steps == ("cap_output",)
     ask(client(simulator))
     found = tollkeeper.check("gpt-4o-mini")
     assert (found.can_call, found.reason, found.limit) == (False, "step", "few")

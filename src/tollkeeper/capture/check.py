@@ -20,7 +20,8 @@ class Check(NamedTuple):
     """Whether a call would be admitted, and how the limit stands that decides: the one that denies, else the tightest.
 
     Counts are in the unit of its measure (nano-dollars of `usd`). They are `None` where no limit binds the call, or
-    where the limit binds each call by itself: never a zero that was made up. `limits` are all that bind it.
+    where the limit binds each call by itself: never a zero that was made up. `limits` are all that bind it; `steps`
+    are those of ladders, or `emergency`, that would change it.
     """
 
     can_call: bool
@@ -32,6 +33,7 @@ class Check(NamedTuple):
     reason: str | None = None
     message: str | None = None
     limits: tuple[Standing, ...] = ()
+    steps: tuple[str, ...] = ()
 
 
 def check(
@@ -57,13 +59,13 @@ def check(
         return Check(can_call=True)
     tagged = {**app.settings.tags, **current_tags(), **tags}
     call = Call("", provider, operation, time.time_ns(), request_model=model, tags=tagged)
-    refusal, found = gate.outlook(call, input_tokens, output_tokens)
+    refusal, found, steps = gate.outlook(call, input_tokens, output_tokens)
     if refusal is not None:
         return Check(False, limit=refusal.status.limit.name, reason=refusal.reason, message=message_of(refusal))
     standings = tuple(found)
     one = deciding(standings)
     if one is None:
-        return Check(can_call=True)
+        return Check(can_call=True, steps=steps)
     status, is_counted = one.status, one.status.limit.window is not None or one.status.limit.measure == "concurrency"
     denied = None if one.can_call or one.reason is None else Denial(status, one.estimate, None, one.reason)
     return Check(
@@ -76,4 +78,5 @@ def check(
         reason=None if denied is None else denied.reason,
         message=None if denied is None else message_of(denied),
         limits=standings,
+        steps=steps,
     )

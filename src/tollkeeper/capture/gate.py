@@ -27,7 +27,7 @@ from tollkeeper.policy.ladder import NO_CHANGE
 from tollkeeper.pricing import Catalog
 from tollkeeper.pricing.bound import Demand, bound_of
 from tollkeeper.storage.admission import UNKNOWN, Admission, Ticket
-from tollkeeper.storage.outlook import Standing, bound_of_wanted, outlook
+from tollkeeper.storage.outlook import Outlook, foresee
 from tollkeeper.telemetry.attributes import FALLBACK_REASON, STEPS
 
 if TYPE_CHECKING:
@@ -122,23 +122,10 @@ class Gate:
         """What calls under way hold."""
         return self._admission.counters.holds()
 
-    def outlook(
-        self, call: Call, input_tokens: int | None, output_tokens: int | None
-    ) -> tuple[Denial | None, list[Standing]]:
+    def outlook(self, call: Call, input_tokens: int | None, output_tokens: int | None) -> Outlook:
         """How the limits stand that bind a call which is only thought of, as it would be sent; or why it would not."""
         change = self._ladders.change(call) if self._ladders is not None else NO_CHANGE
-        if isinstance(change, Denial):
-            return change, []
-        if change.model is not None:
-            model, endpoint = self.policy.target(change.model)
-            call.request_model = model
-            if endpoint is not None and endpoint.provider is not None:
-                call.provider = endpoint.provider
-        if change.output_tokens is not None:
-            output_tokens = min(change.output_tokens, output_tokens or change.output_tokens)
-        bindings = self._admission.bindings(call, change.throttles)
-        bound = bound_of_wanted(bindings, input_tokens, output_tokens, lambda: self._catalog.rates(call))
-        return None, outlook(self._admission.counters, bindings, bound)
+        return foresee(self._admission, call, change, (input_tokens, output_tokens), self._catalog.rates)
 
     def admit(self, request: Request, adapter: Adapter) -> Generator[Pause, None, Ticket | None]:
         """Let a call go, wait until it may, or raise `Denied`. A fault of ours lets it go."""

@@ -8,16 +8,18 @@ from contextlib import suppress
 
 from tollkeeper.capture import faults
 from tollkeeper.capture.thresholds import Crossing
-from tollkeeper.model import Call, Denial, Limit, Status
+from tollkeeper.model import Call, Denial, Status
 from tollkeeper.model.charge import Charge, Level
-from tollkeeper.model.ladder import Ladder, Step, priority_of
+from tollkeeper.model.finding import Severity
+from tollkeeper.model.ladder import Ladder, Step
 from tollkeeper.policy import Policy
 from tollkeeper.policy.binding import Binding
-from tollkeeper.policy.ladder import EMERGENCY, NO_CHANGE, Change, change_of, stays, steps_in_force
+from tollkeeper.policy.ladder import NO_CHANGE, Change, stays, steps_in_force
 from tollkeeper.policy.wording import whom
 from tollkeeper.storage.admission import NS_A_SECOND, Admission
 from tollkeeper.storage.counters import CountersUnavailable
 from tollkeeper.storage.emergency import WATCH, is_emergency
+from tollkeeper.storage.ladders import NOTHING_GOES, Filled, becoming, percent_of
 
 log = logging.getLogger("tollkeeper")
 
@@ -25,8 +27,6 @@ LOOK_AGAIN_NS = 2 * NS_A_SECOND
 """What is known from a call that was longer ago than this is looked up: others may have used the limit since."""
 
 KEPT = 4096
-NOTHING_GOES = Limit(EMERGENCY, "concurrency", 0, at=())
-"""What a call runs into that is not sent because of an emergency."""
 
 
 class _Standing:
@@ -71,16 +71,10 @@ class Ladders:
         if emergency is None and not any(known.in_force for _, _, _, known in found):
             return NO_CHANGE
         found.sort(key=lambda each: self._order[each[0].limit])
-        priority = priority_of(call.tags)
-        standing = [(ladder, known.in_force) for ladder, _, _, known in found]
-        change = change_of(standing, emergency, call.request_model or "", priority)
-        if change.denied_by is not None:
-            ladder, step = change.denied_by
-            _, binding, charge, known = next(each for each in found if each[0] is ladder)
-            return _denial(binding, charge, known.level, step, priority, now)
-        if change.shed:
-            return Denial(Status(NOTHING_GOES, {}, 0, 0, None), None, None, "emergency", f"its priority is {priority}")
-        return change
+        filled = [
+            Filled(ladder, binding, charge, known.level, known.in_force) for ladder, binding, charge, known in found
+        ]
+        return becoming(call, filled, emergency, now)
 
     def learn(self, bindings: Sequence[Binding], charges: Sequence[Charge], levels: Sequence[Level]) -> None:
         """Take note of how limits stand. The emergency's charge comes last, if it is there."""
@@ -133,7 +127,7 @@ class Ladders:
                 self._standing = {}
             known = self._standing[charge.key] = _Standing()
         known.level, known.seen_at = level, now
-        percent = _percent(binding.limit, charge, level)
+        percent = percent_of(binding.limit, charge, level)
         before = known.in_force
         if not stays(ladder, percent, before):
             known.in_force = after = steps_in_force(ladder, percent, before)
@@ -159,17 +153,5 @@ class Ladders:
             faults.report("declare an emergency", fault)
 
 
-def _percent(limit: Limit, charge: Charge, level: Level) -> float:
-    used = level.held if charge.kind == "slots" else level.spent
-    return 100.0 * used / limit.amount if limit.amount else 100.0
-
-
-def _severity(step: Step) -> str:
+def _severity(step: Step) -> Severity:
     return "info" if step.do == "alert" and step.at < 80 else "critical" if step.do == "deny" else "warning"
-
-
-def _denial(binding: Binding, charge: Charge, level: Level, step: Step, priority: str, now: int) -> Denial:
-    until = charge.until
-    detail = f"from {step.at} % on" + (f", calls of priority {priority} are not sent" if step.do == "shed" else "")
-    wait = max(until - now, 0) / NS_A_SECOND if until else None
-    return Denial(binding.status(level, until or None), None, wait, "shed" if step.do == "shed" else "step", detail)

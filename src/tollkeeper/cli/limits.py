@@ -130,6 +130,8 @@ def _print_check(screen: Console, found: Check) -> None:
     if found.can_call:
         near = f"; {found.limit} has {found.remaining} left" if found.remaining is not None else ""
         screen.print(Text(f"It may go{near}." if found.limited else "It may go: no limit binds it.", "green"))
+        if found.steps:
+            screen.print(Text(f"It would be changed: {', '.join(found.steps)}.", "yellow"))
     else:
         screen.print(Text(f"It would be denied: {found.message}", "red"))
 

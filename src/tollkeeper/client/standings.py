@@ -148,7 +148,10 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """Whether a call would be admitted; the numbers are those of the limit that denies it, or else of the tightest."""
+    """Whether a call would be admitted; the numbers are those of the limit that denies it, or else of the tightest.
+
+    `steps` are those of ladders, or `emergency`, that would change it.
+    """
 
     can_call: bool
     limited: bool
@@ -160,6 +163,7 @@ class Check:
     reason: str | None
     message: str | None
     limits: list[Checked]
+    steps: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

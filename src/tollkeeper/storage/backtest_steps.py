@@ -11,14 +11,13 @@ from tollkeeper.model.charge import Charge, Level
 from tollkeeper.model.ladder import Ladder, priority_of
 from tollkeeper.policy import Policy
 from tollkeeper.policy.binding import Binding
-from tollkeeper.policy.ladder import EMERGENCY, Change, change_of, steps_in_force
+from tollkeeper.policy.ladder import Change, change_of, steps_in_force
 from tollkeeper.storage.counters import Counters
+from tollkeeper.storage.ladders import NOTHING_GOES, percent_of
 from tollkeeper.storage.ledger import Kept
 
 Reprice = Callable[[Call], int | None]
 """What a call would have cost, in nano-dollars, at the prices in force when it was made; `None` if nobody knows."""
-
-_NOTHING_GOES = Limit(EMERGENCY, "concurrency", 0, at=())
 
 
 class Changed(NamedTuple):
@@ -57,12 +56,11 @@ class Steps:
             ladder, step = change.denied_by
             return Denial(by_ladder[ladder.limit], None, None, "shed" if step.do == "shed" else "step")
         if change.shed:
-            return Denial(Status(_NOTHING_GOES, {}, 0, 0, None), None, None, "emergency")
+            return Denial(Status(NOTHING_GOES, {}, 0, 0, None), None, None, "emergency")
         return Changed(self._changed(kept, change), change.throttles, change.steps)
 
     def _steps(self, ladder: Ladder, limit: Limit, charge: Charge, level: Level, now: int) -> int:
-        used = level.held if charge.kind == "slots" else level.spent
-        percent = 100.0 * used / limit.amount if limit.amount else 100.0
+        percent = percent_of(limit, charge, level)
         before = self._in_force.get(charge.key, 0)
         after = self._in_force[charge.key] = steps_in_force(ladder, percent, before)
         if self.emergency_at is None and any(step.do == "emergency" for step in ladder.steps[before:after]):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from tollkeeper.model import Bound, Status
+from tollkeeper.model import Bound, Call, Denial, Status
 from tollkeeper.model.charge import Charge, Level
 from tollkeeper.model.decision import Reason
 from tollkeeper.policy.binding import Binding, Bindings
+from tollkeeper.policy.ladder import Change
 from tollkeeper.pricing.bound import Demand, bound_of
 from tollkeeper.pricing.rates import Rates, Unpriced
+from tollkeeper.storage.admission import Admission
 from tollkeeper.storage.counters import Counters
 
 
@@ -38,6 +40,43 @@ def deciding(standings: Sequence[Standing]) -> Standing | None:
 def _decides(standing: Standing) -> tuple[bool, bool, bool, float]:
     status = standing.status
     return standing.can_call, status.limit.mode == "soft", status.limit.window is None, -status.percent
+
+
+class Outlook(NamedTuple):
+    """What a call would meet: a `refusal` by a step or an emergency, or how the limits stand that would bind it.
+
+    `steps` are those that would change it.
+    """
+
+    refusal: Denial | None
+    standings: Sequence[Standing] = ()
+    steps: tuple[str, ...] = ()
+
+
+def foresee(
+    admission: Admission,
+    call: Call,
+    change: Change | Denial,
+    tokens: tuple[int | None, int | None],
+    rates: Callable[[Call], Rates | Unpriced],
+) -> Outlook:
+    """What a call meets that becomes what `change` says; `call` becomes it. `tokens` are the most in and out.
+
+    Raises `CountersUnavailable`.
+    """
+    if isinstance(change, Denial):
+        return Outlook(change)
+    input_tokens, output_tokens = tokens
+    if change.model is not None:
+        model, endpoint = admission.policy.target(change.model)
+        call.request_model = model
+        if endpoint is not None and endpoint.provider is not None:
+            call.provider = endpoint.provider
+    if change.output_tokens is not None:
+        output_tokens = change.output_tokens if output_tokens is None else min(change.output_tokens, output_tokens)
+    bindings = admission.bindings(call, change.throttles)
+    bound = bound_of_wanted(bindings, input_tokens, output_tokens, lambda: rates(call))
+    return Outlook(None, outlook(admission.counters, bindings, bound), change.steps)
 
 
 def bound_of_wanted(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import count as count_from
 from typing import Any
 
 import pytest
 
 from sidecar.api.world import NOW, World, make_call
 from tollkeeper.model import Bound, Limit, Match, Window
+from tollkeeper.model.ladder import Emergency, Ladder, Step
 from tollkeeper.policy import Policy
 from tollkeeper.policy.presets import limits_of_preset
 from tollkeeper.storage.admission import Ticket
@@ -181,6 +183,49 @@ def test_a_check_knows_what_the_call_may_cost(world: World) -> None:
     unpriced = check(world, provider="vllm", model="my-own")
     assert (unpriced["can_call"], unpriced["reason"]) == (False, "unpriced")
     assert "give the model a price" in unpriced["message"]
+
+
+def test_a_check_sees_what_ladders_make_of_a_call(world: World) -> None:
+    few = Limit("few", "requests", 10, Window("day"), per=("user",))
+    cap = Limit("cap", "tokens", 1050, match=Match(model=("gpt-4o-mini",)))
+    throttle = Limit("few throttle 60", "requests", 1, Window("day"), per=("user",), at=())
+    steps = (
+        Step(20, "cheaper", models={"gpt-4o": "gpt-4o-mini"}), Step(40, "cap_output", tokens=50),
+        Step(60, "throttle", throttle=throttle), Step(80, "shed", priorities=("low",)), Step(100, "deny"),
+    )  # fmt: skip
+    world.policies.set(Policy("p", (few, cap), (Ladder("few", steps),)), author="tests", reason="a test")
+
+    numbers = count_from(1)
+
+    def filled(count: int, **asked: Any) -> tuple[bool, str | None, str | None, list[str]]:
+        for _ in range(count):
+            admit(world, f"{next(numbers)}", Bound(1, 1, 1), settled=True, user="u-1")
+        found = check(world, model="gpt-4o", output_tokens=90, **asked)
+        return found["can_call"], found["limit"], found["reason"], found["steps"]
+
+    assert filled(0) == (True, "few", None, [])
+    assert filled(2) == (False, "cap", "call_too_large", ["cheaper"])
+    assert filled(3)[3] == ["cap_output", "cheaper"]
+    assert check(world, output_tokens=90)["limits"][0]["estimate"] == 1050
+    found = check(world, output_tokens=90)
+    assert found["can_call"] and {each["limit"] for each in found["limits"]} == {"cap", "few"}
+    assert filled(1)[3] == ["throttle", "cap_output", "cheaper"]
+    low = {"tags": {"user": "u-1", "priority": "low"}}
+    assert filled(2, **low) == (False, "few", "shed", [])
+    assert "calls of priority low are not sent" in check(world, **low)["message"]
+    assert filled(2) == (False, "few", "step", [])
+    assert check(world, tags={"user": "u-2"})["steps"] == []
+
+
+def test_a_check_sees_an_emergency(world: World) -> None:
+    emergency = Emergency(tokens=10, shed=("low",))
+    world.policies.set(Policy("p", emergency=emergency), author="tests", reason="a test")
+    assert (check(world)["steps"], check(world)["limited"]) == ([], False)
+    world.limiting.admission().emergency.enter()
+    assert (check(world)["can_call"], check(world)["steps"]) == (True, ["emergency"])
+    shed = check(world, tags={"priority": "low"})
+    assert (shed["can_call"], shed["limit"], shed["reason"]) == (False, "emergency", "emergency")
+    assert shed["limit_value"] is None, "not a zero that was made up"
 
 
 def test_the_statistics_name_the_limits_for_everybody(world: World) -> None:

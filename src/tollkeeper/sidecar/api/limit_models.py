@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from tollkeeper.policy.match_table import calls_text
 from tollkeeper.policy.scope import binds_all
 from tollkeeper.policy.wording import message_of
 from tollkeeper.sidecar.api.answer import moment, usd
-from tollkeeper.storage.outlook import Standing, deciding
+from tollkeeper.storage.outlook import Outlook, Standing, deciding
 
 Amount = Annotated[int | Decimal, WithJsonSchema({"type": "number"})]
 """In the unit of the measure; of `usd`, US dollars, exact."""
@@ -117,7 +117,7 @@ class Check(BaseModel):
     """Whether a call would be admitted now. Nothing is held for it."""
 
     can_call: bool
-    limited: bool = Field(description="Whether any limit binds it. If not, the rest is null.")
+    limited: bool = Field(description="Whether any limit, or step, binds it. If not, the rest is null.")
     current_count: Amount | None = Field(description="Of the limit that decides: the one that denies, or the tightest.")
     limit_value: Amount | None
     remaining: Amount | None
@@ -126,6 +126,10 @@ class Check(BaseModel):
     reason: Reason | None = Field(description="Why the call would be denied.")
     message: str | None = Field(description="The same in words, as the caller would read it.")
     limits: list[Checked]
+    steps: list[str] = Field(
+        description="Of ladders, or `emergency`: what would change the call. The limits are those of what it becomes.",
+        examples=[["cheaper"]],
+    )
 
 
 def amount_of(measure: Measure, number: int) -> int | Decimal:
@@ -191,12 +195,15 @@ def checked(standing: Standing) -> Checked:
     )
 
 
-def check_of(standings: Sequence[Standing]) -> Check:
-    """The answer that these limits make together."""
-    one = deciding(standings)
+def check_of(found: Outlook) -> Check:
+    """The answer that a step, or these limits together, make."""
+    if found.refusal is not None:
+        return _refused(found.refusal)
+    one = deciding(found.standings)
+    steps = list(found.steps)
     if one is None:
         nothing: dict[str, Any] = dict.fromkeys(_OF_THE_LIMIT)
-        return Check(can_call=True, limited=False, reason=None, message=None, limits=[], **nothing)
+        return Check(can_call=True, limited=False, reason=None, message=None, limits=[], steps=steps, **nothing)
     shown = checked(one)
     denied = None if one.can_call or one.reason is None else Denial(one.status, one.estimate, None, one.reason)
     return Check(
@@ -204,9 +211,19 @@ def check_of(standings: Sequence[Standing]) -> Check:
         limited=True,
         reason=None if denied is None else denied.reason,
         message=None if denied is None else message_of(denied),
-        limits=[checked(each) for each in standings],
+        limits=[checked(each) for each in found.standings],
+        steps=steps,
         **{name: getattr(shown, name) for name in _OF_THE_LIMIT},
     )
+
+
+def _refused(denial: Denial) -> Check:
+    """By a step of a ladder, or an emergency: no limit was asked."""
+    nothing: dict[str, Any] = dict.fromkeys(_OF_THE_LIMIT)
+    return Check(
+        can_call=False, limited=True, reason=denial.reason, message=message_of(denial), limits=[], steps=[],
+        **{**nothing, "limit": denial.status.limit.name},
+    )  # fmt: skip
 
 
 def _tightness(status: Status) -> tuple[bool, int]:

@@ -30,7 +30,8 @@ from tollkeeper.sidecar.api.limit_models import (
 )
 from tollkeeper.sidecar.api.services import Given
 from tollkeeper.storage.counters import Charge, Hold
-from tollkeeper.storage.outlook import bound_of_wanted, outlook
+from tollkeeper.storage.ladders import change_now
+from tollkeeper.storage.outlook import foresee
 
 router = APIRouter(tags=["limits"])
 
@@ -100,7 +101,10 @@ def in_flight(given: Given) -> Answer:
 
 @router.post("/check", response_model=Check, summary="Whether a call would be admitted")
 def check(given: Given, wanted: WantedCall) -> Answer:
-    """By all the limits that bind it, at this moment, and with nothing held: the call itself may still be denied."""
+    """By all the limits that bind it, at this moment, and as the steps of ladders and an emergency would have it sent.
+
+    Nothing is held: the call itself may still be denied. A step that an app has not left yet is only known to the app.
+    """
     admission = given.limiting.admission()
     call = Call(
         id="",
@@ -110,12 +114,10 @@ def check(given: Given, wanted: WantedCall) -> Answer:
         request_model=wanted.model,
         tags=wanted.tags,
     )
-    bindings = admission.bindings(call)
     # A catalogue of its own: those that price calls remember what they look up.
     catalog = Catalog(given.price_book.overlay())
-    bound = bound_of_wanted(bindings, wanted.input_tokens, wanted.output_tokens, lambda: catalog.rates(call))
-    standings = outlook(admission.counters, bindings, bound)
-    return Answer(check_of(standings))
+    tokens = wanted.input_tokens, wanted.output_tokens
+    return Answer(check_of(foresee(admission, call, change_now(admission, call), tokens, catalog.rates)))
 
 
 def _held(hold: Hold, known: Mapping[str, Limit]) -> HeldCall:
