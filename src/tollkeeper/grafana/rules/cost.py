@@ -16,6 +16,7 @@ DEVIATION = "tenant:tollkeeper_ledger_cost_usd:rate5m_stddev1d"
 UPPER = "tenant:tollkeeper_ledger_cost_usd:rate5m_upper"
 LOWER = "tenant:tollkeeper_ledger_cost_usd:rate5m_lower"
 SPENT = "service:tollkeeper_ledger_cost_usd:delta1h"
+UNPRICED = "provider_model:tollkeeper_ledger_unpriced_calls:sum"
 PER_CALL = "service:tollkeeper_ledger_cost_usd_per_call:ratio_delta1h"
 
 RECORDS = (
@@ -24,6 +25,7 @@ RECORDS = (
     Record(PROVIDER_MODEL, n.ledger(n.LEDGER_COST, "provider, model")),
     Record(SERVICE, n.ledger(n.LEDGER_COST, "service")),
     Record(SERVICE_CALLS, f"sum by (service) (max by ({n.LEDGER_LABELS}, outcome) ({n.LEDGER_CALLS}))"),
+    Record(UNPRICED, n.ledger(n.LEDGER_UNPRICED, "provider, model")),
     Record("global:tollkeeper_ledger_cost_usd:rate5m", f"{n.growth(GLOBAL, '5m')} / 300"),
     Record("provider_model:tollkeeper_ledger_cost_usd:rate5m", f"{n.growth(PROVIDER_MODEL, '5m')} / 300"),
     Record(RATE, f"{n.growth(TENANT, '5m')} / 300"),
@@ -133,16 +135,8 @@ ALERTS = (
     ),
     Alert(
         "TollkeeperUnpricedModel",
-        f"""
-        (
-          {n.ledger(n.LEDGER_UNPRICED, "provider, model")}
-          - (
-              {n.ledger(n.LEDGER_UNPRICED + " offset 30m", "provider, model")}
-            or
-              {n.ledger(n.LEDGER_UNPRICED, "provider, model")} * 0
-          )
-        ) > 0
-        """,
+        # The first call of a new model has nothing before it to be held against.
+        f"{UNPRICED} - ({UNPRICED} offset 30m or {UNPRICED} * 0) > 0",
         "warning",
         "pricing",
         "No price is known for {{ $labels.model }} of {{ $labels.provider }}.",

@@ -6,11 +6,12 @@ A drift between ledger and invoices has its place here, when the ledger is held 
 from __future__ import annotations
 
 from tollkeeper.grafana.rules import names as n
-from tollkeeper.grafana.rules.rule import Alert, Category, Group
+from tollkeeper.grafana.rules.rule import Alert, Category, Group, Record
 
 BOARD = "tollkeeper-pipeline"
-CHANNEL_TOLD = "sum by (channel) (max by (channel, outcome) ({}))"
-DEAD = f'{n.NOTIFICATIONS}{{outcome="dead"}}'
+DEAD = "channel:tollkeeper_notifications_dead:max"
+
+RECORDS = (Record(DEAD, f'max by (channel) ({n.NOTIFICATIONS}{{outcome="dead"}})'),)
 
 ALERTS = (
     Alert(
@@ -147,16 +148,7 @@ ALERTS = (
     ),
     Alert(
         "TollkeeperNotificationsDead",
-        f"""
-        (
-          {CHANNEL_TOLD.format(DEAD)}
-          - (
-              {CHANNEL_TOLD.format(DEAD + " offset 1h")}
-            or
-              {CHANNEL_TOLD.format(DEAD)} * 0
-          )
-        ) > 0
-        """,
+        f"{DEAD} - ({DEAD} offset 1h or {DEAD} * 0) > 0",
         "critical",
         "notification",
         "Notifications by {{ $labels.channel }} were given up.",
@@ -194,4 +186,7 @@ ALERTS = (
     ),
 )
 
-CATEGORY = Category("pipeline", (Group("tollkeeper-pipeline.alerts", ALERTS),))
+CATEGORY = Category(
+    "pipeline",
+    (Group("tollkeeper-pipeline.records", RECORDS), Group("tollkeeper-pipeline.alerts", ALERTS)),
+)
