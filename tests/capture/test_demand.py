@@ -320,6 +320,7 @@ RUNNING: list[dict[str, Any]] = [
     {"fallbacks": [{"model": "claude-opus-4-1"}]},
     {"n": 5.0},
     {"n": "5"},
+    {"best_of": 5.0},
     {"config": {"response_modalities": ["TEXT", "IMAGE"]}},
     {"extra_body": {"generationConfig": {"maxOutputTokens": 9}}},
 ]

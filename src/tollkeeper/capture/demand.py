@@ -74,6 +74,7 @@ UNKNOWN_IMAGE = "it holds an image, and nobody says how many tokens that is for 
 
 NO_OUTPUT = frozenset(("embeddings", "moderation", "rerank"))
 WHOLE = (int, type(None))
+ASKED = ("n", "best_of")
 COUNTS = ("n", "best_of", "num_generations", "candidate_count", "number_of_images")
 MOST_NAMES = ("max_tokens", "max_completion_tokens")
 NO_SAY = 16
@@ -131,7 +132,7 @@ def _running(body: Mapping[str, Any]) -> str | None:
         for name in body:
             if name in RUNNING and body[name] and not (name == "context_management" and _only_clears(body[name])):
                 return f"it has {name}: the provider does more than answer once, and nobody can tell how much"
-    if type(body.get("n", 1)) not in WHOLE:
+    if any(type(body.get(name)) not in WHOLE for name in ASKED):
         return UNCOUNTED
     config = body.get("config")
     for source in (body, *((fields(config),) if config is not None else ())):
@@ -239,8 +240,7 @@ def _asks_for_sound(body: Mapping[str, Any]) -> bool:
 def _choices(call: Call, body: Mapping[str, Any]) -> int | None:
     """How many answers are made: asked for, or tried. `None` where that is no number."""
     most: int = call.parameters.get("gen_ai.request.choice.count", 1)
-    named: Any = body.get("n")
-    if named is not None and type(named) is not int:
+    if any(type(body.get(name)) not in WHOLE for name in ASKED):
         return None
     if call.operation == "image_generation":
         counts = [fields(body.get("config")).get(name) or body.get(name) for name in COUNTS]
