@@ -63,10 +63,16 @@ CASES = (
     ),
     Case(
         "TollkeeperLedgerLag",
-        {f'{n.LEDGER_LAG}{{instance="a"}}': "330x20", f'{n.LEDGER_LAG}{{instance="b"}}': "1x20"},
-        {"4m": [], "6m": [("", 1)]},
+        {
+            f'{n.LEDGER_LAG}{{instance="a"}}': "330x30",
+            f'{n.LEDGER_LAG}{{instance="b"}}': "1x30",
+            f'{n.LEDGER_COMMIT}{{instance="a"}}': "0x30",
+            f'{n.LEDGER_COMMIT}{{instance="b"}}': "-5000x30",
+        },
+        {"4m": [], "6m": [("", 1)], "14m": [("", 1)], "16m": []},
     ),
-    Case("TollkeeperLedgerLag", {n.LEDGER_LAG: "270x20"}, {"10m": []}),
+    Case("TollkeeperLedgerLag", {n.LEDGER_LAG: "270x20", n.LEDGER_COMMIT: "0x20"}, {"10m": []}),
+    Case("TollkeeperLedgerLag", {n.LEDGER_LAG: "330x20", n.LEDGER_COMMIT: "-9000+60x20"}, {"10m": []}),
     Case(
         "TollkeeperLedgerSilent",
         {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tollkeeper.grafana.rules import names as n
 from tollkeeper.grafana.rules.rule import Alert, Category, Group, Record
 
-PERIODS = "hour|day|week|month"
+PERIODS = "(rolling )?(hour|day|week|month)"
 """Windows that are long enough to be told of. Of a second or a minute, the denials are told."""
 
 USED = f"limit:{n.LIMIT_USED}:max"
@@ -156,7 +156,7 @@ ALERTS = (
     Alert(
         "TollkeeperScopeExhausted",
         f"""
-        max by (limit, measure, window, mode) ({n.LIMIT_FULLEST}{{window=~"{PERIODS}"}}) >= 1
+        max by ({n.WHOLE_LIMIT_LABELS}) ({n.LIMIT_FULLEST}{{window=~"{PERIODS}"}}) >= 1
         unless on (limit)
         {AMOUNT}
         """,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tollkeeper.telemetry import attributes, metrics
+from tollkeeper.telemetry import sidecar_metrics as sidecar
 from tollkeeper.telemetry.metrics import Metric
 
 
@@ -25,7 +26,6 @@ LIMIT_NAME = label(metrics.LIMIT_LABEL)
 CALLS = of_apps(metrics.CALLS)
 TOKENS = of_apps(metrics.TOKENS)
 DENIED = of_apps(metrics.DENIED_CALLS)
-FAULTS = of_apps(metrics.FAULTS)
 DURATION = of_apps(metrics.OPERATION_DURATION)
 FIRST_CHUNK = of_apps(metrics.TIME_TO_FIRST_CHUNK)
 SPOOL_RECORDS = of_apps(metrics.SPOOL_RECORDS)
@@ -38,30 +38,30 @@ LIMITS_UNKNOWN = of_apps(metrics.LIMITS_UNKNOWN)
 SIDECARS = "tollkeeper-sidecar"
 """The job of the sidecars in `prometheus.yml`."""
 
-LEDGER_COST = "tollkeeper_ledger_cost_usd_total"
-LEDGER_CALLS = "tollkeeper_ledger_calls_total"
-LEDGER_UNPRICED = "tollkeeper_ledger_unpriced_calls_total"
-LIMIT_MISSING = "tollkeeper_sidecar_limit_missing"
-LIMIT_EXCESS = "tollkeeper_sidecar_limit_excess"
-LOST_RECORDS = "tollkeeper_sidecar_lost_records_total"
-SIDECAR_RECORDS = "tollkeeper_sidecar_records_total"
-SIDECAR_WRITES = "tollkeeper_sidecar_writes_total"
+LEDGER_COST = sidecar.LEDGER_COST
+LEDGER_CALLS = sidecar.LEDGER_CALLS
+LEDGER_UNPRICED = sidecar.LEDGER_UNPRICED
+LEDGER_COMMIT = sidecar.LEDGER_LAST_COMMIT
+LEDGER_LAG = sidecar.LEDGER_LAG
+LIMIT_AMOUNT = sidecar.LIMIT_AMOUNT
+LIMIT_USED = sidecar.LIMIT_USED
+LIMIT_START = sidecar.LIMIT_PERIOD_START
+LIMIT_END = sidecar.LIMIT_PERIOD_END
+LIMIT_THRESHOLD = sidecar.LIMIT_THRESHOLD
+LIMIT_FULLEST = sidecar.LIMIT_FULLEST
+LIMIT_MISSING = sidecar.LIMIT_MISSING
+LIMIT_EXCESS = sidecar.LIMIT_EXCESS
+EMERGENCY = sidecar.EMERGENCY
+CATALOG_UPDATED = sidecar.PRICES_INSTALLED
+NOTIFICATIONS = sidecar.NOTIFICATIONS
+NOTIFICATIONS_AGE = sidecar.NOTIFICATIONS_OLDEST
+LOST_RECORDS = sidecar.LOST_RECORDS
+SIDECAR_RECORDS = sidecar.RECORDS
+SIDECAR_WRITES = sidecar.WRITES
 
-LIMIT_AMOUNT = "tollkeeper_limit_amount"
-LIMIT_USED = "tollkeeper_limit_used"
-LIMIT_START = "tollkeeper_limit_period_start_timestamp_seconds"
-LIMIT_END = "tollkeeper_limit_period_end_timestamp_seconds"
-LIMIT_THRESHOLD = "tollkeeper_limit_threshold_ratio"
-LIMIT_FULLEST = "tollkeeper_limit_fullest_ratio"
-EMERGENCY = "tollkeeper_emergency"
-LEDGER_COMMIT = "tollkeeper_ledger_last_commit_timestamp_seconds"
-LEDGER_LAG = "tollkeeper_ledger_lag_seconds"
-CATALOG_UPDATED = "tollkeeper_price_catalog_updated_timestamp_seconds"
-NOTIFICATIONS = "tollkeeper_notifications_total"
-NOTIFICATIONS_AGE = "tollkeeper_notifications_oldest_waiting_seconds"
-
-LIMIT_LABELS = "limit, measure, window, mode, scope, tenant, provider"
-LEDGER_LABELS = "provider, model, operation, tenant, service, feature"
+LIMIT_LABELS = ", ".join(sidecar.LIMIT_LABELS)
+WHOLE_LIMIT_LABELS = ", ".join(sidecar.WHOLE_LIMIT_LABELS)
+LEDGER_LABELS = ", ".join(sidecar.LEDGER_LABELS)
 
 
 def limits(metric: str, matchers: str = "") -> str:

@@ -29,11 +29,16 @@ ALERTS = (
     ),
     Alert(
         "TollkeeperLedgerLag",
-        f"max({n.LEDGER_LAG}) > 300",
+        # It is the newest call's, and stays when no call comes after it.
+        f"""
+        max({n.LEDGER_LAG}) > 300
+        and
+        time() - max({n.LEDGER_COMMIT}) < 900
+        """,
         "warning",
         "pipeline",
         "The ledger is {{ $value | humanizeDuration }} behind.",
-        "Calls that came in have waited so long to be written. Is the database slow, or its disk full?",
+        "So long it took from the end of a call to its record. Do apps reach the sidecar, and is its database quick?",
         BOARD,
         hold="5m",
     ),
