@@ -262,7 +262,7 @@ def _reference(value: str) -> str:
     scheme, _, rest = value.partition(":")
     if scheme == "env" and _ENVIRONMENT_NAME.fullmatch(rest):
         return value
-    if scheme == "file" and rest.startswith("/") and rest.isprintable():
+    if scheme == "file" and re.match(r"/[^/]", rest) and rest.isprintable():
         return value
     raise ValueError("env:NAME, of an environment variable, or file:/path, from the root")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, Undefined, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tollkeeper.alerting.channel import Channel
@@ -140,13 +141,15 @@ def check_templates(channel: Channel) -> list[str]:
     found = []
     for what, template in (("title", channel.title), ("body", channel.body)):
         try:
-            _parsed(template or "")
+            _compiled(template or "")
         except Exception as error:  # noqa: BLE001  as deep as it likes
             found.append(f"{what}: {_why(error)}")
     return found
 
 
 def _shown(value: Any) -> Any:
+    if callable(value) and not isinstance(value, Undefined):
+        raise _Unusable("a function is no text")
     return "" if value is None else value
 
 
@@ -160,6 +163,11 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 ENVIRONMENT: Final = _environment()
+
+
+@lru_cache(maxsize=256)
+def _compiled(template: str) -> Template:
+    return ENVIRONMENT.from_string(_parsed(template))
 
 
 def _parsed(template: str) -> nodes.Template:
@@ -185,7 +193,7 @@ def _all(node: nodes.Node) -> Iterator[nodes.Node]:
 
 def _rendered(template: str, names: Mapping[str, Any], longest: int) -> str:
     made, length = [], 0
-    for piece in ENVIRONMENT.from_string(_parsed(template)).generate(names):
+    for piece in _compiled(template).generate(names):
         made.append(piece)
         length += len(piece)
         if length > longest:

@@ -53,13 +53,13 @@ MOST_CONTRIBUTORS: Final = 10
 LONGEST_VALUE: Final = 500
 
 _INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
-_CALL_TO_ALL = re.compile(r"@(?=(?:everyone|here|channel|all)\b)", re.IGNORECASE)
+_MENTION = re.compile(r"(?<=@)(?=(?:everyone|here|channel|all)\b)|(?<=<)(?=[@!])", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
 def clean(value: str) -> str:
-    """A text that somebody else chose: on one line, as it is read, and without calling everybody in a chat."""
-    shown = _CALL_TO_ALL.sub(f"@{_ZERO_WIDTH_SPACE}", _INVISIBLE.sub(" ", value))
+    """A text that somebody else chose: on one line, as it is read, and calling nobody in a chat."""
+    shown = _MENTION.sub(_ZERO_WIDTH_SPACE, _INVISIBLE.sub(" ", value))
     return shown if len(shown) <= LONGEST_VALUE else f"{shown[: LONGEST_VALUE - 1]}…"
 
 
@@ -115,7 +115,7 @@ def amount_shown(measure: object, number: object) -> str | None:
     if abs(dollars) >= 1 or not number:
         return f"${dollars:,.2f}"
     whole, _, cents = f"{Decimal(f'{dollars:.4g}'):f}".partition(".")
-    return f"${whole}.{cents.ljust(2, '0')}"
+    return f"${whole}.{cents.rstrip('0').ljust(2, '0')}"
 
 
 def moment_shown(nanoseconds: int | None) -> str | None:
