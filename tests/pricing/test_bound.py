@@ -96,7 +96,7 @@ def test_what_cannot_be_told_is_none_and_says_why() -> None:
     rates = rates_of("openai", "gpt-4o")
     assert bound_of(Demand(None, 100, why="a file"), rates)[:4] == (None, 100, None, "a file")
     assert bound_of(Demand(100, None), rates)[:4] == (100, None, None, "it names no most output tokens")
-    assert bound_of(Demand(10, 10), Unpriced("no list has it"))[2:] == (None, "no list has it", True)
+    assert bound_of(Demand(10, 10), Unpriced("no list has it"))[2:5] == (None, "no list has it", True)
     assert bound_of(Demand(10, 10), None)[:3] == (10, 10, None)
 
 

@@ -77,6 +77,35 @@ def test_all_limits_have_room_or_none_is_touched() -> None:
     assert [(status.limit.name, status.used) for status in gate.statuses({})] == [("requests", 1), ("usd", 60)]
 
 
+def test_a_soft_limit_holds_what_is_likely_and_a_hard_one_the_most() -> None:
+    limits = (
+        Limit("hard", "tokens", 1000, DAY), Limit("soft", "tokens", 1000, DAY, mode="soft"),
+        Limit("hard usd", "usd", 10**9, DAY), Limit("soft usd", "usd", 10**9, DAY, mode="soft"),
+        Limit("soft input", "input_tokens", 10**9, DAY, mode="soft"), Limit("soft n", "requests", 9, DAY, mode="soft"),
+    )  # fmt: skip
+    gate = admission(*limits)
+
+    def held() -> dict[str, int]:
+        return {status.limit.name: status.used for status in gate.statuses({})}
+
+    ticket = admitted(gate, "a", Bound(10, 400, 900, likely_output=30, likely_usd=70))
+    assert held() == {"hard": 410, "soft": 40, "hard usd": 900, "soft usd": 70, "soft input": 10, "soft n": 1}
+    gate.settle(ticket, Bound(9, 50, 99))
+    assert held() == {"hard": 59, "soft": 59, "hard usd": 99, "soft usd": 99, "soft input": 9, "soft n": 1}
+    unknown = admitted(gate, "b", Bound(10, 400, 900, likely_output=30, likely_usd=70))
+    gate.settle(unknown, UNKNOWN, assumed=True)
+    assert held()["soft"] == held()["hard"] == 59 + 410, "what nobody knows is booked at the most"
+    assert held()["soft usd"] == 99 + 900
+
+
+def test_a_soft_limit_alone_has_an_estimate_where_there_is_no_bound() -> None:
+    gate = admission(Limit("soft", "tokens", 1000, DAY, mode="soft"))
+    ticket = admitted(gate, "a", Bound(10, None, None, likely_output=30))
+    assert [status.held for status in gate.statuses({})] == [40]
+    gate.settle(ticket, UNKNOWN)
+    assert [status.used for status in gate.statuses({})] == [40]
+
+
 def test_what_a_call_used_is_booked_and_more_than_there_was_room_for_too() -> None:
     gate = admission(Limit("usd", "usd", 100, DAY, at=(50, 100)))
     near = gate.settle(admitted(gate, "a", Bound(10, 10, 60)), Bound(10, 10, 149))

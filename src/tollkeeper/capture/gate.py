@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tollkeeper.capture import faults
+from tollkeeper.capture.answer_lengths import AnswerLengths
 from tollkeeper.capture.contract import Adapter, Request
 from tollkeeper.capture.demand import demand_of
 from tollkeeper.capture.denied import Denied
@@ -70,6 +71,7 @@ class Gate:
         self._in_background: OrderedDict[str, Ticket] = OrderedDict()
         """By the id of the response. A hold that is forgotten here expires, and is charged in full."""
         self._tell = tell
+        self._answers = AnswerLengths(catalog)
         self._ladders: Ladders | None = None
         self._failover: Failover | None = None
         self._follow(admission.policy)
@@ -280,6 +282,8 @@ class Gate:
                 self._in_background.popitem(last=False)
             return
         self._settle(ticket, *_used(call, error))
+        if error is None:
+            self._answers.learn(call)
 
     def _settle(self, ticket: Ticket, used: Bound, is_assumed: bool) -> None:
         try:
@@ -314,9 +318,12 @@ class Gate:
         is_open = demand.output_tokens is None and bindings.needs_output
         if is_open and most is not None and adapter.cap_output(request, most):
             demand = demand._replace(output_tokens=most)
-        if not bindings.counts_usd:
-            return bound_of(demand, None)
-        return self._dearer(request, demand, bound_of(demand, self._catalog.rates(call)))
+        bound = bound_of(demand, self._catalog.rates(call) if bindings.counts_usd else None)
+        if bindings.counts_usd:
+            bound = self._dearer(request, demand, bound)
+        if bindings.estimates_output:
+            bound = self._answers.estimated(call, demand, bound, bindings.counts_usd)
+        return bound
 
     def _dearer(self, request: Request, demand: Demand, bound: Bound) -> Bound:
         """What it costs by what is asked for, such as a faster tier, where that is more. It may not be granted."""

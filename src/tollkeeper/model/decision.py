@@ -11,7 +11,8 @@ from tollkeeper.model.limit import Limit, Measure
 class Bound(NamedTuple):
     """The most that a call can use. `None` is what nobody can tell beforehand; `why` says the reason.
 
-    `unpriced`: the reason is that the model has no price.
+    `unpriced`: the reason is that the model has no price. `likely_output` and `likely_usd` (nano-dollars) are what it
+    will hardly use more than, by what such calls have used: an estimate, for soft limits only.
     """
 
     input_tokens: int | None
@@ -19,10 +20,12 @@ class Bound(NamedTuple):
     nano_usd: int | None
     why: str | None = None
     unpriced: bool = False
+    likely_output: int | None = None
+    likely_usd: int | None = None
 
     def by_measure(self) -> dict[Measure, int | None]:
         """In the unit of each measure."""
-        input_tokens, output_tokens, nano_usd, _, _ = self
+        input_tokens, output_tokens, nano_usd = self[:3]
         return {
             "requests": 1,
             "tokens": None if input_tokens is None or output_tokens is None else input_tokens + output_tokens,
@@ -31,6 +34,11 @@ class Bound(NamedTuple):
             "usd": nano_usd,
             "concurrency": 1,
         }
+
+    def likely(self) -> Bound:
+        """The same with what is likely in place of the most, where it is known."""
+        nano_usd = self.nano_usd if self.likely_usd is None else self.likely_usd
+        return self._replace(output_tokens=self.likely_output, nano_usd=nano_usd)
 
 
 class Status(NamedTuple):

@@ -73,6 +73,7 @@ class Bindings(NamedTuple):
 
     `counts_tokens` and `counts_usd` say what must be known of a call. `needs_output`: a hard limit must know how much
     an answer may become; `most_output` is put into a call that does not say it (`None`: nothing is).
+    `estimates_output`: a soft one counts it, for which an estimate will do.
     """
 
     each: tuple[Binding, ...]
@@ -81,6 +82,7 @@ class Bindings(NamedTuple):
     counts_usd: bool = False
     needs_output: bool = False
     most_output: int | None = None
+    estimates_output: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.each or self.counted)
@@ -130,6 +132,7 @@ class Binder:
             counts_usd="usd" in measures,
             needs_output=bool(asking),
             most_output=min(caps) if caps and len(caps) == len(asking) else None,
+            estimates_output=any(one.limit.mode == "soft" and one.limit.counts_output for one in found),
         )
 
 
@@ -144,6 +147,7 @@ def joined(first: Bindings, second: Bindings) -> Bindings:
         counts_usd=first.counts_usd or second.counts_usd,
         needs_output=bool(most),
         most_output=min(caps) if caps and len(caps) == len(most) else None,
+        estimates_output=first.estimates_output or second.estimates_output,
     )
 
 

@@ -70,6 +70,15 @@ def bound_of(demand: Demand, rates: Rates | Unpriced | None) -> Bound:
     return Bound(taken, output, -(-most // PARTS), why)
 
 
+def with_likely(bound: Bound, demand: Demand, rates: Rates | Unpriced | None, output_tokens: int) -> Bound:
+    """The same, and what the call is likely to use if its answers have so many tokens: never more than the most."""
+    likely = output_tokens if bound.output_tokens is None else min(output_tokens, bound.output_tokens)
+    each = -(-likely // demand.choices)
+    cost = bound_of(demand._replace(output_tokens=each), rates).nano_usd
+    most = bound.nano_usd
+    return bound._replace(likely_output=likely, likely_usd=cost if cost is None or most is None else min(cost, most))
+
+
 def _dearest(rates: Rates, has_audio: bool, writes_cache: bool) -> tuple[_Dearest, ...] | None:
     """The most that each table of these rates asks; worked out once."""
     key = (has_audio, writes_cache)

@@ -81,6 +81,8 @@ class Admission:
             bound_by = tuple(binding for binding in bound_by if binding.measure != "usd")
         # A soft limit would take any amount, and no counters can keep it.
         charges = tuple([binding.charge(min(most[binding.measure] or 0, LARGEST_AMOUNT), now) for binding in bound_by])
+        if bound.likely_output is not None:
+            charges = _with_likely(bound_by, charges, bound.likely().by_measure(), now)
         if charges and self.policy.emergency is not None:
             charges = (*charges, WATCH)
         hold = Hold(id, self._owner, now + self._seconds * NS_A_SECOND, charges)
@@ -120,15 +122,17 @@ class Admission:
 
         What nobody knows is booked at the most that it can be; so is what is `assumed`, where less is known of.
         """
-        hold, bindings, each, _ = ticket
+        hold, bindings, each, bound = ticket
         told = used.by_measure()
         near = [_alone(one, amount) for one in each if (amount := told[one.measure] or 0) >= one.tells_from]
         if not bindings:
             return near
-        amounts = [
-            _amount(charge.amount, told[binding.measure], assumed)
-            for binding, charge in zip(bindings, hold.charges, strict=False)
-        ]
+        held = [charge.amount for charge in hold.charges]
+        if bound.likely_output is not None:
+            # Of soft limits less was held than it can be.
+            most = bound.by_measure()
+            held = [max(one, most[binding.measure] or 0) for one, binding in zip(held, bindings, strict=False)]
+        amounts = [_amount(one, told[binding.measure], assumed) for binding, one in zip(bindings, held, strict=False)]
         amounts += [0] * (len(hold.charges) - len(amounts))
         levels = self.counters.settle(hold, amounts, assumed)
         if self.learn is not None:
@@ -137,6 +141,17 @@ class Admission:
             if levels[place].spent >= binding.tells_from:
                 near.append(binding.status(levels[place], hold.charges[place].until or None))
         return near
+
+
+def _with_likely(
+    bindings: Sequence[Binding], charges: tuple[Charge, ...], likely: Mapping[Measure, int | None], now: int
+) -> tuple[Charge, ...]:
+    """The charges, where those of soft limits are what the call is likely to use. Those of hard ones stay the most."""
+    return tuple([
+        charge if charge.hard or (amount := likely[binding.measure]) is None
+        else binding.charge(min(amount, LARGEST_AMOUNT), now)
+        for binding, charge in zip(bindings, charges, strict=True)
+    ])  # fmt: skip
 
 
 def _without_counters(ticket: Ticket, away: CountersUnavailable) -> Ticket | Denial:
