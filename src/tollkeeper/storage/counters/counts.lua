@@ -19,8 +19,20 @@ if not now then
   now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
 
--- Places in a charge.
-local KEY, AMOUNT, CAP, HARD, KIND, UNTIL, BURST, COST, OTHER = 1, 2, 3, 4, 5, 6, 8, 9, 10
+-- Places in a charge. JSON has neither costs nor what was used, but the window at its place.
+local KEY, AMOUNT, CAP, HARD, KIND, UNTIL, USED, BURST, COST, OTHER, NEXT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+local KINDS = {[0] = 'period', [1] = 'rate', [2] = 'slots'}
+
+-- Charges as one text of numbers: JSON takes three times as long to read.
+local function charges_of(text)
+  local charges, at, size = {}, 1, #text
+  while at <= size do
+    local charge = {struct.unpack('<I4c0ddddddddd', text, at)}
+    charge[HARD], charge[KIND] = charge[HARD] == 1, KINDS[charge[KIND]]
+    charges[#charges + 1], at = charge, charge[NEXT]
+  end
+  return charges
+end
 
 -- Lua's own conversion writes 14 digits only.
 local function digits(number)

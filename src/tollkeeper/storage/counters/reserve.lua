@@ -1,9 +1,9 @@
--- ARGV[2] the id, ARGV[3] the last moment to settle, ARGV[4] the hold. Of a rate, a charge has two numbers more: how
--- much later its bucket is full again, and how deep it is, both in µs.
+-- ARGV[2] the id, ARGV[3] the last moment to settle, ARGV[4] the hold, ARGV[5] its charges. Of a rate, the last two
+-- numbers are how much later its bucket is full again, and how deep it is, both in µs.
 -- Answers: now, more to expire, the place of the charge without room or 0, when there may be room, levels.
 
 local id = ARGV[2]
-local charges = cjson.decode(ARGV[4])[4]
+local charges = charges_of(ARGV[5])
 local DEPTH = OTHER
 
 local function full_until(charge, count)

@@ -1,9 +1,9 @@
--- ARGV[2] the id, ARGV[3] the hold, ARGV[4] what was used of each charge, ARGV[5] `assumed` or empty. Of a rate, a charge
--- has two numbers more: how much later its bucket is full again, in µs, if the charge was held, and if it was not.
+-- ARGV[2] the id, ARGV[3] its charges, with what was used of each, ARGV[4] `assumed` or empty. Of a rate, the last two
+-- numbers are how much later its bucket is full again, in µs, if the charge was held, and if it was not.
 -- Answers: now, more to expire, levels.
 
 local id = ARGV[2]
-local charges, amounts = cjson.decode(ARGV[3])[4], cjson.decode(ARGV[4])
+local charges = charges_of(ARGV[3])
 
 local more = expire()
 local counts = counts_of(charges)
@@ -22,7 +22,7 @@ local lapsed = state == 'lapsed'
 local live = state and not lapsed
 
 for place, charge in ipairs(charges) do
-  local count, amount = counts[place], amounts[place]
+  local count, amount = counts[place], charge[USED]
   if charge[KIND] == 'rate' then
     pour(count, state and charge[COST] or charge[OTHER])
   else
@@ -32,7 +32,7 @@ for place, charge in ipairs(charges) do
     if charge[KIND] == 'period' then
       local before = lapsed and charge[AMOUNT] or 0
       count.spent = count.spent + amount - before
-      count.assumed = count.assumed + (ARGV[5] == 'assumed' and amount or 0) - before
+      count.assumed = count.assumed + (ARGV[4] == 'assumed' and amount or 0) - before
     end
   end
 end
