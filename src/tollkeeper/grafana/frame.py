@@ -11,10 +11,10 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
-from tollkeeper.grafana import sidecar
 from tollkeeper.grafana.panels import DATASOURCE, Panel
 from tollkeeper.grafana.series import WINDOW, label, name, once
 from tollkeeper.telemetry import metrics
+from tollkeeper.telemetry import sidecar_metrics as sidecar
 from tollkeeper.telemetry.attributes import PROVIDER, REQUEST_MODEL, RESPONSE_MODEL
 
 TAG = "tollkeeper"
@@ -24,7 +24,7 @@ COLUMNS = 24
 ROW_HEIGHT = 1
 ALL = ".*"
 
-CALLS = f'{{__name__=~"{sidecar.CALLS}|{name(metrics.CALLS)}"'
+CALLS = f'{{__name__=~"{sidecar.LEDGER_CALLS}|{name(metrics.CALLS)}"'
 """The calls of the ledger, and of apps: the values to choose from are in either."""
 
 
@@ -82,7 +82,7 @@ def _laid_out(sections: Sequence[Section]) -> Iterator[model.Panel | model.RowPa
 def _variables() -> list[Builder[model.VariableModel]]:
     source = dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus")
     chosen = 'service=~"$service"'
-    of_ledger = f'{sidecar.CALLS}{{{chosen},provider=~"$provider"}}'
+    of_ledger = f'{sidecar.LEDGER_CALLS}{{{chosen},provider=~"$provider"}}'
     of_apps = f'{name(metrics.CALLS)}{{{chosen},{label(PROVIDER)}=~"$provider"}}'
     providers = _with_label(f"{name(metrics.CALLS)}{{{chosen}}}", "provider", PROVIDER)
     models = _with_label(_with_label(of_apps, "model", REQUEST_MODEL), "model", RESPONSE_MODEL)
@@ -91,7 +91,7 @@ def _variables() -> list[Builder[model.VariableModel]]:
         _variable("service", "Service", f"label_values({CALLS}}}, service)"),
         _variable(
             "provider", "Provider",
-            f"query_result(group by (provider) ({sidecar.CALLS}{{{chosen}}} or {providers}))",
+            f"query_result(group by (provider) ({sidecar.LEDGER_CALLS}{{{chosen}}} or {providers}))",
             '/provider="([^"]+)"/',
         ),
         # A dated snapshot of a model is the model.
@@ -117,12 +117,12 @@ def _variable(variable: str, title: str, query: str, pattern: str = "") -> dashb
 
 
 def _annotations() -> list[Builder[model.AnnotationQuery]]:
-    changed = once(f"changes({sidecar.CATALOG_UPDATED}[{WINDOW}])")
+    changed = once(f"changes({sidecar.PRICES_INSTALLED}[{WINDOW}])")
     versions = f"count by (version) ({sidecar.BUILD_INFO})"
     before = f"count by (version) ({sidecar.BUILD_INFO} offset {WINDOW})"
     return [
-        _annotation("Price changes", "purple", f"{changed} > 0", "Prices changed", ""),
-        _annotation("Alerts", "red", f"{once(sidecar.ALERTS)} > 0", "{{severity}}: {{kind}}", "severity,kind"),
+        _annotation("Price lists", "purple", f"{changed} > 0", "A new price list", ""),
+        _annotation("Alerts", "red", f"{once(sidecar.ALERTS_FIRING)} > 0", "{{severity}}: {{kind}}", "severity,kind"),
         _annotation("Deploys", "blue", f"{versions} unless {before}", "Sidecar {{version}}", "version"),
     ]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from tollkeeper.grafana import sidecar
 from tollkeeper.grafana.series import (
     LEDGER_SELECTION,
     app_gain,
@@ -19,6 +18,7 @@ from tollkeeper.grafana.series import (
     summed,
 )
 from tollkeeper.telemetry import metrics
+from tollkeeper.telemetry import sidecar_metrics as sidecar
 from tollkeeper.telemetry.metrics import METER_LABEL
 
 HOUR, DAY = 3600, 86400
@@ -47,50 +47,59 @@ MONTH_LEFT = "((days_in_month() - day_of_month() + 1) * 86400 - hour() * 3600 - 
 
 def period_cost(period: str, by: Sequence[str] = ()) -> str:
     """What the current day or month has cost, in dollars, as the ledger says."""
-    return summed(once(selected(sidecar.PERIOD_COST, f'period="{period}"', LEDGER_SELECTION)), by)
+    return summed(once(selected(sidecar.LEDGER_PERIOD_COST, f'period="{period}"', LEDGER_SELECTION)), by)
 
 
 def spend_rate(by: Sequence[str] = (), ago: str = "") -> str:
     """In dollars an hour; `ago`: so long before."""
-    return f"{either(ledger_rate(sidecar.COST, by, ago=ago), app_rate(metrics.COST, by, ago=ago))} * {HOUR}"
+    return f"{either(ledger_rate(sidecar.LEDGER_COST, by, ago=ago), app_rate(metrics.COST, by, ago=ago))} * {HOUR}"
 
 
 def spent(by: Sequence[str] = ()) -> str:
     """In dollars, during the range."""
-    return either(ledger_gain(sidecar.COST, by), app_gain(metrics.COST, by))
+    return either(ledger_gain(sidecar.LEDGER_COST, by), app_gain(metrics.COST, by))
 
 
 def calls(by: Sequence[str] = ()) -> str:
     """During the range."""
-    return either(ledger_gain(sidecar.CALLS, by), app_gain(metrics.CALLS, by))
+    return either(ledger_gain(sidecar.LEDGER_CALLS, by), app_gain(metrics.CALLS, by))
 
 
 def calls_rate(by: Sequence[str] = ()) -> str:
     """By the second."""
-    return either(ledger_rate(sidecar.CALLS, by), app_rate(metrics.CALLS, by))
+    return either(ledger_rate(sidecar.LEDGER_CALLS, by), app_rate(metrics.CALLS, by))
 
 
 def unpriced(by: Sequence[str] = ()) -> str:
     """Calls without a price, during the range."""
-    return either(ledger_gain(sidecar.UNPRICED, by), app_gain(metrics.UNPRICED_CALLS, by))
+    return either(ledger_gain(sidecar.LEDGER_UNPRICED, by), app_gain(metrics.UNPRICED_CALLS, by))
 
 
-def tokens(by: Sequence[str] = ()) -> str:
-    """Input and output, during the range."""
-    return either(ledger_gain(sidecar.TOKENS, by, BOTH), app_gain(metrics.TOKENS, by))
+def tokens(by: Sequence[str] = (), kind: TokenKind | None = None) -> str:
+    """During the range: of one kind, or input and output together."""
+    types, meters = (BOTH, "") if kind is None else (f'type="{kind}"', METERS[kind])
+    return either(ledger_gain(sidecar.LEDGER_TOKENS, by, types), app_gain(metrics.TOKENS, by, meters))
 
 
 def tokens_rate(kind: TokenKind, by: Sequence[str] = ()) -> str:
     """By the second, of one kind: all input, for instance, whether it came from a cache or not."""
     meters = METERS[kind]
-    return either(ledger_rate(sidecar.TOKENS, by, f'type="{kind}"'), app_rate(metrics.TOKENS, by, meters))
+    return either(ledger_rate(sidecar.LEDGER_TOKENS, by, f'type="{kind}"'), app_rate(metrics.TOKENS, by, meters))
 
 
 def failed_share(by: Sequence[str] = ()) -> str:
-    of_ledger = f"{ledger_rate(sidecar.CALLS, by, FAILED)} / ({ledger_rate(sidecar.CALLS, by)} > 0)"
+    of_ledger = f"{ledger_rate(sidecar.LEDGER_CALLS, by, FAILED)} / ({ledger_rate(sidecar.LEDGER_CALLS, by)} > 0)"
     all_of_apps = app_rate(metrics.CALLS, by)
     failed = f"({app_rate(metrics.CALLS, by, APP_FAILED)} or {all_of_apps} * 0)"
     return either(f"({of_ledger})", f"({failed} / ({all_of_apps} > 0))")
+
+
+def failed_share_in_range(by: Sequence[str] = ()) -> str:
+    failed = either(
+        ledger_gain(sidecar.LEDGER_CALLS, by, FAILED),
+        f"({app_gain(metrics.CALLS, by, APP_FAILED)} or {app_gain(metrics.CALLS, by)} * 0)",
+    )
+    return ratio(failed, calls(by))
 
 
 def limit(metric: str, where: str = "") -> str:
@@ -111,7 +120,7 @@ def limit_growth(window: str) -> str:
 
 def limit_forecast(window: str) -> str:
     """Of its amount, what will be used at the period's end, with the pace of the last `window`."""
-    left = f"({limit(sidecar.LIMIT_END, CALENDAR)} - time())"
+    left = f"({limit(sidecar.LIMIT_PERIOD_END, CALENDAR)} - time())"
     used, amount = limit(sidecar.LIMIT_USED, CALENDAR), limit(sidecar.LIMIT_AMOUNT, CALENDAR)
     return f"(({used} + {limit_growth(window)} * {left}) / ({amount} > 0))"
 

@@ -14,6 +14,9 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat, QueryEdito
 
 DATASOURCE = options.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
+NO_CELL = "–"
+"""In place of a value that a row of a table does not have."""
+
 Steps = Sequence[tuple[float, str]]
 """From which value on, which colour; below the first it is green."""
 
@@ -108,13 +111,14 @@ def chart(
     decimals: int | None = None,
     least: float | None = 0,
     most: float | None = None,
+    at_least_to: float | None = None,
     styles: Sequence[Style] = (),
     steps: Steps = (),
     nothing: str = "no data",
     width: int = 12,
-    height: int = 8,
+    height: int = 9,
 ) -> Panel:
-    """Lines over time. `steps` are drawn as lines too."""
+    """Lines over time. `steps` are drawn as lines too. The axis goes `at_least_to` a value, where all is mostly 0."""
     builder: Any = timeseries.Panel()
     _describe(builder, title, description, unit, decimals, nothing)
     builder.targets([_query(query, chr(65 + number)) for number, query in enumerate(queries)])
@@ -136,6 +140,8 @@ def chart(
         builder.min(least)
     if most is not None:
         builder.max(most)
+    if at_least_to is not None:
+        builder.axis_soft_max(at_least_to)
     for style in styles:
         override = builder.override_by_regexp if style.series.startswith("/") else builder.override_by_name
         override(style.series, _drawn(style))
@@ -153,7 +159,7 @@ def bars(
     steps: Steps = (),
     nothing: str = "no data",
     width: int = 8,
-    height: int = 8,
+    height: int = 9,
 ) -> Panel:
     """One bar a series, as it is at the end of the range."""
     builder: Any = bargauge.Panel()
@@ -176,13 +182,12 @@ def rows(
     columns: Sequence[Column],
     *,
     sort_by: str = "",
-    nothing: str = "no data",
     width: int = 12,
     height: int = 8,
 ) -> Panel:
     """A table: a row for each set of `labels` (label, title), and `columns` of figures that have just these labels."""
     builder: Any = table.Panel()
-    _describe(builder, title, description, columns[0].unit, None, nothing)
+    _describe(builder, title, description, columns[0].unit, None, NO_CELL)
     refs = [chr(65 + number) for number in range(len(columns))]
     builder.targets(
         [_query(Query(one.expr), ref, instant=True, table=True) for ref, one in zip(refs, columns, strict=True)]
@@ -205,7 +210,7 @@ def rows(
     return Panel(builder, width, height)
 
 
-def heat(title: str, description: str, expr: str, unit: str, *, width: int = 12, height: int = 8) -> Panel:
+def heat(title: str, description: str, expr: str, unit: str, *, width: int = 12, height: int = 9) -> Panel:
     """How a histogram's records are spread over time. `expr` gives its buckets by `le`."""
     builder: Any = heatmap.Panel()
     _describe(builder, title, description, unit, None, "no data")

@@ -11,6 +11,7 @@ loses the first of them, as the first value of a new series is no increase; `rat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from tollkeeper.telemetry.attributes import OPERATION, PROVIDER, REQUEST_MODEL, RESPONSE_MODEL
 from tollkeeper.telemetry.metrics import Metric
@@ -93,15 +94,26 @@ def app_gain(metric: Metric, by: Sequence[str] = (), where: str = "", span: str 
     return summed(as_of_ledger(of_apps(pattern, series, TAGS, where), by), by)
 
 
-def histogram_rate(metric: Metric, part: str, by: Sequence[str] = (), where: str = "") -> str:
-    """By the second: the `bucket`, `sum` or `count` of a histogram, which knows neither tenants nor services."""
+def histogram(
+    metric: Metric, part: str, by: Sequence[str] = (), where: str = "", growth: Literal["rate", "increase"] = "rate"
+) -> str:
+    """The `bucket`, `sum` or `count` of a histogram, which knows neither tenants nor services.
+
+    By the second, or its `increase` during the range: of what is no money, an estimate will do.
+    """
     series = f"{metric.prometheus_name}_{part}"
     labels = [*by, "le"] if part == "bucket" else by
-    return summed(as_of_ledger(of_apps("rate({}[" + WINDOW + "])", series, where), by), labels)
+    window = WINDOW if growth == "rate" else RANGE
+    return summed(as_of_ledger(of_apps(growth + "({}[" + window + "])", series, where), by), labels)
 
 
 def quantile(share: float, metric: Metric, by: Sequence[str] = (), where: str = "") -> str:
-    return f"histogram_quantile({share:g}, {histogram_rate(metric, 'bucket', by, where)})"
+    return f"histogram_quantile({share:g}, {histogram(metric, 'bucket', by, where)})"
+
+
+def quantile_in_range(share: float, metric: Metric, by: Sequence[str] = (), where: str = "") -> str:
+    """Of the whole range; of those without a record, none."""
+    return f"histogram_quantile({share:g}, {histogram(metric, 'bucket', by, where, 'increase')}) >= 0"
 
 
 def of_apps(pattern: str, series: str, *selections: str) -> str:

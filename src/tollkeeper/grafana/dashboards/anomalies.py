@@ -6,7 +6,6 @@ them, when there are some: a section of their own, before "Compared with the las
 
 from __future__ import annotations
 
-from tollkeeper.grafana import sidecar
 from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.measures import (
     DAY,
@@ -20,6 +19,7 @@ from tollkeeper.grafana.measures import (
 )
 from tollkeeper.grafana.panels import Panel, Query, Steps, Style, bars, chart, figure
 from tollkeeper.grafana.series import WINDOW, ledger_gain, once
+from tollkeeper.telemetry import sidecar_metrics as sidecar
 
 LAST_DAY = f"[1d:{WINDOW}]"
 UNUSUAL: Steps = ((2, "yellow"), (3, "red"))
@@ -65,7 +65,7 @@ def ranked(by: str, title: str) -> Panel:
 
 
 def month_end(span: str, seconds: int) -> str:
-    return f"{period_cost('month')} + {ledger_gain(sidecar.COST, span=span)} / {seconds} * on () {MONTH_LEFT}"
+    return f"{period_cost('month')} + {ledger_gain(sidecar.LEDGER_COST, span=span)} / {seconds} * on () {MONTH_LEFT}"
 
 
 NOW = Section(
@@ -86,7 +86,7 @@ NOW = Section(
         ),
         figure(
             "Alerts firing", "Alerts of the sidecar that fire at the moment, of all severities.",
-            f"sum({once(sidecar.ALERTS)}) or vector(0)", "none", decimals=0, steps=((1, "red"),),
+            f"sum({once(sidecar.ALERTS_FIRING)}) or vector(0)", "none", decimals=0, steps=((1, "red"),),
         ),
     ),
 )  # fmt: skip
@@ -123,8 +123,8 @@ AHEAD = Section(
             ),
         ),
         chart(
-            "Alerts firing", "Alerts of the sidecar, by kind and severity.",
-            [Query(f"max by (kind, severity) ({once(sidecar.ALERTS)})", "{{severity}}: {{kind}}")],
+            "Alerts over time", "Alerts of the sidecar that fired, by kind and severity.",
+            [Query(f"max by (kind, severity) ({once(sidecar.ALERTS_FIRING)})", "{{severity}}: {{kind}}")],
             "short", stacked=True, decimals=0, nothing="none",
         ),
     ),

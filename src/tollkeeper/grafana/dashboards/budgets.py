@@ -5,7 +5,6 @@ Forecasts draw the pace of the last hour and day on to the period's end. The sid
 
 from __future__ import annotations
 
-from tollkeeper.grafana import sidecar
 from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.measures import (
     CALENDAR,
@@ -18,6 +17,7 @@ from tollkeeper.grafana.measures import (
 from tollkeeper.grafana.panels import FILLING, Column, Query, Style, bars, chart, figure, rows
 from tollkeeper.grafana.series import app_rate, label, once
 from tollkeeper.telemetry import metrics
+from tollkeeper.telemetry import sidecar_metrics as sidecar
 from tollkeeper.telemetry.metrics import LIMIT_LABEL, STEP_LABEL
 
 NO_LIMITS = "no limits"
@@ -26,8 +26,8 @@ PERCENT_FILLING = ((80, "yellow"), (90, "orange"), (100, "red"))
 
 FULLEST = f"max({once(sidecar.LIMIT_FULLEST)})"
 HELD = f"({limit(sidecar.LIMIT_HELD)} / ({limit(sidecar.LIMIT_AMOUNT)} > 0))"
-PERIOD = f"({limit(sidecar.LIMIT_END, CALENDAR)} - {limit(sidecar.LIMIT_START, CALENDAR)})"
-ELAPSED = f"((time() - {limit(sidecar.LIMIT_START, CALENDAR)}) / {PERIOD})"
+PERIOD = f"({limit(sidecar.LIMIT_PERIOD_END, CALENDAR)} - {limit(sidecar.LIMIT_PERIOD_START, CALENDAR)})"
+ELAPSED = f"((time() - {limit(sidecar.LIMIT_PERIOD_START, CALENDAR)}) / {PERIOD})"
 
 
 def burn(window: str) -> str:
@@ -78,20 +78,21 @@ LIMITS = Section(
         bars(
             "Used", "The fifteen fullest; 100 % is the amount. Of limits by user or session only the fullest is shown.",
             [Query(f"sort_desc({top(f'max by (limit, scope) ({limit_used()})', 15)})", SCOPED)],
-            "percentunit", decimals=0, most=1, steps=FILLING, nothing=NO_LIMITS, height=11,
+            "percentunit", decimals=0, most=1, steps=FILLING, nothing=NO_LIMITS, width=7, height=11,
         ),
         rows(
             "All limits",
-            "Dollars where the measure is usd. The forecast is for the period's end, at the pace of the last hour.",
+            "Dollars where the measure is usd. The forecast is for the period's end, at the pace of the last hour. "
+            "Needs the sidecar.",
             [("limit", "Limit"), ("scope", "For"), ("measure", "Measure"), ("window", "Window"), ("mode", "Mode")],
             [
                 Column("Used", by_limit(limit_used()), "percentunit", 1, steps=FILLING),
-                Column("Used up to now", by_limit(limit(sidecar.LIMIT_USED)), "short", 3),
+                Column("So far", by_limit(limit(sidecar.LIMIT_USED)), "short", 3),
                 Column("Amount", by_limit(limit(sidecar.LIMIT_AMOUNT)), "short"),
-                Column("Period ends in", by_limit(f"{limit(sidecar.LIMIT_END)} - time()"), "dtdurations"),
+                Column("Ends in", by_limit(f"{limit(sidecar.LIMIT_PERIOD_END)} - time()"), "dtdurations"),
                 Column("Forecast", by_limit(limit_forecast("1h")), "percentunit", 0, steps=FILLING),
             ],
-            nothing=NO_LIMITS, width=16, height=11,
+            width=17, height=11,
         ),
     ),
 )  # fmt: skip

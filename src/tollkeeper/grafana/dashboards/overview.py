@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tollkeeper.grafana import sidecar
 from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.measures import (
     APP_ANSWERED,
@@ -19,6 +18,7 @@ from tollkeeper.grafana.measures import (
 from tollkeeper.grafana.panels import FAILING, FILLING, Column, Query, bars, chart, figure, rows
 from tollkeeper.grafana.series import ledger_gain, once, quantile
 from tollkeeper.telemetry import metrics
+from tollkeeper.telemetry import sidecar_metrics as sidecar
 
 NEEDS_SIDECAR = "needs the sidecar"
 WHO = ("tenant", "provider", "model")
@@ -39,7 +39,7 @@ NOW = Section(
         figure(
             "Month's end, at this pace",
             "Spent this month, and for what is left of it as much a day as in the last 24 hours. Needs the sidecar.",
-            f"{period_cost('month')} + {ledger_gain(sidecar.COST, span='1d')} / {DAY} * on () {MONTH_LEFT}",
+            f"{period_cost('month')} + {ledger_gain(sidecar.LEDGER_COST, span='1d')} / {DAY} * on () {MONTH_LEFT}",
             "currencyUSD", decimals=2, over_time=False, nothing=NEEDS_SIDECAR,
         ),
         figure(
@@ -60,7 +60,7 @@ NOW = Section(
         ),
         figure(
             "Alerts firing", "Alerts of the sidecar that fire at the moment, of all severities.",
-            f"sum({once(sidecar.ALERTS)}) or vector(0)", "none", decimals=0, steps=((1, "red"),),
+            f"sum({once(sidecar.ALERTS_FIRING)}) or vector(0)", "none", decimals=0, steps=((1, "red"),),
         ),
     ),
 )  # fmt: skip

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from tollkeeper.grafana.frame import Board, Section
-from tollkeeper.grafana.measures import APP_ANSWERED, calls, calls_rate, failed_share, ratio, spent, top
+from tollkeeper.grafana.measures import (
+    APP_ANSWERED,
+    calls,
+    calls_rate,
+    failed_share,
+    failed_share_in_range,
+    ratio,
+    spent,
+    top,
+)
 from tollkeeper.grafana.panels import FAILING, Column, Query, chart, figure, heat, rows
 from tollkeeper.grafana.rules.reliability import THROTTLED
-from tollkeeper.grafana.series import app_rate, histogram_rate, label, quantile
+from tollkeeper.grafana.series import app_rate, histogram, label, quantile, quantile_in_range
 from tollkeeper.telemetry import metrics
 from tollkeeper.telemetry.attributes import ERROR_TYPE, TOKEN_TYPE
 
@@ -23,10 +34,10 @@ def refused_share(by: tuple[str, ...] = ()) -> str:
     return ratio(f"({app_rate(metrics.CALLS, by, TOO_MANY)} or {everything} * 0)", everything)
 
 
-def speed(by: tuple[str, ...] = ()) -> str:
+def speed(by: tuple[str, ...] = (), growth: Literal["rate", "increase"] = "rate") -> str:
     """Tokens of output for each second of waiting."""
-    written = histogram_rate(metrics.TOKEN_USAGE, "sum", by, f'{label(TOKEN_TYPE)}="output"')
-    return ratio(written, histogram_rate(DURATION, "sum", by, APP_ANSWERED))
+    written = histogram(metrics.TOKEN_USAGE, "sum", by, f'{label(TOKEN_TYPE)}="output"', growth)
+    return ratio(written, histogram(DURATION, "sum", by, APP_ANSWERED, growth))
 
 
 NOW = Section(
@@ -72,7 +83,7 @@ LATENCY = Section(
         ),
         heat(
             "How latencies are spread", "How many answered calls took how long." + KNOWS_NO_TENANTS,
-            histogram_rate(DURATION, "bucket", where=APP_ANSWERED), "s",
+            histogram(DURATION, "bucket", where=APP_ANSWERED), "s",
         ),
         chart(
             "Time to the first chunk",
@@ -117,15 +128,15 @@ FAILURES = Section(
             "reqps", stacked=True, decimals=3, nothing="none failed", width=8,
         ),
         rows(
-            "Models compared", "Cost and calls of the chosen time range; the rest as it is at its end.",
+            "Models compared", "During the chosen time range.",
             [("provider", "Provider"), ("model", "Model")],
             [
                 Column("Calls", calls(MODEL), "short"),
-                Column("Failed", failed_share(MODEL), "percentunit", 1, steps=FAILING),
-                Column("Latency, half", quantile(0.5, DURATION, MODEL, APP_ANSWERED), "s", 2),
-                Column("Latency, 95 %", quantile(0.95, DURATION, MODEL, APP_ANSWERED), "s", 2),
-                Column("First chunk, 95 %", quantile(0.95, FIRST, MODEL), "s", 2),
-                Column("Output speed", speed(MODEL), "short", 0),
+                Column("Failed", failed_share_in_range(MODEL), "percentunit", 1, steps=FAILING),
+                Column("Latency, half", quantile_in_range(0.5, DURATION, MODEL, APP_ANSWERED), "s", 2),
+                Column("Latency, 95 %", quantile_in_range(0.95, DURATION, MODEL, APP_ANSWERED), "s", 2),
+                Column("First chunk, 95 %", quantile_in_range(0.95, FIRST, MODEL), "s", 2),
+                Column("Output speed", speed(MODEL, "increase"), "short", 0),
                 Column("Cost of 1000 calls", f"{ratio(spent(MODEL), calls(MODEL))} * 1000", "currencyUSD", 2),
             ],
             width=24, height=10,

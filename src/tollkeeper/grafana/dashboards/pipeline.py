@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from tollkeeper.grafana import sidecar
 from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.panels import Query, chart, figure
 from tollkeeper.grafana.series import WINDOW, label, name, once
 from tollkeeper.telemetry import metrics
+from tollkeeper.telemetry import sidecar_metrics as sidecar
 from tollkeeper.telemetry.metrics import STEP_LABEL, Metric
 
 LATE = ((30, "yellow"), (120, "red"))
 STEP = label(STEP_LABEL)
+NO_FAULT = f'label_replace(vector(0), "{STEP}", "none", "", "")'
 NEEDS_SIDECAR = "needs the sidecar"
 
 
@@ -34,12 +35,12 @@ NOW = Section(
             decimals=0, width=3,
         ),
         figure(
-            "Behind", "How long the oldest record waits that has not been written to the ledger.",
-            f"max({sidecar.LAG})", "s", decimals=1, steps=LATE, nothing=NEEDS_SIDECAR, width=3,
+            "Behind", "From the end of the newest call to when it was in the ledger.",
+            f"max({sidecar.LEDGER_LAG})", "s", decimals=1, steps=LATE, nothing=NEEDS_SIDECAR, width=3,
         ),
         figure(
-            "Last write", "How long ago the ledger was written to. Without calls, nothing is written.",
-            f"time() - max({sidecar.LAST_COMMIT})", "s", decimals=0, nothing=NEEDS_SIDECAR, width=3,
+            "Newest call", "How long ago the newest call was recorded.",
+            f"time() - max({sidecar.LEDGER_LAST_COMMIT})", "s", decimals=0, nothing=NEEDS_SIDECAR, width=3,
         ),
         figure(
             "In spools", "Finished calls that wait in the apps' spools.", state(metrics.SPOOL_RECORDS), "short",
@@ -55,8 +56,8 @@ NOW = Section(
             "short", decimals=0, steps=((1, "red"),), nothing="no counters", width=3,
         ),
         figure(
-            "Price list", "How long ago a price was changed or the list was brought up to date.",
-            f"time() - max({sidecar.CATALOG_UPDATED})", "dtdurations", decimals=0, nothing=NEEDS_SIDECAR, width=3,
+            "Price list", "How old the installed price list is, which your own prices go before.",
+            f"time() - max({sidecar.PRICES_INSTALLED})", "dtdurations", decimals=0, nothing=NEEDS_SIDECAR, width=3,
         ),
         figure(
             "Faults", "Faults of the instrumentation itself, since the apps run. Calls are not hurt by them.",
@@ -81,7 +82,7 @@ LEDGER = Section(
         chart(
             "Waiting", "Records that wait to be written in the sidecars, and in the apps' spools.",
             [
-                Query(f"sum({sidecar.WAITING})", "sidecars"),
+                Query(f"sum({sidecar.WAITING_RECORDS})", "sidecars"),
                 Query(state(metrics.SPOOL_RECORDS), "spools"),
             ],
             "short", decimals=0, width=8,
@@ -90,7 +91,7 @@ LEDGER = Section(
             "Requests", "OTLP requests a second: taken by transport, and refused by status.",
             [
                 Query(f"sum by (transport) ({rate(sidecar.REQUESTS)})", "taken: {{transport}}"),
-                Query(f"sum by (status) ({rate(sidecar.REFUSED)})", "refused: {{status}}"),
+                Query(f"sum by (status) ({rate(sidecar.REFUSED_REQUESTS)})", "refused: {{status}}"),
             ],
             "reqps", decimals=2, nothing=NEEDS_SIDECAR, width=8,
         ),
@@ -101,9 +102,9 @@ LEDGER = Section(
             [
                 Query(f'sum(rate({sidecar.WRITES}{{outcome="failed"}}[{WINDOW}]))', "failed writes"),
                 Query(f"sum({rate(sidecar.ORPHANS)})", "orphans"),
-                Query(f"max({rate(sidecar.LOST)})", "lost records"),
+                Query(f"max({rate(sidecar.LOST_RECORDS)})", "lost records"),
             ],
-            "cps", decimals=3, nothing=NEEDS_SIDECAR, width=8,
+            "cps", decimals=3, nothing=NEEDS_SIDECAR, width=8, at_least_to=0.1,
         ),
         chart(
             "Spools on disk", "What waiting calls take, by app.",
@@ -141,8 +142,8 @@ LIMITS = Section(
         ),
         chart(
             "Faults by step", "Faults of the instrumentation itself, a second, by the step that failed.",
-            [Query(f"sum by ({STEP}) ({rate(name(metrics.FAULTS))}) or vector(0)", "{{" + STEP + "}}")],
-            "cps", decimals=3, width=8,
+            [Query(f"sum by ({STEP}) ({rate(name(metrics.FAULTS))}) or on () {NO_FAULT}", "{{" + STEP + "}}")],
+            "cps", decimals=3, width=8, at_least_to=0.1,
         ),
         chart(
             "Messages", "Notifications a second by outcome; `dead` will not be tried again.",

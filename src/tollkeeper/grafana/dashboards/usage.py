@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from tollkeeper.grafana import sidecar
 from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.measures import calls, calls_rate, ratio, tokens, tokens_rate, top
 from tollkeeper.grafana.panels import Column, Query, chart, figure, heat, rows
-from tollkeeper.grafana.series import app_gain, app_rate, either, histogram_rate, label, ledger_gain, quantile
+from tollkeeper.grafana.series import app_gain, app_rate, either, histogram, label, ledger_gain, quantile
 from tollkeeper.telemetry import metrics
+from tollkeeper.telemetry import sidecar_metrics as sidecar
 from tollkeeper.telemetry.attributes import TOKEN_TYPE
 from tollkeeper.telemetry.metrics import USAGE_SOURCE_LABEL
 
+TENANT = ("tenant",)
 INPUT, OUTPUT = f'{label(TOKEN_TYPE)}="input"', f'{label(TOKEN_TYPE)}="output"'
 SOURCE = label(USAGE_SOURCE_LABEL)
-UNCOUNTED = either(ledger_gain(sidecar.UNMEASURED), app_gain(metrics.UNMEASURED_CALLS, where=f'{SOURCE}="unknown"'))
+UNCOUNTED = either(
+    ledger_gain(sidecar.LEDGER_UNMEASURED), app_gain(metrics.UNMEASURED_CALLS, where=f'{SOURCE}="unknown"')
+)
 
 FRESH = (
     f"{tokens_rate('input')} - ({tokens_rate('cache_read')} or vector(0)) - ({tokens_rate('cache_write')} or vector(0))"
@@ -31,7 +34,7 @@ NOW = Section(
         figure("Tokens", "Input and output together.", tokens(), "short", over_time=False, width=4),
         figure(
             "Tokens of a call", "On average, input and output together.", ratio(tokens(), calls()), "short",
-            decimals=0, over_time=False, width=4,
+            decimals=1, over_time=False, width=4,
         ),
         figure(
             "Tokens a second", "Input and output together.",
@@ -42,7 +45,7 @@ NOW = Section(
             cache_share(), "percentunit", decimals=1, width=4,
         ),
         figure(
-            "Output spent on reasoning", "The share of the output that is paid for and not shown.",
+            "Reasoning", "The share of the output that is paid for and not shown.",
             ratio(tokens_rate("reasoning"), tokens_rate("output")), "percentunit", decimals=1, width=4,
         ),
         figure(
@@ -88,7 +91,7 @@ CALLS = Section(
     "Calls",
     (
         chart(
-            "Tokens of a call", "Half of the calls have at most so many, and 95 % of them. From the apps' histograms.",
+            "Size of calls", "Half of the calls have at most so many, and 95 % of them. From the apps' histograms.",
             [
                 Query(quantile(0.5, metrics.TOKEN_USAGE, where=INPUT), "input, half"),
                 Query(quantile(0.95, metrics.TOKEN_USAGE, where=INPUT), "input, 95 %"),
@@ -99,7 +102,7 @@ CALLS = Section(
         ),
         heat(
             "Input of calls", "How many calls have how many tokens of input. From the apps' histograms.",
-            histogram_rate(metrics.TOKEN_USAGE, "bucket", where=INPUT), "short",
+            histogram(metrics.TOKEN_USAGE, "bucket", where=INPUT), "short",
         ),
         chart(
             "Calls by operation", "Calls a second, by what was asked for.",
@@ -118,10 +121,13 @@ CALLS = Section(
         rows(
             "Tenants", "During the chosen time range.", [("tenant", "Tenant")],
             [
-                Column("Tokens", tokens(("tenant",)), "short"),
-                Column("Calls", calls(("tenant",)), "short"),
-                Column("Tokens of a call", ratio(tokens(("tenant",)), calls(("tenant",))), "short", 0),
-                Column("Input from a cache", cache_share(("tenant",)), "percentunit", 1),
+                Column("Tokens", tokens(TENANT), "short"),
+                Column("Calls", calls(TENANT), "short"),
+                Column("Tokens of a call", ratio(tokens(TENANT), calls(TENANT)), "short", 1),
+                Column("Input", tokens(TENANT, "input"), "short"),
+                Column("From a cache", ratio(tokens(TENANT, "cache_read"), tokens(TENANT, "input")), "percentunit", 1),
+                Column("Output", tokens(TENANT, "output"), "short"),
+                Column("Reasoning", tokens(TENANT, "reasoning"), "short"),
             ],
             width=24, height=7,
         ),
