@@ -143,8 +143,8 @@ x = "{SECRET}"
         "channels.toml:11: channels.b.title: ''; expected a template, of 10,000 characters at the most",
         "channels.toml:12: channels.b.via: 'am'; expected one of direct, alertmanager",
         "channels.toml:13: channels.b.digest: 'monthly'; expected one of daily, weekly",
-        "channels.toml:17: channels.c.url: 'https://example.com/…'; expected an address without a user and password in it; with them, a"
-        " reference, env:NAME or file:/path",
+        "channels.toml:17: channels.c.url: 'https://example.com/…'; expected an address without a user and password in"
+        " it; with them, a reference, env:NAME or file:/path",
         "channels.toml:18: channels.c.secret: '…'; expected a reference, env:NAME or file:/path, or a key of 16"
         " characters at least",
         "channels.toml:20: channels.'bad name': 'bad name'; expected a name of up to 64 letters, digits, '-', '_' and"

@@ -130,10 +130,15 @@ def message_of(notification: Notification, channel: Channel) -> Message:
                 notes.append(f"(The {what} template of channel {channel.name} cannot be used: {_why(error)})")
         return _rendered(ours, names, longest)
 
-    title = " ".join(clean(said("title", channel.title, DEFAULT_TITLE, LONGEST_TITLE)).split())
+    title = _line(said("title", channel.title, DEFAULT_TITLE, LONGEST_TITLE))
     body = said("body", channel.body, DEFAULT_BODY, LONGEST_BODY)
     text = "\n\n".join((body.strip(), *notes))
     return Message(title, text, notification.alert.finding.severity, names["link"])
+
+
+def title_of(notification: Notification) -> str:
+    """One line, in our words."""
+    return _line(_rendered(DEFAULT_TITLE, names_of(notification), LONGEST_TITLE))
 
 
 def check_templates(channel: Channel) -> list[str]:
@@ -145,6 +150,10 @@ def check_templates(channel: Channel) -> list[str]:
         except Exception as error:  # noqa: BLE001  as deep as it likes
             found.append(f"{what}: {_why(error)}")
     return found
+
+
+def _line(text: str) -> str:
+    return " ".join(clean(text).split())
 
 
 def _shown(value: Any) -> Any:
