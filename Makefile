@@ -35,7 +35,10 @@ CRASHES := tests/sidecar/test_crashes.py tests/storage/spool/test_kill.py \
 # A process for each core, and whole files to each: what a file shares is made once.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help demo test foreign test-newest test-previous crash lint bench bench-sidecar build lock clean
+# Draws dashboards with Grafana's own components.
+SCREENSHOTS := tools/screenshots
+
+.PHONY: help demo test foreign test-newest test-previous crash lint bench bench-sidecar build screenshots lock clean
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,8 +72,14 @@ bench-sidecar: $(VENV)/.dev  ## What spool, receiver and sidecar take in (minute
 	@$(BIN)/python benchmarks/receive.py
 	@$(BIN)/python benchmarks/ingest.py
 
-build: $(VENV)/.dev  ## Wheel and sdist, in dist/
+build: $(VENV)/.dev  ## Dashboards and rules, in dashboards/, and wheel and sdist, in dist/
+	@$(BIN)/python -W ignore::DeprecationWarning -m tollkeeper.grafana.build
 	@$(BIN)/python -m build
+
+screenshots: $(VENV)/.dev $(SCREENSHOTS)/node_modules  ## Pictures of the dashboards (needs npm and /usr/bin/chromium; 6 minutes)
+	@$(BIN)/python -m pip install $(PIP_OPTIONS) playwright
+	@npm --prefix $(SCREENSHOTS) run --silent bundle -- --log-level=warning
+	@$(BIN)/python $(SCREENSHOTS)/take.py $(ARGS)
 
 lock:  ## Write both constraints files anew, from the newest that pyproject.toml allows
 	@$(PYTHON) -m venv --clear $(VENV)/lock
@@ -109,6 +118,10 @@ $(PREVIOUS)/.ready: $(VENV)/.base pyproject.toml constraints-previous.txt
 	@$(PYTHON) -m venv --clear $(PREVIOUS)
 	@$(PREVIOUS)/bin/python -m pip install $(PIP_OPTIONS) --constraint constraints-previous.txt --upgrade pip
 	@$(PREVIOUS)/bin/python -m pip install $(PINNED_PREVIOUS) --editable . --group previous
+	@touch $@
+
+$(SCREENSHOTS)/node_modules: $(SCREENSHOTS)/package.json
+	@npm --prefix $(SCREENSHOTS) install --silent --legacy-peer-deps --no-audit --no-fund --no-package-lock
 	@touch $@
 
 $(VENV)/foreign-%/.ready: $(FOREIGN_PINS)/%.in $(FOREIGN_PINS)/%.txt | $(VENV)/.base

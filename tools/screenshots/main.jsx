@@ -5,7 +5,7 @@ import React, { useEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import {
   FieldConfigOptionsRegistry, FieldType, applyFieldOverrides, createTheme, dateTime, formattedValueToString,
-  getFieldDisplayName, getFieldDisplayValues, getValueFormat, identityOverrideProcessor,
+  getDisplayValueAlignmentFactors, getFieldDisplayName, getFieldDisplayValues, getValueFormat, identityOverrideProcessor,
   standardFieldConfigEditorRegistry, standardTransformers, standardTransformersRegistry, ThemeContext,
   transformDataFrame,
 } from '@grafana/data';
@@ -110,15 +110,16 @@ function Heat({ panel, frames, w, h }) {
   const bound = (frame) => +(frame.fields[1].labels.le === '+Inf' ? Infinity : frame.fields[1].labels.le);
   const above = [...frames].sort((a, b) => bound(a) - bound(b));
   const rows = above.map((frame, i) => frame.fields[1].values.map((value, at) => Math.max(0, (value ?? 0) - (i ? above[i - 1].fields[1].values[at] ?? 0 : 0))));
-  const used = rows.map((row) => row.some((value) => value > 0));
+  const peak = Math.max(1e-9, ...rows.flat()), used = rows.map((row) => row.some((value) => value > peak / 1e6));
   const first = used.indexOf(true), shown = rows.slice(first, used.lastIndexOf(true) + 1);
-  const most = Math.max(1e-9, ...shown.flat()), left = 60, foot = 20, columns = shown[0]?.length ?? 1;
+  const most = peak, left = 78, foot = 20, columns = shown[0]?.length ?? 1;
   const cw = (w - left) / columns, ch = (h - foot) / Math.max(1, shown.length), format = getValueFormat(panel.options.yAxis.unit);
+  const upTo = (value) => value === Infinity ? '+Inf' : formattedValueToString(format(value));
   const moment = (share) => new Date(from + share * (now - from)).toISOString().slice(11, 16);
   return <svg width={w} height={h} style={{ fontSize: 11 }}>
     {shown.map((row, i) => <g key={i}>
-      <text x={left - 8} y={h - foot - i * ch - ch / 2 + 4} textAnchor="end" fill={theme.colors.text.secondary}>≤ {formattedValueToString(format(bound(above[first + i])))}</text>
-      {row.map((value, at) => value > 0 && <rect key={at} x={left + at * cw} y={h - foot - (i + 1) * ch} width={cw + 0.4} height={ch - 1} fill="#ff780a" opacity={Math.sqrt(value / most)} />)}
+      <text x={left - 8} y={h - foot - i * ch - ch / 2 + 4} textAnchor="end" fill={theme.colors.text.secondary}>≤ {upTo(bound(above[first + i]))}</text>
+      {row.map((value, at) => value > peak / 1e6 && <rect key={at} x={left + at * cw} y={h - foot - (i + 1) * ch} width={cw + 0.4} height={ch - 1} fill="#ff780a" opacity={Math.sqrt(value / most)} />)}
     </g>)}
     {[0.1, 0.3, 0.5, 0.7, 0.9].map((share) => <text key={share} x={left + share * (w - left)} y={h - 4} textAnchor="middle" fill={theme.colors.text.secondary}>{moment(share)}</text>)}
   </svg>;
@@ -132,10 +133,10 @@ function Figure({ panel, frames, w, h }) {
 function Bars({ panel, frames, w, h }) {
   const { options } = panel;
   const found = getFieldDisplayValues({ fieldConfig: panel.fieldConfig, reduceOptions: options.reduceOptions, replaceVariables: (text) => text, theme, data: frames, timeZone: 'utc' });
-  const room = Math.min(h / found.length, 56);
+  const room = Math.min(h / found.length, 56), alignmentFactors = getDisplayValueAlignmentFactors(found);
   return <div>{found.map((each, i) => <div key={i} style={{ height: room }}><BarGauge width={w} height={room - 4} value={each.display} field={each.field}
     display={each.view?.getFieldDisplayProcessor?.(each.colIndex)} displayMode={options.displayMode} orientation={options.orientation}
-    showUnfilled={options.showUnfilled} valueDisplayMode={options.valueMode} namePlacement={options.namePlacement} theme={theme} itemSpacing={4} lcdCellWidth={12} /></div>)}</div>;
+    showUnfilled={options.showUnfilled} valueDisplayMode={options.valueMode} namePlacement={options.namePlacement} alignmentFactors={alignmentFactors} theme={theme} itemSpacing={4} lcdCellWidth={12} /></div>)}</div>;
 }
 function Drawing({ panel, frames, w, h }) {
   const { options } = panel;

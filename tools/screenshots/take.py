@@ -1,9 +1,10 @@
 """Pictures of the dashboards, with the data of a Prometheus: dark, light and as on a telephone.
 
-    python tools/screenshots/take.py PROMETHEUS FOLDER [--seconds 900] [--only overview]
+    make screenshots [ARGS="--only overview"]
 
-`npm install && npm run bundle` in this folder comes first; Chromium is Debian's, Playwright is PyPI's. Exit code 1 if
-a panel could not be drawn, is empty, or is wider than the page.
+Without a Prometheus to ask, it runs simulator, app and sidecar for some minutes, with one that watches them. Chromium
+is Debian's, Playwright PyPI's, and Grafana's components npm's. Exit code 1 if a panel could not be drawn, is empty, or
+is wider than the page.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,8 @@ PAGE = """<!doctype html><meta charset=utf-8><meta name=viewport content='width=
 <script>window.__GIVEN__={given};window.__grafana_public_path__='';window.__grafanaPublicPath__='';</script>
 <script src=main.js></script>"""
 WAIT_MILLISECONDS = 30_000
+DAY_SECONDS = 60
+"""Of the run's own days, each with its morning, noon and night."""
 
 
 def draw(page: Page, given: dict[str, Any], file: Path) -> list[str]:
@@ -42,18 +48,36 @@ def draw(page: Page, given: dict[str, Any], file: Path) -> list[str]:
     return found
 
 
+@contextmanager
+def watched(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The Prometheus to ask, and about what: the one that was named, or one that watches a run of our own."""
+    if options.prometheus:
+        yield {"prometheus": options.prometheus, "seconds": options.seconds, "scrape": options.scrape}
+        return
+    sys.path.insert(0, str(HERE.parents[1] / "tests"))
+    from grafana.observed import SCRAPE_SECONDS, SETTLED_SECONDS, running  # noqa: PLC0415  the path is set above
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(Path(folder), DAY_SECONDS, options.seconds // DAY_SECONDS) as run,
+    ):
+        # It ends with the last call, and not with the silence after it.
+        at = run.both.at - SETTLED_SECONDS
+        yield {"prometheus": run.both.url, "seconds": int(at - run.began), "scrape": SCRAPE_SECONDS, "at": at}
+
+
 def main() -> int:
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("prometheus")
-    flags.add_argument("folder", type=Path)
-    flags.add_argument("--seconds", type=int, default=900, help="the time range (default: %(default)s)")
-    flags.add_argument("--scrape", type=int, default=2, help="Prometheus's scrape interval (default: %(default)s s)")
+    flags.add_argument("--folder", type=Path, default=HERE / "out" / "pictures", help="where to (default: %(default)s)")
+    flags.add_argument("--prometheus", help="the URL of one that watches something already")
+    flags.add_argument("--seconds", type=int, default=300, help="the time range, or how long to run (%(default)s)")
+    flags.add_argument("--scrape", type=int, default=15, help="that Prometheus's scrape interval (%(default)s s)")
     flags.add_argument("--only", action="append", help="a dashboard, by name; all if not given")
     flags.add_argument("--view", action="append", choices=VIEWS, help="all if not given")
     options = flags.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     wrong = 0
-    with sync_playwright() as playwright:
+    with watched(options) as about, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--allow-file-access-from-files"]
         )
@@ -63,10 +87,7 @@ def main() -> int:
                     continue
                 width, height, theme = VIEWS[view]
                 page = browser.new_page(viewport={"width": width, "height": height})
-                given = {
-                    "board": json.loads(path.read_text()), "prometheus": options.prometheus,
-                    "seconds": options.seconds, "scrape": options.scrape, "theme": theme,
-                }  # fmt: skip
+                given = {"board": json.loads(path.read_text()), "theme": theme, **about}
                 found = draw(page, given, options.folder / f"{path.stem}-{view}.png")
                 page.close()
                 wrong += len(found)
