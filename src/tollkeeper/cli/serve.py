@@ -20,6 +20,7 @@ from uvicorn.supervisors import Multiprocess
 
 from tollkeeper.config import SERVE_DEFAULTS, SERVE_OPTIONS, ConfigurationError, ServeSettings, load_serve
 from tollkeeper.policy.document import read_policy
+from tollkeeper.sidecar.alerting import channels_of_file
 from tollkeeper.sidecar.main import Factory, set_up_logging
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.counters.opening import open_counters
@@ -72,6 +73,8 @@ def _prepare(settings: ServeSettings) -> str | None:
         raise ValueError("grpc_port is 0; expected a port that all workers can share, or off")
     if settings.counters_url is not None:
         open_counters(settings.counters_url).close()
+    if settings.channels is not None:
+        channels_of_file(settings.channels)
     database = Database(settings.ledger)
     try:
         database.migrate()
@@ -92,7 +95,11 @@ def _put_in_force(path: str, database: Database) -> None:
         raise ValueError(f"policy is {path!r}; expected a file that can be read: {error.strerror or error}") from None
     store = PolicyStore(database)
     try:
-        store.set(read_policy(content, path), author="file", reason=path)
+        policy = read_policy(content, path)
+        in_force = store.set(policy, author="file", reason=path).policy()
+        named = {limit.name for limit in policy.limits}
+        if kept := [limit.name for limit in in_force.limits if limit.name not in named]:
+            log.info("%s is in force; quotas that were set by themselves stay: %s", path, ", ".join(kept))
     finally:
         store.close()
 

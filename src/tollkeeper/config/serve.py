@@ -30,6 +30,8 @@ class ServeSettings:
     ledger: str = "sqlite:///tollkeeper.db"
     counters: str | None = None
     policy: str | None = None
+    channels: str | None = None
+    public_url: str | None = None
     workers: int = 1
     require_keys: bool | None = None
     forward: str | None = None
@@ -105,6 +107,13 @@ def _endpoint(value: Any) -> str:
     return text(value)
 
 
+def _address(value: Any) -> str:
+    try:
+        return _endpoint(value).rstrip("/")
+    except ValueError:
+        raise ValueError("an http or https URL with a host and without a user") from None
+
+
 def _headers(value: Any) -> dict[str, str]:
     """As in OTEL_EXPORTER_OTLP_HEADERS: what stands in a text is percent-encoded where it has to be."""
     try:
@@ -129,7 +138,10 @@ SERVE_OPTIONS = (
            "Where what was used of the limits is kept: `sqlite:///FILE`, `redis://HOST:PORT/DB` (for several sidecars)"
            " or `memory:` (of one worker). By default a file beside a ledger of SQLite; with PostgreSQL, nowhere."),
     Option("policy", text, "TOLLKEEPER_SERVE_POLICY",
-           "A file of limits, TOML or JSON, that is put in force at each start, over what was set since."),
+           "A file of limits, TOML or JSON, that is put in force at each start, over what was set since, but for quotas."),
+    Option("channels", text, "TOLLKEEPER_CHANNELS", "A TOML file of the channels that alerts are told on."),
+    Option("public_url", _address, "TOLLKEEPER_PUBLIC_URL",
+           "Where people reach this sidecar, such as `https://tollkeeper.example.com`: messages link to it."),
     Option("workers", positive, "TOLLKEEPER_WORKERS", "Processes that share the ports and the ledger."),
     Option("require_keys", boolean, "TOLLKEEPER_REQUIRE_KEYS",
            "Ask for a key on loopback too (true), or nobody, not even beyond it (false, behind a proxy that does)."),

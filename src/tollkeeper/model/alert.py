@@ -12,20 +12,20 @@ EVENTS: tuple[Event, ...] = get_args(Event)
 
 
 class Alert(NamedTuple):
-    """`finding` is as it was seen last. `told_level` is the highest level that was told, and `told_at` when.
+    """`finding` is as it was seen last, at the highest level that it holds.
 
-    `ended_at` is `None` while it fires. Whoever has acknowledged it is not told of it again, unless it worsens.
+    `ended_at` is `None` while it fires. Whoever has acknowledged it is not told of it again, unless it comes to a
+    higher level than `acknowledged_level`.
     """
 
     id: str
     finding: Finding
     began_at: int
     seen_at: int
-    told_level: int
-    told_at: int
     ended_at: int | None = None
     acknowledged_by: str | None = None
     acknowledged_at: int | None = None
+    acknowledged_level: int = 0
 
     @property
     def is_firing(self) -> bool:

@@ -209,6 +209,11 @@ class Agreement:
         """What the clock's last comparison found."""
         return self._last
 
+    @property
+    def disagreeing(self) -> frozenset[str]:
+        """The limits whose counters did not agree with the ledger twice in a row."""
+        return self._told
+
     def _said(self, name: str) -> str:
         ours = [one for one in self._last.comparisons if one.limit.name == name]
         missing, excess = sum(one.missing for one in ours), sum(one.excess for one in ours)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.util import find_spec
 from itertools import groupby
 
 from tollkeeper.model import Limit
 from tollkeeper.model.finding import severity_at
+from tollkeeper.sidecar.findings import prices_installed_at
 from tollkeeper.sidecar.health import SidecarHealth
 from tollkeeper.sidecar.limit_use import LimitUse, LimitUses
 from tollkeeper.sidecar.limiting import Limiting
-from tollkeeper.sidecar.metrics import NANO, Sample
+from tollkeeper.sidecar.metrics import NANO, Kind, Sample
 from tollkeeper.sidecar.quotas import Quotas
 from tollkeeper.sidecar.samples import Family
+from tollkeeper.storage.alerts.outbox import Outbox
+from tollkeeper.storage.alerts.store import AlertStore
 from tollkeeper.storage.counters import CountersUnavailable
 from tollkeeper.storage.emergency import EmergencySwitch
 from tollkeeper.storage.ledger import LedgerUnavailable
@@ -44,6 +45,10 @@ GAUGES: Mapping[str, Family] = {
     names.LIMIT_SCOPES: Family("How many there are whom a limit counts for, at this time.", names.WHOLE_LIMIT_LABELS),
     names.EMERGENCY: Family("1 while there is an emergency; else 0."),
     names.QUOTA_PERCENT: Family("What a configuration has used of its quota of tokens.", ("config_id", "provider")),
+    names.ALERTS_FIRING: Family("Alerts that fire.", ("kind", "severity")),
+    names.NOTIFICATIONS: Family("Messages to channels, by what became of them.", ("channel", "outcome")),
+    names.NOTIFICATIONS_WAITING: Family("Messages that wait to be delivered.", ("channel",)),
+    names.NOTIFICATIONS_OLDEST: Family("For how long the oldest of them has waited.", ("channel",)),
     names.PRICES_INSTALLED: Family("When the price list was installed that one's own prices go before."),
 }
 """By name: what they mean, and their labels."""
@@ -53,13 +58,24 @@ class Gauges:
     """Of one sidecar. What cannot be looked up is left out, and not shown as it was before."""
 
     def __init__(
-        self, uses: LimitUses, quotas: Quotas, limiting: Limiting, health: SidecarHealth, clock: Callable[[], float]
+        self,
+        uses: LimitUses,
+        quotas: Quotas,
+        limiting: Limiting,
+        health: SidecarHealth,
+        alerts: AlertStore,
+        outbox: Outbox,
+        clock: Callable[[], float],
+        now: Callable[[], int],
     ) -> None:
         self._uses = uses
         self._quotas = quotas
         self._emergency = EmergencySwitch(limiting.counters, "metrics")
         self._health = health
+        self._alerts = alerts
+        self._outbox = outbox
         self._clock = clock
+        self._now = now
         self._lock = threading.Lock()
         self._read_at: float | None = None
         self._samples: list[Sample] = []
@@ -69,7 +85,10 @@ class Gauges:
         with self._lock:
             now = self._clock()
             if self._read_at is None or now - self._read_at >= FRESH_SECONDS:
-                self._samples = [*self._of_limits(), *self._of_emergency(), *self._of_ledger(), *self._of_prices()]
+                self._samples = [
+                    *self._of_limits(), *self._of_emergency(), *self._of_ledger(), *self._of_prices(),
+                    *self._of_alerts(),
+                ]  # fmt: skip
                 self._read_at = now
             return self._samples
 
@@ -97,10 +116,28 @@ class Gauges:
             yield _gauge(names.LEDGER_LAG, lag)
 
     def _of_prices(self) -> Iterator[Sample]:
-        spec = find_spec("genai_prices")
-        if spec is not None and spec.origin is not None:
-            # The list has no date of its own; what was installed cannot be newer than that.
-            yield _gauge(names.PRICES_INSTALLED, os.stat(spec.origin).st_mtime)
+        if (installed_at := prices_installed_at()) is not None:
+            yield _gauge(names.PRICES_INSTALLED, installed_at)
+
+    def _of_alerts(self) -> list[Sample]:
+        try:
+            firing, totals, waiting = self._alerts.firing(), self._outbox.totals(), self._outbox.waiting()
+        except LedgerUnavailable:
+            return []
+        now = self._now()
+        return [
+            *(_gauge(names.ALERTS_FIRING, number, *labels) for labels, number in firing.items()),
+            *(
+                _gauge(names.NOTIFICATIONS, number, *labels)
+                for labels, number in totals.items()
+                if labels[1] != "waiting"
+            ),
+            *(_gauge(names.NOTIFICATIONS_WAITING, one.number, channel) for channel, one in waiting.items()),
+            *(
+                _gauge(names.NOTIFICATIONS_OLDEST, max(now - one.oldest, 0) / NANO, channel)
+                for channel, one in waiting.items()
+            ),
+        ]
 
 
 def limit_use_samples(uses: Sequence[LimitUse]) -> list[Sample]:
@@ -139,4 +176,5 @@ def _whole(limit: Limit) -> tuple[str, str, str, str]:
 
 def _gauge(name: str, value: float, *labels: str) -> Sample:
     family = GAUGES[name]
-    return Sample(name, "gauge", family.meaning, tuple(zip(family.labels, labels, strict=True)), value)
+    kind: Kind = "counter" if name.endswith("_total") else "gauge"
+    return Sample(name, kind, family.meaning, tuple(zip(family.labels, labels, strict=True)), value)

@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
+import platform
 import time
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
@@ -19,11 +22,13 @@ from starlette.types import ASGIApp
 from tollkeeper.config import ServeSettings
 from tollkeeper.sidecar import api
 from tollkeeper.sidecar.agreement import Agreement
+from tollkeeper.sidecar.alerting import Alerting, Channels, channels_of_file
 from tollkeeper.sidecar.api.auth import needs
 from tollkeeper.sidecar.api.counters import CounterDesk, NoCounters
 from tollkeeper.sidecar.api.problems import install
 from tollkeeper.sidecar.api.services import Services, utc_now
 from tollkeeper.sidecar.board import Board, Figures
+from tollkeeper.sidecar.findings import Findings
 from tollkeeper.sidecar.foreign import Foreign
 from tollkeeper.sidecar.forward import ForwardCounts, Forwarder, Upstream
 from tollkeeper.sidecar.gauges import Gauges
@@ -33,6 +38,7 @@ from tollkeeper.sidecar.ledger_use import LedgerUse
 from tollkeeper.sidecar.limit_use import LimitUses
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.metrics import LedgerTotals, MetricsPage
+from tollkeeper.sidecar.notify.build import notifier_of
 from tollkeeper.sidecar.orphaned import end_with_parent
 from tollkeeper.sidecar.pipeline import Pipeline
 from tollkeeper.sidecar.quotas import Quotas
@@ -46,6 +52,10 @@ from tollkeeper.sidecar.samples import build_info, limit_samples, samples_of
 from tollkeeper.sidecar.schedule import Schedule, Task
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.access_keys import Scope as KeyScope
+from tollkeeper.storage.alerts.channels import ChannelStore
+from tollkeeper.storage.alerts.outbox import Outbox
+from tollkeeper.storage.alerts.silences import Silences
+from tollkeeper.storage.alerts.store import AlertStore
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.counters import Counters
 from tollkeeper.storage.counters.opening import open_counters
@@ -60,6 +70,7 @@ from tollkeeper.storage.resets import Resets
 BOARD_SECONDS = 1.0
 REVIEW_SECONDS = 5.0
 COUNTERS_SECONDS = 10.0
+ALERT_SECONDS = 1.0
 GC_ALLOCATIONS = 300_000
 """A few batches make as many objects, and hardly any cycle."""
 HOUR, DAY, NANO = 3600, 86_400, 1_000_000_000
@@ -117,6 +128,11 @@ class Sidecar:
         self.agreement = Agreement(use, self.limiting, self.database, self.audit)
         self._health = SidecarHealth(self.database, self.pipeline, self.door.counts, self._sent_on, self._lost, utc_now)
         self._uses = LimitUses(use, self.limiting, time.time_ns)
+        self.alerts, self.silences = AlertStore(self.database), Silences(self.database)
+        self.outbox = Outbox(self.database, f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}")
+        of_file = () if settings.channels is None else channels_of_file(settings.channels)
+        self.channels = Channels(of_file, ChannelStore(self.database))
+        self.alerting = self._alerting()
         self.services = self._services()
         self._page = self._metrics_page()
         may = None if settings.open_to_all else self._may
@@ -138,8 +154,17 @@ class Sidecar:
             open_to_all=self.settings.open_to_all,
         )
 
+    def _alerting(self) -> Alerting:
+        findings = Findings(self._uses, self.limiting, self.agreement, self.ledger, time.time_ns)
+        return Alerting(
+            findings, self.alerts, self.outbox, self.channels, notifier_of, self.settings.public_url, time.monotonic
+        )
+
     def _metrics_page(self) -> MetricsPage:
-        gauges = Gauges(self._uses, self.services.quotas, self.limiting, self._health, time.monotonic)
+        gauges = Gauges(
+            self._uses, self.services.quotas, self.limiting, self._health, self.alerts, self.outbox,
+            time.monotonic, time.time_ns,
+        )  # fmt: skip
         return MetricsPage(
             LedgerTotals(self.ledger, self.settings.metric_label_sets, time.monotonic),
             lambda: [
@@ -223,6 +248,7 @@ class Sidecar:
             await asyncio.to_thread(self.pipeline.stop)
             if self.forwarder is not None:
                 await asyncio.to_thread(self.forwarder.stop)
+            await asyncio.to_thread(self.alerting.close)
             self.price_book.close()
             self.limiting.close()
             self.ledger.close()
@@ -239,6 +265,7 @@ class Sidecar:
         tasks = [
             Task("leave figures", BOARD_SECONDS, lambda: self._board.leave(self._figures())),
             Task("review traces", REVIEW_SECONDS, self.pipeline.review),
+            Task("alert", ALERT_SECONDS, self.alerting.tick),
         ]
         if self.settings.counters_url is not None:
             tasks.append(Task("compare counters", COUNTERS_SECONDS, self.agreement.tend))

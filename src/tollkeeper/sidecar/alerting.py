@@ -1,0 +1,143 @@
+"""Looks for what people should know, and tells them: by the clock, and as soon as a limit has come to a threshold."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tollkeeper.alerting.channel import Channel, read_channels
+from tollkeeper.model.alert import Notification
+from tollkeeper.sidecar.findings import Findings
+from tollkeeper.sidecar.notify.alertmanager import AlertmanagerNotifier
+from tollkeeper.sidecar.notify.contract import Delivery, Notifier
+from tollkeeper.sidecar.notify.messages import message_of
+from tollkeeper.storage.alerts.channels import ChannelStore
+from tollkeeper.storage.alerts.outbox import Outbox
+from tollkeeper.storage.alerts.store import AlertStore
+
+log = logging.getLogger("tollkeeper")
+
+LOOK_SECONDS = 5.0
+"""Between two looks, unless something has happened."""
+PUSH_SECONDS = 60.0
+"""Alertmanager is told of all that fires so often, as it forgets what it does not hear of."""
+AT_ONCE = 4
+"""So many messages are delivered at the same time: one slow channel does not hold up the others."""
+
+
+def channels_of_file(path: str) -> tuple[Channel, ...]:
+    """Those that a file says. Raises `ValueError` that tells all that is wrong with it."""
+    try:
+        return read_channels(Path(path).read_bytes(), path)
+    except OSError as error:
+        raise ValueError(f"channels is {path!r}; expected a file that can be read: {error.strerror or error}") from None
+
+
+class Channels:
+    """Those of the file, and those that people have set; where both have a name, the file's is meant."""
+
+    def __init__(self, of_file: Sequence[Channel], store: ChannelStore) -> None:
+        self.of_file = tuple(of_file)
+        self.store = store
+
+    def all(self) -> list[Channel]:
+        """In the order in which they are shown. Raises `LedgerUnavailable`."""
+        names = {channel.name for channel in self.of_file}
+        return [*self.of_file, *(channel for channel in self.store.all() if channel.name not in names)]
+
+    def one(self, name: str) -> Channel | None:
+        """The one of a name."""
+        return next((channel for channel in self.all() if channel.name == name), None)
+
+
+class Alerting:
+    """Of one sidecar. `tick` is run by the clock, on a thread; `wake` may be called from anywhere."""
+
+    def __init__(
+        self,
+        findings: Findings,
+        store: AlertStore,
+        outbox: Outbox,
+        channels: Channels,
+        notifier_of: Callable[[Channel], Notifier],
+        public_url: str | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._findings = findings
+        self._store = store
+        self._outbox = outbox
+        self._channels = channels
+        self._notifier_of = notifier_of
+        self._public_url = public_url
+        self._clock = clock
+        self._woken = threading.Event()
+        self._looked_at: float | None = None
+        self._pushed_at: float | None = None
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="tollkeeper-notify")
+
+    def wake(self) -> None:
+        """Look at the next tick, as something has happened."""
+        self._woken.set()
+
+    def tick(self) -> None:
+        """Look if it is time, and deliver what waits. Raises `LedgerUnavailable`."""
+        now = self._clock()
+        if self._woken.is_set() or self._looked_at is None or now - self._looked_at >= LOOK_SECONDS:
+            self._woken.clear()
+            self._looked_at = now
+            self.look()
+        self.deliver()
+        if self._pushed_at is None or now - self._pushed_at >= PUSH_SECONDS:
+            self._pushed_at = now
+            self.push()
+
+    def look(self) -> None:
+        """See what holds, and note what is to be told of it."""
+        found, unseen = self._findings.look()
+        for alert, channel, event in self._store.look(found, self._channels.all(), unseen):
+            finding = alert.finding
+            log.info("alert %s %s: %s %s at %d %%", event, channel.name, finding.kind, finding.subject, finding.level)
+
+    def deliver(self) -> None:
+        """Send what is to be told now; returns when all of it was tried."""
+        while claimed := self._outbox.claim():
+            known = {channel.name: channel for channel in self._channels.all()}
+            list(self._pool.map(self._send, claimed, [known.get(one.channel) for one in claimed]))
+
+    def push(self) -> None:
+        """Tell each Alertmanager of all that fires."""
+        managers = [channel for channel in self._channels.all() if channel.kind == "alertmanager"]
+        alerts = self._store.pushed() if managers else []
+        for channel in managers:
+            notifier = self._notifier_of(channel)
+            assert isinstance(notifier, AlertmanagerNotifier)
+            told = notifier.push(alerts)
+            if told.outcome != "sent":
+                log.warning("channel %s could not be told what fires: %s", channel.name, told.detail)
+
+    def close(self) -> None:
+        """Wait for what is being sent."""
+        self._pool.shutdown()
+
+    def _send(self, notification: Notification, channel: Channel | None) -> None:
+        if channel is None:
+            told = Delivery("refused", "there is no such channel any more")
+        else:
+            known = self._known(notification)
+            told = self._notifier_of(channel).send(known, message_of(known, channel))
+        if told.outcome != "sent":
+            log.warning("channel %s was not told of %s: %s", notification.channel, notification.alert.id, told.detail)
+        self._outbox.finish(notification.id, told.outcome, told.detail)
+
+    def _known(self, notification: Notification) -> Notification:
+        """With what is worth knowing besides, as it is by now."""
+        alert = notification.alert
+        facts = dict(alert.finding.facts)
+        if blamed := self._findings.contributors(alert.finding):
+            facts["contributors"] = blamed
+        if self._public_url is not None:
+            facts.setdefault("link", f"{self._public_url}/api/v1/alerts/{alert.id}")
+        return notification._replace(alert=alert._replace(finding=alert.finding._replace(facts=facts)))

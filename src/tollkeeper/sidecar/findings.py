@@ -1,0 +1,164 @@
+"""What somebody should know just now: it is looked for anew each time, and `storage.alerts` knows what is news."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+
+from tollkeeper.model import Limit
+from tollkeeper.model.finding import Finding, FindingKind, severity_at
+from tollkeeper.model.limit import THRESHOLDS, Per
+from tollkeeper.policy.forms import window_text, write_form
+from tollkeeper.policy.period import LENGTHS
+from tollkeeper.sidecar.agreement import LONG_ENOUGH, Agreement
+from tollkeeper.sidecar.ledger_use import dimensions_of, sums_of_rows
+from tollkeeper.sidecar.limit_use import LimitUse, LimitUses
+from tollkeeper.sidecar.limiting import Limiting
+from tollkeeper.storage.counters import CountersUnavailable
+from tollkeeper.storage.emergency import EmergencySwitch
+from tollkeeper.storage.ledger import DIMENSIONS, Ledger, UsageQuery
+
+USED_UP = (100,)
+"""What is told of a short or rolling limit, unless it says otherwise: that it fills is its daily life."""
+FORESEEN_FROM = 0.1
+"""How much of a period must be over before anything is said of its end."""
+STALE_SECONDS = 60 * 86_400
+"""Providers change prices every few weeks: a list that was installed longer ago lacks some of them."""
+LATELY = LENGTHS["day"]
+"""For so long after its last call a model without a price is told of."""
+BLAMED: tuple[Per, ...] = ("feature", "user", "model", "service")
+MOST_BLAMED = 2
+LEAST_SHARE = 0.1
+
+
+def prices_installed_at() -> float | None:
+    """Seconds since the epoch. The list has no date of its own; what was installed cannot be newer than that."""
+    spec = find_spec("genai_prices")
+    return None if spec is None or spec.origin is None else os.stat(spec.origin).st_mtime
+
+
+class Findings:
+    """Of one sidecar. `clock` tells nanoseconds since the epoch. Raises `LedgerUnavailable`."""
+
+    def __init__(
+        self, uses: LimitUses, limiting: Limiting, agreement: Agreement, ledger: Ledger, clock: Callable[[], int]
+    ) -> None:
+        self._uses = uses
+        self._limiting = limiting
+        self._emergency = EmergencySwitch(limiting.counters, "alerts")
+        self._agreement = agreement
+        self._ledger = ledger
+        self._clock = clock
+
+    def look(self) -> tuple[list[Finding], frozenset[str]]:
+        """All that holds now, and the kinds that cannot be looked for."""
+        now = self._clock()
+        sources: Mapping[FindingKind, Callable[[int], Iterator[Finding]]] = {
+            "limit": self._of_limits,
+            "emergency": self._of_emergency,
+            "unpriced_model": self._of_unpriced,
+            "counters_disagree": self._of_counters,
+            "stale_prices": self._of_prices,
+        }
+        found: list[Finding] = []
+        unseen = set()
+        for kind, source in sources.items():
+            try:
+                found += source(now)
+            except CountersUnavailable:
+                unseen.add(kind)
+        return found, frozenset(unseen)
+
+    def contributors(self, finding: Finding) -> list[dict[str, Any]]:
+        """Who has used the most of a limit in the finding's period: amounts in the unit of its measure, and shares."""
+        limit = next((limit for limit in self._limiting.policy.limits if limit.name == finding.subject), None)
+        dimensions = None if limit is None else dimensions_of(limit)
+        if finding.kind != "limit" or limit is None or dimensions is None or not finding.period_end:
+            return []
+        mine = tuple(finding.scope.get(name, "") for name in limit.per)
+        found: list[dict[str, Any]] = []
+        for blamed in BLAMED:
+            if blamed in limit.per:
+                continue
+            asked = tuple(name for name in DIMENSIONS if name in {*dimensions, blamed})
+            rows = self._ledger.usage(UsageQuery(finding.period_start, finding.period_end, asked))
+            wider = replace(limit, per=(*limit.per, blamed))
+            sums = sums_of_rows(wider, asked, ((row.group, row.totals) for row in rows))
+            found += _largest(blamed, {values[-1]: used for values, used in sums.items() if values[:-1] == mine})
+        return found
+
+    def _of_limits(self, now: int) -> Iterator[Finding]:
+        for use in self._uses.all():
+            finding = finding_of(use, now)
+            if finding is not None:
+                yield finding
+
+    def _of_emergency(self, _: int) -> Iterator[Finding]:
+        if self._emergency.is_on():
+            yield Finding("emergency", "", {}, "emergency")
+
+    def _of_unpriced(self, now: int) -> Iterator[Finding]:
+        for row in self._ledger.usage(UsageQuery(now - LATELY, now, ("provider", "model"))):
+            if row.totals.unpriced:
+                provider, model = row.group
+                facts = {"calls": row.totals.unpriced}
+                yield Finding("unpriced_model", model, {"provider": provider}, "warning", facts=facts)
+
+    def _of_counters(self, _: int) -> Iterator[Finding]:
+        for name in sorted(self._agreement.disagreeing):
+            yield Finding("counters_disagree", name, {}, "warning")
+
+    def _of_prices(self, now: int) -> Iterator[Finding]:
+        installed_at = prices_installed_at()
+        if installed_at is not None and now / 10**9 - installed_at > STALE_SECONDS:
+            yield Finding("stale_prices", "genai-prices", {}, "warning", facts={"installed_at": int(installed_at)})
+
+
+def finding_of(use: LimitUse, now: int) -> Finding | None:
+    """What there is to tell of a limit; `None` below all of its thresholds."""
+    limit = use.limit
+    level = max((at for at in told_at(limit) if use.used * 100 >= limit.amount * at), default=0)
+    if not level:
+        return None
+    # A short period is over before anybody reads of it: what goes on from one to the next is the same news.
+    start, end = (use.period_start, use.period_end) if _is_long(limit) else (0, 0)
+    return Finding("limit", limit.name, use.scope, severity_at(level), level, start, end, _facts(use, level, now))
+
+
+def told_at(limit: Limit) -> tuple[int, ...]:
+    """The percentages of a limit that are told of."""
+    return limit.at if _is_long(limit) or limit.at != THRESHOLDS else USED_UP
+
+
+def _is_long(limit: Limit) -> bool:
+    return limit.window is not None and not limit.window.rolling and limit.window.unit in LONG_ENOUGH
+
+
+def _facts(use: LimitUse, level: int, now: int) -> dict[str, Any]:
+    limit = use.limit
+    facts: dict[str, Any] = {
+        "measure": limit.measure,
+        "amount": limit.amount,
+        "used": use.used,
+        "held": use.held,
+        "percent": round(use.ratio * 100, 1),
+        "form": write_form(limit),
+        "mode": limit.mode,
+        "window": window_text(limit.window, limit.measure),
+        "threshold": level,
+    }
+    elapsed = use.elapsed(now)
+    if elapsed is not None and elapsed >= FORESEEN_FROM and _is_long(limit):
+        facts["pace"] = round(use.ratio / elapsed, 2)
+        facts["forecast"] = int(use.used / elapsed)
+    return facts
+
+
+def _largest(dimension: str, used: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    whole = sum(used.values())
+    for value, amount in sorted(used.items(), key=lambda one: -one[1])[:MOST_BLAMED]:
+        if value and whole and amount >= whole * LEAST_SHARE:
+            yield {"dimension": dimension, "value": value, "amount": amount, "share": round(amount / whole, 3)}

@@ -1,0 +1,161 @@
+"""What is to be told: claimed by one sidecar at a time, tried again for a day, and kept as a log of deliveries.
+
+A sidecar that dies in the middle of a delivery is waited for until its claim is over; then another one delivers. So
+whoever is told may be told twice if it had heard already: the notification's id is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import ColumnElement, Row, func, insert, or_, select, update
+
+from tollkeeper.model.alert import Alert, Event, Notification
+from tollkeeper.storage.alerts.rows import read, written
+from tollkeeper.storage.alerts.tables import NOTIFICATIONS
+from tollkeeper.storage.database import Database
+from tollkeeper.storage.ledger.failures import told_apart
+
+State = Literal["waiting", "sent", "dead"]
+Outcome = Literal["sent", "failed", "refused"]
+
+SECOND = 1_000_000_000
+CLAIM = 120 * SECOND
+"""Longer than any delivery takes."""
+FIRST_WAIT, LONGEST_WAIT = 5 * SECOND, 900 * SECOND
+"""Between two tries: twice as long each time."""
+GIVE_UP = 86_400 * SECOND
+"""What could not be delivered for so long is dead, and can be seen."""
+LONGEST_DETAIL = 500
+
+
+class Entry(NamedTuple):
+    """A line of the delivery log. `detail` is what became of the last try. Moments are nanoseconds."""
+
+    notification: Notification
+    state: State
+    attempts: int
+    next_at: int | None
+    finished_at: int | None
+    detail: str | None
+
+
+class Waiting(NamedTuple):
+    """Of a channel: how many wait, and since when the oldest."""
+
+    number: int
+    oldest: int
+
+
+class Outbox:
+    """Of one database. `owner` names this process. All of it raises `LedgerUnavailable`."""
+
+    def __init__(self, database: Database, owner: str, clock: Callable[[], int] = time.time_ns) -> None:
+        self._database = database
+        self._owner = owner
+        self._clock = clock
+
+    def claim(self, most: int = 20) -> list[Notification]:
+        """What this process is to deliver now, the oldest first, and nobody else for as long as the claim lasts."""
+        now = self._clock()
+        table = NOTIFICATIONS
+        free = or_(table.c.claimed_until.is_(None), table.c.claimed_until <= now)
+        due = (table.c.state == "waiting") & (table.c.next_at <= now) & free
+        with told_apart(self._database):
+            with self._database.read() as connection:
+                # Most looks find nothing, and do not take a writer's turn.
+                if connection.execute(select(table.c.id).where(due).limit(1)).first() is None:
+                    return []
+            with self._database.write() as connection:
+                ids = connection.execute(
+                    select(table.c.id).where(due).order_by(table.c.created_at).limit(most)
+                ).scalars()
+                claimed = []
+                for id in list(ids):
+                    mine = update(table).where(table.c.id == id, due)
+                    mine = mine.values(claimed_by=self._owner, claimed_until=now + CLAIM, attempts=table.c.attempts + 1)
+                    if connection.execute(mine).rowcount:
+                        claimed.append(id)
+                rows = connection.execute(select(table).where(table.c.id.in_(claimed)).order_by(table.c.created_at))
+                return [_notification(row) for row in rows]
+
+    def finish(self, id: str, outcome: Outcome, detail: str) -> None:
+        """Note what became of a delivery that this process has claimed."""
+        table = NOTIFICATIONS
+        mine = (table.c.id == id) & (table.c.claimed_by == self._owner) & (table.c.state == "waiting")
+        with told_apart(self._database), self._database.write() as connection:
+            row = connection.execute(select(table).where(mine)).one_or_none()
+            if row is None:
+                return
+            now = self._clock()
+            values: dict[str, Any] = {"claimed_by": None, "claimed_until": None, "detail": detail[:LONGEST_DETAIL]}
+            if outcome == "failed" and now - row.created_at < GIVE_UP:
+                values["next_at"] = now + min(FIRST_WAIT << min(row.attempts - 1, 20), LONGEST_WAIT)
+            else:
+                values |= {"state": "sent" if outcome == "sent" else "dead", "finished_at": now}
+            connection.execute(update(table).where(mine).values(values))
+
+    def add(self, alert: Alert, channel: str, event: Event) -> str:
+        """Have a channel told of what is no alert of ours. Returns the notification's id."""
+        now = self._clock()
+        said = json.dumps([alert.id, channel, event, now])
+        id = hashlib.blake2b(said.encode(), digest_size=12).hexdigest()
+        row = {
+            "id": id, "alert_id": alert.id, "channel": channel, "event": event, "severity": alert.finding.severity,
+            "level": alert.finding.level, "alert": written(alert), "state": "waiting", "created_at": now,
+            "next_at": now, "attempts": 0,
+        }  # fmt: skip
+        with told_apart(self._database), self._database.write() as connection:
+            connection.execute(insert(NOTIFICATIONS), row)
+        return id
+
+    def again(self, id: str) -> bool:
+        """Try what is dead once more. False: there is no such dead notification."""
+        table = NOTIFICATIONS
+        dead = (table.c.id == id) & (table.c.state == "dead")
+        now = self._clock()
+        values = {"state": "waiting", "next_at": now, "created_at": now, "finished_at": None, "attempts": 0}
+        with told_apart(self._database), self._database.write() as connection:
+            return bool(connection.execute(update(table).where(dead).values(values)).rowcount)
+
+    def log(self, *, channel: str | None = None, state: State | None = None, alert_id: str | None = None,
+            limit: int = 100) -> list[Entry]:  # fmt: skip
+        """What was told, or is to be, newest first."""
+        table = NOTIFICATIONS
+        rows = select(table)
+        asked: Mapping[str, str | None] = {"channel": channel, "state": state, "alert_id": alert_id}
+        for name, wanted in asked.items():
+            if wanted is not None:
+                rows = rows.where(table.c[name] == wanted)
+        with told_apart(self._database), self._database.read() as connection:
+            found = connection.execute(rows.order_by(table.c.created_at.desc(), table.c.id).limit(limit)).all()
+        return [_entry(row) for row in found]
+
+    def totals(self) -> Mapping[tuple[str, State], int]:
+        """How many there are, by channel and state."""
+        table = NOTIFICATIONS
+        count = select(table.c.channel, table.c.state, func.count()).group_by(table.c.channel, table.c.state)
+        with told_apart(self._database), self._database.read() as connection:
+            return {(channel, state): number for channel, state, number in connection.execute(count)}
+
+    def waiting(self) -> Mapping[str, Waiting]:
+        """By channel."""
+        table = NOTIFICATIONS
+        waits: ColumnElement[bool] = table.c.state == "waiting"
+        count = select(table.c.channel, func.count(), func.min(table.c.created_at)).where(waits)
+        with told_apart(self._database), self._database.read() as connection:
+            rows = connection.execute(count.group_by(table.c.channel)).all()
+        return {channel: Waiting(number, oldest) for channel, number, oldest in rows}
+
+
+def _notification(row: Row[Any]) -> Notification:
+    return Notification(row.id, row.channel, row.event, read(row.alert), row.created_at)
+
+
+def _entry(row: Row[Any]) -> Entry:
+    next_at = row.next_at if row.state == "waiting" else None
+    return Entry(_notification(row), row.state, row.attempts, next_at, row.finished_at, row.detail)

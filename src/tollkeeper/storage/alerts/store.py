@@ -1,0 +1,184 @@
+"""Alerts in the database: a look at what is found changes them, and puts what is to be told into the outbox.
+
+Both in one transaction, and one look after the other, however many sidecars look: so nobody is told twice, and no
+change of an alert is without its notice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, func, insert, select, text, update
+
+from tollkeeper.alerting.channel import Channel
+from tollkeeper.alerting.lifecycle import Told, due, follow
+from tollkeeper.alerting.muting import muted
+from tollkeeper.model.alert import Alert, Event
+from tollkeeper.model.finding import SEVERITIES, Finding
+from tollkeeper.storage.alerts.rows import alert_of, row_of, written
+from tollkeeper.storage.alerts.silences import silences_at
+from tollkeeper.storage.alerts.tables import ALERTS, NOTIFICATIONS
+from tollkeeper.storage.audit import AuditTrail
+from tollkeeper.storage.database import Database
+from tollkeeper.storage.ledger.failures import told_apart
+
+TURN = 7_611_040_121
+"""PostgreSQL's advisory lock of everyone who looks."""
+TOLD_ENDED_FOR = 900 * 10**9
+"""So long after its end an alert may still be told of, to a channel that was not reached."""
+KIND = "alert"
+"""What the audit trail calls it."""
+
+
+class AlertQuery(NamedTuple):
+    """Alerts that began from `start` to `end` (not included), newest first."""
+
+    start: int = 0
+    end: int = 2**63 - 1
+    firing: bool | None = None
+    kind: str | None = None
+    subject: str | None = None
+    severity: str | None = None
+    limit: int = 100
+
+
+class AlertStore:
+    """Of one database. All of it raises `LedgerUnavailable` while that cannot be used."""
+
+    def __init__(self, database: Database, clock: Callable[[], int] = time.time_ns) -> None:
+        self._database = database
+        self._clock = clock
+        self._audit = AuditTrail(database, clock)
+
+    def look(
+        self, findings: Iterable[Finding], channels: Sequence[Channel], unseen: frozenset[str] = frozenset()
+    ) -> list[tuple[Alert, Channel, Event]]:
+        """Follow what is found just now, and note what is to be told of it.
+
+        `unseen`: kinds of findings that could not be looked for: their alerts stay as they are.
+        """
+        with told_apart(self._database), self._database.write() as connection:
+            if not self._database.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": TURN})
+            now = self._clock()
+            before = {alert.id: alert for alert in _open(connection)}
+            known = [alert for alert in before.values() if alert.finding.kind not in unseen]
+            after = follow(known, findings, now)
+            for alert in after:
+                _keep(connection, alert, before.get(alert.id))
+            kept = [alert for alert in before.values() if alert.finding.kind in unseen]
+            lately = [*after, *kept, *_ended_since(connection, now - TOLD_ENDED_FOR, {alert.id for alert in after})]
+            told = _told(connection, lately)
+            notices = list(due(lately, told, channels, muted(lately, silences_at(connection, now), now), now))
+            for number, (alert, channel, event) in enumerate(notices):
+                _enqueue(connection, alert, channel.name, event, now, number)
+            return notices
+
+    def alerts(self, query: AlertQuery = AlertQuery()) -> list[Alert]:  # noqa: B008  immutable
+        """Those that were asked for."""
+        rows = select(ALERTS).where(ALERTS.c.began_at >= query.start, ALERTS.c.began_at < query.end)
+        if query.firing is not None:
+            rows = rows.where(ALERTS.c.ended_at.is_(None) if query.firing else ALERTS.c.ended_at.is_not(None))
+        for name in ("kind", "subject", "severity"):
+            if (wanted := getattr(query, name)) is not None:
+                rows = rows.where(ALERTS.c[name] == wanted)
+        with told_apart(self._database), self._database.read() as connection:
+            found = connection.execute(rows.order_by(ALERTS.c.began_at.desc(), ALERTS.c.id).limit(query.limit)).all()
+        return [_alert(row) for row in found]
+
+    def alert(self, id: str) -> Alert | None:
+        """One of them."""
+        with told_apart(self._database), self._database.read() as connection:
+            row = connection.execute(select(ALERTS).where(ALERTS.c.id == id)).one_or_none()
+        return None if row is None else _alert(row)
+
+    def pushed(self) -> list[Alert]:
+        """Those that an Alertmanager is to be told of again: what fires, and what has ended lately."""
+        with told_apart(self._database), self._database.read() as connection:
+            now = self._clock()
+            lately = [*_open(connection), *_ended_since(connection, now - TOLD_ENDED_FOR, set())]
+            quiet = muted(lately, silences_at(connection, now), now)
+        return [alert for alert in lately if alert.id not in quiet]
+
+    def firing(self) -> Mapping[tuple[str, str], int]:
+        """How many fire, by kind and severity."""
+        count = select(ALERTS.c.kind, ALERTS.c.severity, func.count()).where(ALERTS.c.ended_at.is_(None))
+        with told_apart(self._database), self._database.read() as connection:
+            rows = connection.execute(count.group_by(ALERTS.c.kind, ALERTS.c.severity)).all()
+        return {(kind, severity): number for kind, severity, number in rows}
+
+    def acknowledge(self, id: str, *, author: str, reason: str = "") -> Alert | None:
+        """Somebody has seen it: it is not told again unless it worsens. `None`: no such alert fires."""
+        with told_apart(self._database), self._database.write() as connection:
+            self._audit.take_turn(connection)
+            row = connection.execute(select(ALERTS).where(ALERTS.c.id == id, ALERTS.c.ended_at.is_(None))).one_or_none()
+            if row is None:
+                return None
+            seen = {"acknowledged_by": author, "acknowledged_at": self._clock(), "acknowledged_level": row.level}
+            connection.execute(update(ALERTS).where(ALERTS.c.id == id).values(seen))
+            self._audit.record(
+                connection, author=author, action="acknowledge", kind=KIND, object_id=id,
+                before=row.acknowledged_by, after=author, reason=reason,
+            )  # fmt: skip
+            return _alert(row)._replace(**seen)
+
+
+def _open(connection: Connection) -> list[Alert]:
+    return [_alert(row) for row in connection.execute(select(ALERTS).where(ALERTS.c.ended_at.is_(None)))]
+
+
+def _ended_since(connection: Connection, moment: int, but: set[str]) -> list[Alert]:
+    rows = connection.execute(select(ALERTS).where(ALERTS.c.ended_at >= moment))
+    return [_alert(row) for row in rows if row.id not in but]
+
+
+def _keep(connection: Connection, alert: Alert, before: Alert | None) -> None:
+    row = row_of(alert)
+    if before is None:
+        connection.execute(insert(ALERTS), row)
+    elif alert != before:
+        connection.execute(update(ALERTS).where(ALERTS.c.id == alert.id).values(row))
+
+
+def _told(connection: Connection, alerts: Iterable[Alert]) -> dict[tuple[str, str], Told]:
+    """What each channel was told of each of these, or is to be told by what waits."""
+    ids = [alert.id for alert in alerts]
+    told: dict[tuple[str, str], Told] = {}
+    columns = [NOTIFICATIONS.c[name] for name in ("alert_id", "channel", "event", "level", "severity", "created_at")]
+    for at in range(0, len(ids), 500):
+        rows = select(*columns).where(NOTIFICATIONS.c.alert_id.in_(ids[at : at + 500]))
+        for row in connection.execute(rows.order_by(NOTIFICATIONS.c.created_at, NOTIFICATIONS.c.id)):
+            before = told.get((row.alert_id, row.channel))
+            severities = [row.severity] if before is None else [before.severity, row.severity]
+            told[row.alert_id, row.channel] = Told(
+                row.event,
+                max(row.level, 0 if before is None else before.level),
+                max(severities, key=SEVERITIES.index),
+                row.created_at,
+            )
+    return told
+
+
+def _enqueue(connection: Connection, alert: Alert, channel: str, event: Event, now: int, number: int) -> None:
+    said = f"{alert.id} {channel} {event} {now} {number}"
+    row: dict[str, Any] = {
+        "id": hashlib.blake2b(said.encode(), digest_size=12).hexdigest(),
+        "alert_id": alert.id,
+        "channel": channel,
+        "event": event,
+        "severity": alert.finding.severity,
+        "level": alert.finding.level,
+        "alert": written(alert),
+        "state": "waiting",
+        "created_at": now,
+        "next_at": now,
+        "attempts": 0,
+    }
+    connection.execute(insert(NOTIFICATIONS), row)
+
+
+def _alert(row: Row[Any]) -> Alert:
+    return alert_of(row._asdict())

@@ -1,0 +1,190 @@
+"""Alerts and the outbox in SQLite and PostgreSQL: nobody is told twice, and nobody is forgotten."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tollkeeper.alerting.channel import Channel
+from tollkeeper.model.finding import Finding, severity_at
+from tollkeeper.storage.alerts.channels import ChannelStore
+from tollkeeper.storage.alerts.outbox import CLAIM, FIRST_WAIT, GIVE_UP, Outbox
+from tollkeeper.storage.alerts.silences import Silences
+from tollkeeper.storage.alerts.store import AlertQuery, AlertStore
+from tollkeeper.storage.audit import AuditTrail
+from tollkeeper.storage.database import Database
+
+SECOND, DAY = 10**9, 86_400 * 10**9
+OPS = Channel("ops", "webhook", "http://ops.example")
+FINANCE = Channel("finance", "webhook", "http://finance.example", at_least="critical")
+
+
+class Clock:
+    now = DAY
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def opened(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    database.migrate()
+    yield database
+    database.close()
+
+
+def finding(level: int, tenant: str = "acme") -> Finding:
+    facts = {"percent": float(level), "measure": "usd", "amount": 10**10}
+    return Finding("limit", "day", {"tenant": tenant}, severity_at(level), level, DAY, 2 * DAY, facts)
+
+
+def test_an_alert_from_its_first_threshold_to_its_end(opened: Database, clock: Clock) -> None:
+    store, outbox = AlertStore(opened, clock), Outbox(opened, "one", clock)
+    for level, tells in ((50, ["ops fired"]), (50, []), (95, ["ops worsened", "finance fired"])):
+        clock.now += SECOND
+        noted = store.look([finding(level)], [OPS, FINANCE])
+        assert sorted(f"{channel.name} {event}" for _, channel, event in noted) == sorted(tells)
+    (alert,) = store.alerts(AlertQuery(firing=True))
+    assert (alert.finding.level, alert.finding.scope) == (95, {"tenant": "acme"})
+    assert store.firing() == {("limit", "critical"): 1}
+    clock.now = 2 * DAY
+    assert {event for _, _, event in store.look([], [OPS, FINANCE])} == {"resolved"}
+    assert store.look([], [OPS, FINANCE]) == []
+    assert store.alerts(AlertQuery(firing=True)) == []
+    told = [(one.channel, one.event, one.alert.finding.level) for one in outbox.claim()]
+    assert sorted(told) == [
+        ("finance", "fired", 95), ("finance", "resolved", 95),
+        ("ops", "fired", 50), ("ops", "resolved", 95), ("ops", "worsened", 95),
+    ]  # fmt: skip
+
+
+def test_many_sidecars_that_look_at_once_tell_once(opened: Database, clock: Clock) -> None:
+    stores = [AlertStore(opened, clock) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        noted = list(pool.map(lambda store: store.look([finding(80), finding(80, "globex")], [OPS]), stores))
+    assert Counter(alert.finding.scope["tenant"] for each in noted for alert, _, _ in each) == {"acme": 1, "globex": 1}
+
+
+def test_each_notification_is_claimed_by_one(opened: Database, clock: Clock) -> None:
+    AlertStore(opened, clock).look([finding(80, f"t{number}") for number in range(30)], [OPS])
+    boxes = [Outbox(opened, f"sidecar {number}", clock) for number in range(4)]
+
+    def drain(box: Outbox) -> list[str]:
+        found: list[str] = []
+        while claimed := box.claim(3):
+            found += [one.id for one in claimed]
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        claimed = [id for each in pool.map(drain, boxes) for id in each]
+    assert len(claimed) == len(set(claimed)) == 30
+
+
+def test_who_dies_while_delivering_is_taken_over_from(opened: Database, clock: Clock) -> None:
+    AlertStore(opened, clock).look([finding(80)], [OPS])
+    (first,) = Outbox(opened, "dies", clock).claim()
+    other = Outbox(opened, "other", clock)
+    clock.now += CLAIM - 1
+    assert other.claim() == []
+    clock.now += 1
+    (again,) = other.claim()
+    assert again.id == first.id
+    Outbox(opened, "dies", clock).finish(first.id, "sent", "too late to say so")
+    other.finish(again.id, "sent", "204")
+    (entry,) = other.log()
+    assert (entry.state, entry.attempts, entry.detail) == ("sent", 2, "204")
+
+
+def test_what_fails_is_tried_again_and_then_given_up(opened: Database, clock: Clock) -> None:
+    AlertStore(opened, clock).look([finding(80)], [OPS])
+    outbox = Outbox(opened, "one", clock)
+    tries, began = 0, clock.now
+    waits = []
+    while clock.now - began <= GIVE_UP + DAY:
+        claimed = outbox.claim()
+        if claimed:
+            tries += 1
+            waits.append(clock.now)
+            outbox.finish(claimed[0].id, "failed", "503")
+        (entry,) = outbox.log()
+        if entry.state == "dead":
+            break
+        assert entry.next_at is not None
+        clock.now = max(entry.next_at, clock.now + 1)
+    assert waits[1] - waits[0] == FIRST_WAIT
+    assert waits[2] - waits[1] == 2 * FIRST_WAIT
+    assert outbox.log()[0].state == "dead"
+    assert 50 < tries < 150
+    assert outbox.totals() == {("ops", "dead"): 1}
+    assert outbox.again(outbox.log()[0].notification.id)
+    assert len(outbox.claim()) == 1
+
+
+def test_what_is_refused_is_dead_at_once(opened: Database, clock: Clock) -> None:
+    AlertStore(opened, clock).look([finding(80)], [OPS])
+    outbox = Outbox(opened, "one", clock)
+    assert outbox.waiting()["ops"].number == 1
+    outbox.finish(outbox.claim()[0].id, "refused", "404")
+    assert outbox.log(state="dead")[0].detail == "404"
+    assert outbox.waiting() == {}
+    assert not outbox.again("no such thing")
+
+
+def test_a_silence_holds_back_until_it_ends(opened: Database, clock: Clock) -> None:
+    store, silences = AlertStore(opened, clock), Silences(opened, clock)
+    silence = silences.add({"limit": ("day",)}, clock.now + 60 * SECOND, author="ada", comment="planned")
+    assert store.look([finding(95)], [OPS]) == []
+    assert store.pushed() == []
+    assert silences.end(silence.id, author="ada") is not None
+    assert silences.end(silence.id, author="ada") is None
+    assert silences.all() == []
+    assert [event for _, _, event in store.look([finding(95)], [OPS])] == ["fired"]
+    with pytest.raises(ValueError, match="ends after"):
+        silences.add({}, clock.now, author="ada", comment="")
+    trail, _ = AuditTrail(opened, clock).entries()
+    assert [entry.action for entry in trail] == ["unsilence", "silence"]
+
+
+def test_kinds_that_cannot_be_looked_for_stay_as_they_are(opened: Database, clock: Clock) -> None:
+    store = AlertStore(opened, clock)
+    store.look([finding(80)], [])
+    clock.now += 60 * SECOND
+    store.look([], [], frozenset({"limit"}))
+    assert len(store.alerts(AlertQuery(firing=True))) == 1
+    store.look([], [])
+    assert store.alerts(AlertQuery(firing=True)) == []
+
+
+def test_an_acknowledgement_is_audited(opened: Database, clock: Clock) -> None:
+    store = AlertStore(opened, clock)
+    store.look([finding(95)], [OPS])
+    (alert,) = store.alerts()
+    seen = store.acknowledge(alert.id, author="ada", reason="on it")
+    assert seen is not None
+    assert (seen.acknowledged_by, seen.acknowledged_level) == ("ada", 95)
+    assert store.alert(alert.id) == seen
+    assert store.acknowledge("no such alert", author="ada") is None
+    clock.now += 7200 * SECOND
+    assert store.look([finding(95)], [OPS]) == [], "not repeated"
+
+
+def test_channels_are_kept_with_their_secrets_and_audited_without(opened: Database, clock: Clock) -> None:
+    store = ChannelStore(opened, clock)
+    hook = Channel("hook", "webhook", "https://hook.example/T0/secret-part", "env:HOOK_KEY")
+    assert store.set(hook, author="ada", reason="first")
+    assert not store.set(hook, author="ada", reason="again")
+    assert store.all() == [hook]
+    assert store.remove("hook", author="ada", reason="gone")
+    assert not store.remove("hook", author="ada", reason="gone")
+    trail, _ = AuditTrail(opened, clock).entries()
+    assert [entry.action for entry in trail] == ["remove", "change", "create"]
+    assert "secret-part" not in repr(trail)
