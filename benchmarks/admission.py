@@ -125,7 +125,7 @@ def sidecar(folder: Path) -> Iterator[tuple[str, str]]:
 
 def client(url: str, seconds: float) -> None:
     """One of the processes that ask without leases: prints how many calls went."""
-    admission = Admission(POLICY, RemoteCounters(url, seconds=PATIENT), "client")
+    admission = Admission(POLICY, GuardedCounters(RemoteCounters(url, seconds=PATIENT)), "client")
     call = Call("0", "openai", "chat", time.time_ns(), "gpt-4o-mini", tags={"tenant": "acme", "feature": "search"})
     bindings, name, number = admission.bindings(call), f"{time.time_ns()}", 0
     until = time.monotonic() + seconds
@@ -134,6 +134,7 @@ def client(url: str, seconds: float) -> None:
         assert not isinstance(ticket, Denial)
         admission.settle(ticket, USED)
         number += 1
+    admission.counters.close()
     print(number)
 
 
