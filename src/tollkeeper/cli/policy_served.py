@@ -15,7 +15,7 @@ from rich.text import Text
 from tollkeeper.cli.connection import add_connection, answer
 from tollkeeper.cli.tables import count, dollars, failures, table, when
 from tollkeeper.client import limiting as asks
-from tollkeeper.client.standings import Backtested, LimitOutcome, PolicyHistory, PolicyState
+from tollkeeper.client.standings import Backtested, LimitOutcome, PolicyHistory, PolicySet, PolicyState
 from tollkeeper.policy import Policy
 from tollkeeper.policy.document import policy_document, read_json, read_policy, write_toml
 
@@ -33,6 +33,7 @@ def add_verbs(verbs: Any, reading: Callable[[Callable[[argparse.Namespace], int]
     put.add_argument("file", type=Path, help="TOML; or JSON, if its name ends so")
     put.add_argument("--reason", required=True, help="why, for the audit trail")
     put.add_argument("--expected", type=int, metavar="VERSION", help="only if this version is still in force")
+    put.add_argument("--drop-quotas", action="store_true", help="also take away quotas that it does not name itself")
     history = _verb(verbs, "history", "who has set what, newest first", _history)
     history.add_argument("--limit", type=int, default=50)
     history.add_argument("--cursor", help="where the page before ended")
@@ -56,7 +57,10 @@ def _show(options: argparse.Namespace) -> int:
 
 def _set(options: argparse.Namespace) -> int:
     document = policy_document(_read(options.file))
-    return answer(options, asks.set_policy(document, reason=options.reason, expected=options.expected), _print_set)
+    ask = asks.set_policy(
+        document, reason=options.reason, expected=options.expected, drop_quotas=options.drop_quotas
+    )  # fmt: skip
+    return answer(options, ask, _print_set)
 
 
 def _history(options: argparse.Namespace) -> int:
@@ -87,10 +91,12 @@ def _print_policy(screen: Console, state: PolicyState) -> None:
     print(write_toml(_policy_of(state)), end="")
 
 
-def _print_set(screen: Console, state: PolicyState) -> None:
+def _print_set(screen: Console, state: PolicySet) -> None:
     number = len(state.document.get("limit", ()))
     limits = f"{number} limit{'' if number == 1 else 's'}"
     screen.print(Text(f"Version {state.version} is in force: {limits}.", "green"))
+    if state.kept_quotas:
+        screen.print(f"Quotas that were set by themselves stay (see --drop-quotas): {', '.join(state.kept_quotas)}.")
 
 
 def _print_history(screen: Console, history: PolicyHistory) -> None:

@@ -53,6 +53,7 @@ class _Operations:
     quota = Operation(limiting.quota)
     set_quota = Operation(limiting.set_quota)
     reset_quota = Operation(limiting.reset_quota)
+    remove_quota = Operation(limiting.remove_quota)
     claim_alert = Operation(limiting.claim_alert)
     emergency = Operation(emergencies.emergency)
     enter_emergency = Operation(emergencies.enter_emergency)

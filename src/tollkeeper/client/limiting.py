@@ -16,6 +16,7 @@ from tollkeeper.client.standings import (
     LimitAgreement,
     Limits,
     PolicyHistory,
+    PolicySet,
     PolicyState,
     QuotaStatus,
     QuotaStatuses,
@@ -74,11 +75,16 @@ def policy() -> Ask[PolicyState]:
     return Ask("GET", "/policy", reader(PolicyState))
 
 
-def set_policy(document: Mapping[str, Any], *, reason: str, expected: int | None = None) -> Ask[PolicyState]:
-    """Put a policy in force; `Outdated` if it does not replace the version `expected`. What was used stays."""
+def set_policy(
+    document: Mapping[str, Any], *, reason: str, expected: int | None = None, drop_quotas: bool = False
+) -> Ask[PolicySet]:
+    """Put a policy in force; `Outdated` if it does not replace the version `expected`. What was used stays.
+
+    Quotas that were set by themselves stay in force too, where it does not name them, but for `drop_quotas`.
+    """
     headers = {} if expected is None else {"If-Match": f'"{expected}"'}
-    body = {"document": dict(document), "reason": reason}
-    return Ask("PUT", "/policy", reader(PolicyState), body=body, headers=headers)
+    body = body_of({"document": dict(document), "reason": reason, "drop_quotas": drop_quotas or None})
+    return Ask("PUT", "/policy", reader(PolicySet), body=body, headers=headers)
 
 
 def policy_history(*, cursor: str | None = None, limit: int | None = None) -> Ask[PolicyHistory]:
@@ -126,6 +132,11 @@ def set_quota(
 def reset_quota(config: str, *, reason: str | None = None) -> Ask[QuotaStatus]:
     """Begin a configuration's usage anew, within its period."""
     return Ask("DELETE", _quota_path(config), reader(QuotaStatus), query_of({"reason": reason}))
+
+
+def remove_quota(config: str, *, reason: str | None = None) -> Ask[QuotaStatus]:
+    """Take a configuration's quota away; `NotFound` if it has none of its own."""
+    return Ask("DELETE", _quota_path(config), reader(QuotaStatus), query_of({"reason": reason, "remove": True}))
 
 
 def claim_alert(config: str, *, interval_seconds: int | None = None) -> Ask[AlertClaim]:

@@ -6,7 +6,7 @@
     await quotas.start_monitoring(interval=60)
 
 What is used need not be told: the sidecar has every call. Without asyncio, `tollkeeper.Client` has `quotas`, `quota`,
-`set_quota`, `reset_quota` and `claim_alert`.
+`set_quota`, `reset_quota`, `remove_quota` and `claim_alert`.
 """
 
 from __future__ import annotations
@@ -66,6 +66,10 @@ class Quotas:
         if not 0 <= alert_threshold_percent <= 100:
             raise ValueError(f"alert_threshold_percent is {alert_threshold_percent!r}; expected a number from 0 to 100")
         await self._client.set_quota(config_id, quota_limit, alert_threshold_percent=alert_threshold_percent)
+
+    async def remove_quota_limit(self, config_id: str, reason: str | None = None) -> None:
+        """Take a configuration's quota away. Raises `NotFound` if it has none of its own."""
+        await self._client.remove_quota(config_id, reason=reason)
 
     async def reset_quota(self, config_id: str, reason: str | None = None) -> None:
         """Begin a configuration's usage anew, within its period."""

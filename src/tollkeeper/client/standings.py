@@ -178,6 +178,13 @@ class PolicyState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySet(PolicyState):
+    """What is in force now; `kept_quotas` are limits that it did not name, and that stay."""
+
+    kept_quotas: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyHistory:
     """What was ever in force, newest first."""
 

@@ -31,6 +31,22 @@ def with_limit(policy: Policy, limit: Limit) -> Policy:
     return replace(policy, limits=tuple(limit if each.name == limit.name else each for each in policy.limits))
 
 
+def without_quota(policy: Policy, config: str) -> Policy:
+    """A policy without a configuration's own quota."""
+    name = name_of_quota(config)
+    return replace(policy, limits=tuple(each for each in policy.limits if each.name != name))
+
+
+def with_quotas_of(before: Policy, policy: Policy) -> Policy:
+    """A policy with the quotas that single configurations have in the one before, where it does not name them itself.
+
+    They are set one by one, by programs and people who do not know the file that the rest is written in.
+    """
+    named = {limit.name for limit in policy.limits}
+    kept = tuple(limit for limit in before.limits if limit.name not in named and _is_own_quota(limit))
+    return replace(policy, limits=(*policy.limits, *kept)) if kept else policy
+
+
 def quota_of(policy: Policy, config: str) -> Limit | None:
     """The quota of a configuration: its own, else one that counts for each configuration, the tightest of several."""
     scope = {"config": config}
@@ -53,6 +69,11 @@ def name_of_quota(config: str) -> str:
     digest = hashlib.blake2b(config.encode(errors="surrogatepass"), digest_size=8).hexdigest()
     kept = re.sub(r"[^\w.-]+", "-", config)[: LONGEST_NAME - 30].strip("-")
     return f"quota {kept} {digest}" if kept else f"quota {digest}"
+
+
+def _is_own_quota(limit: Limit) -> bool:
+    globs = limit.match.tags.get("config", ())
+    return len(globs) == 1 and _is_quota(limit) and limit.name == name_of_quota(_ESCAPED.sub(r"\1", globs[0]))
 
 
 def _is_quota(limit: Limit) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tollkeeper.model import Limit, Status
 from tollkeeper.model.limit import Mode
 from tollkeeper.policy.period import LENGTHS, period_of
-from tollkeeper.policy.quota import MONTH, configs_of, quota_limit, quota_of, with_limit
+from tollkeeper.policy.quota import MONTH, configs_of, name_of_quota, quota_limit, quota_of, with_limit, without_quota
 from tollkeeper.sidecar.limiting import Limiting, charge_of
 from tollkeeper.storage.counters import Hold
 from tollkeeper.storage.ledger import CallQuery, Ledger, Totals, UsageQuery
@@ -72,6 +72,15 @@ class Quotas:
         """Give a configuration a quota, or another one. What it has used stays."""
         limit = quota_limit(config, tokens, threshold, mode)
         self._limiting.policies.edit(lambda policy: with_limit(policy, limit), author=author, reason=reason)
+
+    def remove(self, config: str, *, author: str, reason: str) -> Quota | None:
+        """Take a configuration's own quota away, and say how it stands then. `None`: it has none of its own."""
+        name = name_of_quota(config)
+        if all(limit.name != name for limit in self._limiting.policy.limits):
+            return None
+        self._limiting.policies.edit(lambda policy: without_quota(policy, config), author=author, reason=reason)
+        (quota,) = self._find([config])
+        return quota
 
     def reset(self, config: str, *, author: str, reason: str) -> bool:
         """Begin its usage anew, within the period. False: it has no quota. Raises `CountersUnavailable`."""

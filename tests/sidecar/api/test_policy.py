@@ -31,13 +31,33 @@ def test_what_is_set_is_in_force(world: World) -> None:
     said = put(world, {"policy": {"preset": "low"}, **FEW}, "to begin with")
     assert (said.status_code, said.headers["etag"]) == (200, '"1"')
     answer = world.client("read").get(PATH)
-    assert answer.json() == said.json()
+    assert {**answer.json(), "kept_quotas": []} == said.json()
     assert (said.json()["author"], said.json()["reason"]) == ("a test", "to begin with")
     assert [limit["limit"] for limit in said.json()["document"]["limit"]] == [
         "$10 / day", "$60 / week", "$250 / month", "2 requests / day per tenant",
     ]  # fmt: skip
     limits = world.client("read").get("/api/v1/limits?tenant=acme").json()
     assert limits["day"]["limit_value"] == 2
+
+
+def test_quotas_stay_when_a_policy_does_not_name_them(world: World) -> None:
+    client = world.client("admin")
+    put(world, FEW)
+    for config in ("openai-prod", "*[x]"):
+        client.put(f"/api/v1/quotas/{config}", json={"quota_limit": 1000})
+    said = put(world, {"limit": [{"limit": "3 requests / day per tenant"}]})
+    kept = said.json()["kept_quotas"]
+    assert (kept[0], len(kept), said.json()["version"]) == ("quota openai-prod", 2, 4)
+    assert [limit["name"] for limit in said.json()["document"]["limit"][1:]] == kept
+    assert put(world, {"limit": [{"limit": "3 requests / day per tenant"}]}).json()["version"] == 4
+    named = {
+        "name": "quota openai-prod", "limit": "7 tokens / month per config",
+        "match": {"tags": {"config": "openai-prod"}},
+    }  # fmt: skip
+    assert len(put(world, {"limit": [named]}).json()["kept_quotas"]) == 1
+    assert world.client("read").get("/api/v1/quotas/openai-prod").json()["quota_limit"] == 7
+    body = {"document": FEW, "reason": "a test", "drop_quotas": True}
+    assert len(client.put(PATH, json=body).json()["document"]["limit"]) == 1
 
 
 def test_the_same_again_is_304(world: World) -> None:

@@ -120,6 +120,17 @@ def test_what_json_has_no_number_for_is_refused_as_any_other(sqlite_world: World
     assert answer.json()["error"]["field"] == "quota_limit"
 
 
+def test_a_quota_is_taken_away_when_asked_for(sqlite_world: World) -> None:
+    put(sqlite_world)
+    sqlite_world.record(make_call(1, tags=PROD))
+    client = sqlite_world.client("admin")
+    assert client.delete(f"{PATH}/openai-prod").json()["quota_limit"] == 10_000
+    removed = client.delete(f"{PATH}/openai-prod?remove=true").json()
+    assert (removed["quota_limit"], removed["total_requests"]) == (None, 1)
+    assert client.delete(f"{PATH}/openai-prod?remove=true").status_code == 404
+    assert sqlite_world.policies.current().policy().limits == ()
+
+
 def test_of_all_who_watch_one_tells_once_an_hour(world: World) -> None:
     client = world.client("write")
 

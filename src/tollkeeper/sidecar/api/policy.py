@@ -38,6 +38,12 @@ class PolicyState(BaseModel):
     document: dict[str, Any] = Field(description="As a policy file, in JSON, presets written out.", examples=[EXAMPLE])
 
 
+class PolicySet(PolicyState):
+    """What is in force now."""
+
+    kept_quotas: list[str] = Field(description="Limits that are quotas set by `PUT /quotas`, and stay in force.")
+
+
 class PolicyHistory(BaseModel):
     """What was ever in force, newest first."""
 
@@ -59,6 +65,7 @@ class NewPolicy(BaseModel):
 
     document: dict[str, Any] = Field(description="As a policy file, in JSON.", examples=[EXAMPLE])
     reason: str = Field(min_length=1, max_length=LONGEST_REASON, description="For the audit trail.")
+    drop_quotas: bool = Field(default=False, description="Also take away the quotas that it does not name itself.")
 
 
 @router.get(
@@ -88,25 +95,33 @@ def history(given: Given, params: Annotated[HistoryParams, Query()]) -> Answer:
 
 @changes.put(
     "/policy",
-    response_model=PolicyState,
+    response_model=PolicySet,
     summary="Set the policy",
     responses={409: {"model": Refusal, "description": "The policy is another one by now."}},
 )
 def set_policy(request: Request, given: Given, new: NewPolicy, if_match: IfMatch = None) -> Answer:
-    """All of it. What was used of a limit stays, as long as it keeps its name: a change of an amount resets nothing.
+    """All of it, but for quotas that were set by `PUT /quotas` and that it does not name: they stay.
 
+    What was used of a limit stays, as long as it keeps its name: a change of an amount resets nothing.
     In force at once here, and in apps when they ask next. Setting what is in force already changes nothing.
     """
     found = read_document(new.document)
     try:
         version = given.limiting.policies.set(
-            found, author=author_of(request), reason=new.reason, expected=expected_version(if_match)
+            found,
+            author=author_of(request),
+            reason=new.reason,
+            expected=expected_version(if_match),
+            keep_quotas=not new.drop_quotas,
         )
     except PolicyConflict as error:
         raise Refused(409, Problem(message=str(error))) from None
     except ValueError as error:
         raise Refused(422, Problem(message=str(error), field="reason")) from None
-    return Answer(state_of(version), headers=version_headers(version.id))
+    named = {limit.name for limit in found.limits}
+    kept = [limit.name for limit in version.policy().limits if limit.name not in named]
+    state = PolicySet(**state_of(version).model_dump(), kept_quotas=kept)
+    return Answer(state, headers=version_headers(version.id))
 
 
 def read_document(document: dict[str, Any]) -> Policy:

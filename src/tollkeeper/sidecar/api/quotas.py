@@ -68,8 +68,9 @@ class NewQuota(BaseModel):
 
 
 class ResetParams(BaseModel):
-    """Why."""
+    """Why, and whether to take the quota itself away."""
 
+    remove: bool = Field(default=False, description="Take the quota away, in place of beginning its usage anew.")
     reason: str = Field(default="quota reset", max_length=LONGEST_REASON, description="For the audit trail.")
 
 
@@ -116,7 +117,15 @@ def set_quota(request: Request, given: Given, config: Config, new: NewQuota) -> 
 
 @changes.delete("/quotas/{config:path}", response_model=QuotaStatus, summary="Reset a quota", responses=NOT_FOUND)
 def reset_quota(request: Request, given: Given, config: Config, params: Annotated[ResetParams, Query()]) -> Answer:
-    """Begin its usage anew, within its period. The quota stays, and so does everything in the ledger."""
+    """Begin its usage anew, within its period. The quota stays, and so does everything in the ledger.
+
+    With `remove`, the configuration has no quota of its own any more.
+    """
+    if params.remove:
+        removed = given.quotas.remove(config, author=author_of(request), reason=params.reason)
+        if removed is None:
+            raise missing("quota", config)
+        return Answer(_status(removed))
     if not given.quotas.reset(config, author=author_of(request), reason=params.reason):
         raise missing("quota", config)
     return Answer(_found(given, config))

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from sqlalchemy import Connection, insert, select
 
 from tollkeeper.policy import Policy
-from tollkeeper.policy.document import policy_document, read_json
+from tollkeeper.policy.document import Document, policy_document, read_json
+from tollkeeper.policy.quota import with_quotas_of
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger.failures import told_apart
@@ -52,21 +53,25 @@ class PolicyStore:
         with told_apart(self._database):
             return self._revision.read()
 
-    def set(self, policy: Policy, *, author: str, reason: str, expected: int | None = None) -> PolicyVersion:
+    def set(
+        self, policy: Policy, *, author: str, reason: str, expected: int | None = None, keep_quotas: bool = True
+    ) -> PolicyVersion:
         """Put a policy in force. Where it is what is in force already, no version is added.
+
+        Quotas of single configurations that it does not name itself stay, but for `keep_quotas=False`.
 
         Raises `PolicyConflict` if `expected` is not the version that it replaces, as somebody else was quicker; and
         `ValueError` for an author or a reason that is empty or too long, or a policy that cannot be written down.
         """
         _check_signature(author, reason)
-        document = policy_document(policy)
-        # A policy that was made by a program may say what no document can.
-        read_json(json.dumps(document), "policy")
+        document = _written(policy)
         with told_apart(self._database), self._database.write() as connection:
             self._audit.take_turn(connection)
             last = _last(connection)
             if expected is not None and expected != last.id:
                 raise PolicyConflict(f"the policy is at version {last.id}, and not at {expected} any more")
+            if keep_quotas and (whole := with_quotas_of(last.policy(), policy)) is not policy:
+                document = _written(whole)
             if last.id and last.document == document:
                 return last
             return self._add(connection, last, document, author, reason)
@@ -76,7 +81,9 @@ class PolicyStore:
         while True:
             last = self.current()
             try:
-                return self.set(change(last.policy()), author=author, reason=reason, expected=last.id)
+                return self.set(
+                    change(last.policy()), author=author, reason=reason, expected=last.id, keep_quotas=False
+                )
             except PolicyConflict:
                 continue
 
@@ -121,6 +128,13 @@ class PolicyStore:
             reason=reason,
         )
         return version
+
+
+def _written(policy: Policy) -> Document:
+    document = policy_document(policy)
+    # A policy that was made by a program may say what no document can.
+    read_json(json.dumps(document), "policy")
+    return document
 
 
 def _last(connection: Connection) -> PolicyVersion:
