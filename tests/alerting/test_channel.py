@@ -183,6 +183,7 @@ def test_what_is_no_file_of_channels(document: bytes, said: str) -> None:
         ({"kind": "webhook", "url": "https://x/y", "secret": SECRET}, "secret", "a reference, env:NAME or file:/path"),
         ({"kind": "webhook", "url": f"https://me:{SECRET}@x/y"}, "url", "an address without a user and password"),
         ({"kind": "alertmanager", "url": f"http://me:{SECRET}@x"}, "url", "an address without a user and password"),
+        ({"kind": "alertmanager", "url": f"http://x?token={SECRET}"}, "url", "an address such as http://alertmanager"),
         ({"kind": "python", "url": "os:system"}, "url", "a Python function can be named in the sidecar's own file"),
         ({"url": "file:relative/path"}, "url", "env:NAME, of an environment variable, or file:/path"),
         ({"url": "env:"}, "url", "env:NAME, of an environment variable, or file:/path"),

@@ -289,6 +289,12 @@ def _http_url(value: str) -> str:
     return value
 
 
+def _base_url(value: str) -> str:
+    if "?" in value:
+        raise ValueError(_SUCH_AS["alertmanager"])
+    return _http_url(value)
+
+
 def _function(value: str) -> str:
     if not _FUNCTION.fullmatch(value):
         raise ValueError(_SUCH_AS["python"])
@@ -304,7 +310,7 @@ def _key(value: str) -> str:
 _URLS: Final[Mapping[Kind, Callable[[str], str]]] = {
     "apprise": _apprise_url,
     "webhook": _http_url,
-    "alertmanager": _http_url,
+    "alertmanager": _base_url,
     "python": _function,
 }
 _SUCH_AS: Final[Mapping[Kind, str]] = {

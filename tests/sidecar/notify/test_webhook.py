@@ -11,6 +11,7 @@ import pytest
 from services.ports import free_port
 from services.sinks import HttpSink
 from sidecar.notify.given import NOW, channel, notification, send
+from tollkeeper.alerting.channel import table_of
 from tollkeeper.sidecar.notify import post
 from tollkeeper.sidecar.notify.build import notifier_of
 from tollkeeper.sidecar.notify.contract import Delivery, Message
@@ -132,3 +133,24 @@ def test_a_digest_has_a_key_too(web: HttpSink) -> None:
     assert web.last.json == {
         "alert_type": "digest", "severity": "info", "title": "Yesterday", "message": "spent: $2", "link": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["webhook", "alertmanager"])
+def test_no_secret_is_told(
+    kind: str, web: HttpSink, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, logged: list[str]
+) -> None:
+    secrets = ("user-secret", "path-secret", "query-secret", "key-of-the-signature", "answer-secret")
+    address = f"127.0.0.1:{web.port}/path-secret?token=query-secret"
+    (tmp_path / "key").write_text("key-of-the-signature")
+    signed = {"secret": f"file:{tmp_path}/key"} if kind == "webhook" else {}
+    web.answer, web.headers = b"answer-secret", {"X-Answer": "answer-secret"}
+    told = []
+    for url in (f"http://me:user-secret@{address}", f"http://{address}", "http://[path-secret", "path-secret"):
+        monkeypatch.setenv("ALERTS_URL", url)
+        to = channel(kind=kind, url="env:ALERTS_URL", **signed)
+        for web.status in (200, 302, 401, 500):
+            told.append(send(to))
+    assert web.requests[0].headers["Authorization"] == "Basic bWU6dXNlci1zZWNyZXQ="
+    assert {each.outcome for each in told} == {"sent", "failed", "refused"}
+    shown = f"{told}{logged}{to}{table_of(to)}{notifier_of(to)!r}"
+    assert not [secret for secret in secrets if secret in shown]
