@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,12 +49,21 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 MODULES = {module_name(path) for path in FILES}
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def imports(path: Path) -> tuple[str, ...]:
     """The modules that a file imports, those under `TYPE_CHECKING` left out: they are not there at run time."""
-    tree = ast.parse(path.read_text())
+    return tuple(_imports(parsed(path), path))
+
+
+def _imports(tree: ast.Module, path: Path) -> Iterator[str]:
     typing_only = {
         id(inner)
         for node in ast.walk(tree)
@@ -110,7 +120,7 @@ def test_files_and_functions_stay_small(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") <= LONGEST_FILE
     assert path.stem not in BANNED_NAMES
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
             assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{path}: {node.name}"
 
