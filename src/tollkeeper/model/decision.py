@@ -38,7 +38,7 @@ class Bound(NamedTuple):
     def likely(self) -> Bound:
         """The same with what is likely in place of the most, where it is known."""
         nano_usd = self.nano_usd if self.likely_usd is None else self.likely_usd
-        return self._replace(output_tokens=self.likely_output, nano_usd=nano_usd)
+        return Bound(self.input_tokens, self.likely_output, nano_usd)
 
 
 class Status(NamedTuple):

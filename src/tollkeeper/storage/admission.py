@@ -79,10 +79,13 @@ class Admission:
         if most["usd"] == 0:
             # A free call takes nothing of a budget, and goes where a budget is used up.
             bound_by = tuple(binding for binding in bound_by if binding.measure != "usd")
-        # A soft limit would take any amount, and no counters can keep it.
-        charges = tuple([binding.charge(min(most[binding.measure] or 0, LARGEST_AMOUNT), now) for binding in bound_by])
         if bound.likely_output is not None:
-            charges = _with_likely(bound_by, charges, bound.likely().by_measure(), now)
+            charges = _with_likely(bound_by, most, bound.likely().by_measure(), now)
+        else:
+            # A soft limit would take any amount, and no counters can keep it.
+            charges = tuple([
+                binding.charge(min(most[binding.measure] or 0, LARGEST_AMOUNT), now) for binding in bound_by
+            ])  # fmt: skip
         if charges and self.policy.emergency is not None:
             charges = (*charges, WATCH)
         hold = Hold(id, self._owner, now + self._seconds * NS_A_SECOND, charges)
@@ -128,7 +131,7 @@ class Admission:
         if not bindings:
             return near
         held = [charge.amount for charge in hold.charges]
-        if bound.likely_output is not None:
+        if bound.likely_output is not None and (assumed or None in told.values()):
             # Of soft limits less was held than it can be.
             most = bound.by_measure()
             held = [max(one, most[binding.measure] or 0) for one, binding in zip(held, bindings, strict=False)]
@@ -144,13 +147,13 @@ class Admission:
 
 
 def _with_likely(
-    bindings: Sequence[Binding], charges: tuple[Charge, ...], likely: Mapping[Measure, int | None], now: int
+    bindings: Sequence[Binding], most: Mapping[Measure, int | None], likely: Mapping[Measure, int | None], now: int
 ) -> tuple[Charge, ...]:
-    """The charges, where those of soft limits are what the call is likely to use. Those of hard ones stay the most."""
+    """What is held where a soft limit holds what the call is likely to use. Hard ones hold the most."""
+    amounts = {"hard": most, "soft": likely}
     return tuple([
-        charge if charge.hard or (amount := likely[binding.measure]) is None
-        else binding.charge(min(amount, LARGEST_AMOUNT), now)
-        for binding, charge in zip(bindings, charges, strict=True)
+        binding.charge(min(amounts[binding.limit.mode][binding.measure] or 0, LARGEST_AMOUNT), now)
+        for binding in bindings
     ])  # fmt: skip
 
 
