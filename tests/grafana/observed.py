@@ -16,17 +16,26 @@ from pathlib import Path
 from typing import Any
 
 from capture.processes import environment, get
-from services import prometheus
+from services import prometheus, sinks
 from services.ports import free_port
 from sidecar.running import Sidecar
 from sidecar.running import running as sidecar_running
 
 HERE = Path(__file__).parent
 SCRAPE_SECONDS = 1
-DAY_SECONDS = 14.0
+DAY_SECONDS = 12.0
 SETTLED_SECONDS = 7.0
 """Until the sidecar has read its ledger anew, and Prometheus the sidecar."""
 SECONDS = 60.0
+CHANNELS = """
+[channels.on-call]
+kind = "webhook"
+url = "{sink}/alerts"
+
+[channels.broken]
+kind = "webhook"
+url = "http://127.0.0.1:{nobody}/alerts"
+"""
 QUOTA = {"quota_limit": 2_000_000, "alert_threshold_percent": 80}
 
 
@@ -89,9 +98,10 @@ def running(folder: Path, seconds: float = DAY_SECONDS, days: int = 1) -> Iterat
     """Everything, once the day is over and all of it is in Prometheus."""
     app_port = free_port()
     with ExitStack() as stack:
-        sidecar = stack.enter_context(
-            sidecar_running(f"sqlite:///{folder / 'ledger.db'}", folder, "--policy", str(HERE / "policy.toml"))
-        )
+        sink = stack.enter_context(sinks.http_sink())
+        (folder / "channels.toml").write_text(CHANNELS.format(sink=sink.url, nobody=free_port()))
+        options = ("--policy", str(HERE / "policy.toml"), "--channels", str(folder / "channels.toml"))
+        sidecar = stack.enter_context(sidecar_running(f"sqlite:///{folder / 'ledger.db'}", folder, *options))
         jobs = {"tollkeeper-sidecar": sidecar.port, "apps": app_port}
         both = stack.enter_context(watching(folder / "both", jobs))
         app_alone = stack.enter_context(watching(folder / "app", {"apps": app_port}))

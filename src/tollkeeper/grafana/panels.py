@@ -158,16 +158,18 @@ def bars(
     most: float | None = None,
     steps: Steps = (),
     nothing: str = "no data",
+    names_above: bool = False,
     width: int = 8,
     height: int = 9,
 ) -> Panel:
-    """One bar a series, as it is at the end of the range."""
+    """One bar a series, as it is at the end of the range. `names_above`: where they are long."""
     builder: Any = bargauge.Panel()
     _describe(builder, title, description, unit, decimals, nothing)
     builder.targets([_query(query, chr(65 + number), instant=True) for number, query in enumerate(queries)])
     builder.display_mode(options.BarGaugeDisplayMode.BASIC).orientation(options.VizOrientation.HORIZONTAL)
     builder.show_unfilled(True).value_mode(options.BarGaugeValueMode.TEXT).reduce_options(_last())
-    builder.name_placement(options.BarGaugeNamePlacement.AUTO)
+    placement = options.BarGaugeNamePlacement.TOP if names_above else options.BarGaugeNamePlacement.AUTO
+    builder.name_placement(placement)
     builder.min(0)
     if most is not None:
         builder.max(most)

@@ -35,8 +35,17 @@ def label(attribute: str) -> str:
     return attribute.replace(".", "_")
 
 
-APP_LABELS = {"provider": (PROVIDER,), "operation": (OPERATION,), "model": (REQUEST_MODEL, RESPONSE_MODEL)}
+APP_LABELS = {
+    "provider": (PROVIDER,),
+    "operation": (OPERATION,),
+    "model": (REQUEST_MODEL, RESPONSE_MODEL),
+    "model_name": (REQUEST_MODEL, RESPONSE_MODEL),
+}
 """Where the apps' series have what the ledger's label says; the last that is there is meant."""
+
+MODEL_NAME = "model_name"
+"""The model without the date of a snapshot, as what failed has it: a label that queries make, and no series has."""
+UNDATED = "(.+?)(?:-20[0-9-]+)?"
 
 
 def name(metric: Metric) -> str:
@@ -62,22 +71,29 @@ def either(ledger: str, app: str) -> str:
     return f"({ledger} or on () {app})"
 
 
+def of_ledger(expression: str, by: Sequence[str]) -> str:
+    """What every sidecar shows alike, with the labels that are asked for."""
+    if MODEL_NAME in by:
+        expression = f'label_replace({expression}, "{MODEL_NAME}", "$1", "model", "{UNDATED}")'
+    return summed(once(expression), by)
+
+
 def ledger(metric: str, by: Sequence[str] = (), where: str = "") -> str:
     """The totals since the ledger began."""
-    return summed(once(selected(metric, LEDGER_SELECTION, where)), by)
+    return of_ledger(selected(metric, LEDGER_SELECTION, where), by)
 
 
 def ledger_rate(metric: str, by: Sequence[str] = (), where: str = "", ago: str = "") -> str:
     """By the second; `ago`: so long before."""
     shift = f" offset {ago}" if ago else ""
-    return summed(once(f"rate({selected(metric, LEDGER_SELECTION, where)}[{WINDOW}]{shift})"), by)
+    return of_ledger(f"rate({selected(metric, LEDGER_SELECTION, where)}[{WINDOW}]{shift})", by)
 
 
 def ledger_gain(metric: str, by: Sequence[str] = (), where: str = "", span: str = RANGE) -> str:
     """What has been added during the range: exact, however few calls there are."""
     series = selected(metric, LEDGER_SELECTION, where)
-    now = summed(once(series), by)
-    before = summed(once(f"last_over_time({series}[{LOOKBACK}] offset {span})"), by)
+    now = of_ledger(series, by)
+    before = of_ledger(f"last_over_time({series}[{LOOKBACK}] offset {span})", by)
     return f"({now} - ({before} or {now} * 0))"
 
 
@@ -127,6 +143,7 @@ def of_apps(pattern: str, series: str, *selections: str) -> str:
 def as_of_ledger(expression: str, by: Sequence[str]) -> str:
     """The apps' series with those labels of the ledger that are asked for."""
     for wanted in by:
+        pattern = UNDATED if wanted == MODEL_NAME else "(.+)"
         for attribute in APP_LABELS.get(wanted, ()):
-            expression = f'label_replace({expression}, "{wanted}", "$1", "{label(attribute)}", "(.+)")'
+            expression = f'label_replace({expression}, "{wanted}", "$1", "{label(attribute)}", "{pattern}")'
     return expression

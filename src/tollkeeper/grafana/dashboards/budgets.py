@@ -76,9 +76,10 @@ LIMITS = Section(
     "Limits",
     (
         bars(
-            "Used", "The fifteen fullest; 100 % is the amount. Of limits by user or session only the fullest is shown.",
-            [Query(f"sort_desc({top(f'max by (limit, scope) ({limit_used()})', 15)})", SCOPED)],
-            "percentunit", decimals=0, most=1, steps=FILLING, nothing=NO_LIMITS, width=7, height=11,
+            "Used", "The ten fullest; 100 % is the amount. Of limits by user or session only the fullest is shown.",
+            [Query(f"sort_desc({top(f'max by (limit, scope) ({limit_used()})', 10)})", SCOPED)],
+            "percentunit", decimals=0, most=1, steps=FILLING, nothing=NO_LIMITS, names_above=True,
+            width=7, height=12,
         ),
         rows(
             "All limits",
@@ -92,7 +93,7 @@ LIMITS = Section(
                 Column("Ends in", by_limit(f"{limit(sidecar.LIMIT_PERIOD_END)} - time()"), "dtdurations"),
                 Column("Forecast", by_limit(limit_forecast("1h")), "percentunit", 0, steps=FILLING),
             ],
-            width=17, height=11,
+            width=17, height=12,
         ),
     ),
 )  # fmt: skip

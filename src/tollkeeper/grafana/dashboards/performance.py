@@ -17,7 +17,7 @@ from tollkeeper.grafana.measures import (
 )
 from tollkeeper.grafana.panels import FAILING, Column, Query, chart, figure, heat, rows
 from tollkeeper.grafana.rules.reliability import THROTTLED
-from tollkeeper.grafana.series import app_rate, histogram, label, quantile, quantile_in_range
+from tollkeeper.grafana.series import MODEL_NAME, app_rate, histogram, label, quantile, quantile_in_range
 from tollkeeper.telemetry import metrics
 from tollkeeper.telemetry.attributes import ERROR_TYPE, TOKEN_TYPE
 
@@ -25,7 +25,8 @@ KNOWS_NO_TENANTS = " From the apps' histograms, which know neither services nor 
 ERROR = label(ERROR_TYPE)
 TOO_MANY = f'{ERROR}=~"{THROTTLED}"'
 DURATION, FIRST, CHUNK = metrics.OPERATION_DURATION, metrics.TIME_TO_FIRST_CHUNK, metrics.TIME_PER_OUTPUT_CHUNK
-PROVIDER, MODEL = ("provider",), ("provider", "model")
+PROVIDER, MODEL = ("provider",), ("provider", MODEL_NAME)
+LEGEND = "{{" + MODEL_NAME + "}}"
 
 
 def refused_share(by: tuple[str, ...] = ()) -> str:
@@ -98,15 +99,15 @@ LATENCY = Section(
         ),
         chart(
             "Output speed by model", "Tokens of output for each second that calls took." + KNOWS_NO_TENANTS,
-            [Query(top(speed(MODEL)), "{{model}}")], "short", decimals=0, width=8,
+            [Query(top(speed(MODEL)), LEGEND)], "short", decimals=0, width=8,
         ),
         chart(
             "Latency by model", "What 95 % of the answered calls take at the most; the ten slowest." + KNOWS_NO_TENANTS,
-            [Query(top(quantile(0.95, DURATION, MODEL, APP_ANSWERED)), "{{model}}")], "s", decimals=2,
+            [Query(top(quantile(0.95, DURATION, MODEL, APP_ANSWERED)), LEGEND)], "s", decimals=2,
         ),
         chart(
             "Calls by model", "Finished calls a second, failed ones included; the ten with most.",
-            [Query(top(calls_rate(("model",))), "{{model}}")], "reqps", stacked=True, decimals=2,
+            [Query(top(calls_rate((MODEL_NAME,))), LEGEND)], "reqps", stacked=True, decimals=2,
         ),
     ),
 )  # fmt: skip
@@ -128,8 +129,8 @@ FAILURES = Section(
             "reqps", stacked=True, decimals=3, nothing="none failed", width=8,
         ),
         rows(
-            "Models compared", "During the chosen time range.",
-            [("provider", "Provider"), ("model", "Model")],
+            "Models compared", "During the chosen time range; a model and its dated snapshots are one.",
+            [("provider", "Provider"), (MODEL_NAME, "Model")],
             [
                 Column("Calls", calls(MODEL), "short"),
                 Column("Failed", failed_share_in_range(MODEL), "percentunit", 1, steps=FAILING),

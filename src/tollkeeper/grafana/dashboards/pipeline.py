@@ -147,7 +147,7 @@ LIMITS = Section(
         ),
         chart(
             "Messages", "Notifications a second by outcome; `dead` will not be tried again.",
-            [Query(f"sum by (channel, outcome) ({rate(sidecar.NOTIFICATIONS)})", "{{channel}}: {{outcome}}")],
+            [Query(f"sum by (channel, outcome) ({once(rate(sidecar.NOTIFICATIONS))})", "{{channel}}: {{outcome}}")],
             "cps", decimals=3, nothing="no channels",
         ),
         chart(
