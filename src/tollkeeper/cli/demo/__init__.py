@@ -11,7 +11,8 @@ import openai
 from rich.console import Console
 
 import tollkeeper
-from tollkeeper.cli.demo import budget, summary
+from tollkeeper.cli.demo import alerts, budget, summary
+from tollkeeper.cli.demo.alerts import Listener
 from tollkeeper.cli.demo.app import App
 from tollkeeper.cli.demo.books import keep_books
 from tollkeeper.cli.demo.crew import Crew
@@ -65,7 +66,8 @@ def _run(console: Console, options: argparse.Namespace) -> int:
         Simulator(
             seed=options.seed, error_rate=0.02, error_status=(429, 500, 503), retry_after=0.3, keep=20
         ) as simulator,
-        Office() as office,
+        Listener() as listener,
+        Office(budget.POLICY, listener.channels) as office,
     ):
         books = keep_books(simulator)
         tally = Tally(books)
@@ -89,12 +91,14 @@ def _run(console: Console, options: argparse.Namespace) -> int:
             all_ended = _watch(crew, screen, plain=options.plain or not console.is_terminal)
             handle.flush(FLUSH_SECONDS)
             stats = office.stats()
+            was_told = listener.wait_for(budget.LIMIT, budget.TOLD_AT)
             found = [
                 *summary.check(tally, crew, app.denied.total(), handle.metrics_url or "", all_ended),
                 *summary.check_ledger(tally, stats),
-                *budget.check(tally, handle),
+                *budget.check(tally, handle, was_told),
             ]
             budget.show(console, tally, app)
+            alerts.show(console, listener)
             summary.show(console, tally, crew, found, live_problem)
             summary.show_ledger(console, office.url, stats)
             return 0 if all(check.holds for check in found) else 1

@@ -20,7 +20,14 @@ END_SECONDS = 20.0
 
 
 class Office:
-    """A sidecar for as long as the `with` block lasts, on the usual port if that is free."""
+    """A sidecar for as long as the `with` block lasts, on the usual port if that is free.
+
+    `policy` is a file of limits, and `channels` the text of a channels file.
+    """
+
+    def __init__(self, policy: Path, channels: str) -> None:
+        self._policy = policy
+        self._channels = channels
 
     def __enter__(self) -> Office:
         self._folder = tempfile.TemporaryDirectory(prefix="tollkeeper-demo-")
@@ -32,11 +39,13 @@ class Office:
         return self
 
     def _start(self, port: int) -> str | None:
-        ledger = Path(self._folder.name, "ledger.db")
+        ledger, channels = Path(self._folder.name, "ledger.db"), Path(self._folder.name, "channels.toml")
+        channels.write_text(self._channels, encoding="utf-8")
         self._process = subprocess.Popen(
             [
                 sys.executable, "-m", "tollkeeper", "serve", "--port", str(port), "--grpc-port", "off",
-                "--ledger", f"sqlite:///{ledger}",
+                "--ledger", f"sqlite:///{ledger}", "--policy", str(self._policy), "--channels", str(channels),
+                "--log-level", "warning",
             ],
             stdout=subprocess.PIPE,
             text=True,
