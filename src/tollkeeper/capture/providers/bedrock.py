@@ -57,6 +57,9 @@ NESTED = ("inferenceConfig", "textGenerationConfig", "additionalModelRequestFiel
 GUARDRAIL = {"guardrailIdentifier": ("aws.bedrock.guardrail.id", word)}
 
 NAMED_MODEL = (":foundation-model/", ":inference-profile/")
+ROUTED = frozenset(("us", "us-gov", "eu", "apac", "jp", "au", "ca", "global"))
+"""What comes before the vendor in the names of inference profiles:
+https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html"""
 """An ARN of these kinds ends in the name of a model; one of the others (provisioned, imported) names none."""
 
 
@@ -221,7 +224,8 @@ def error_response(denial: Denial) -> dict[str, Any]:
 
 def _vendor(model: str) -> str:
     """`anthropic` of `eu.anthropic.claude-haiku-4-5-20251001-v1:0`, or what an ARN has in its place."""
-    return model.rpartition("/")[2].removeprefix("us.").removeprefix("eu.").removeprefix("apac.").partition(".")[0]
+    first, _, rest = model.rpartition("/")[2].partition(".")
+    return rest.partition(".")[0] if first in ROUTED else first
 
 
 def after_retry_decision(
