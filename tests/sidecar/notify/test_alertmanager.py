@@ -64,6 +64,13 @@ def test_what_is_over_is_told_for_a_while(to: Channel, web: HttpSink) -> None:
     assert len(web.requests) == 3
 
 
+def test_what_ended_before_it_began_is_told_too(to: Channel, web: HttpSink) -> None:
+    """The clocks of two sidecars differ."""
+    told(to, alert()._replace(ended_at=NOW - 5 * MINUTE))
+    assert web.last.json[0]["startsAt"] == "2026-09-21T14:12:20.123Z"
+    assert web.last.json[0]["endsAt"] == "2026-09-21T14:12:21.123Z"
+
+
 def test_yesterdays_end_does_not_end_todays(to: Channel, web: HttpSink) -> None:
     told(to, alert(), alert(period_start=0)._replace(ended_at=NOW))
     (said,) = web.last.json
