@@ -41,8 +41,6 @@ def sample_notification(channel: str, now: int, event: Event = "fired", suffix: 
         finding=finding,
         began_at=now - MINUTE,
         seen_at=now,
-        told_level=80,
-        told_at=now,
         ended_at=now if event == "resolved" else None,
     )
     return Notification(f"example{suffix}-{event}", channel, event, alert, now)
