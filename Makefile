@@ -38,13 +38,16 @@ SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 # Draws dashboards with Grafana's own components.
 SCREENSHOTS := tools/screenshots
 
-.PHONY: help demo test foreign test-newest test-previous crash lint bench bench-sidecar build screenshots lock clean
+.PHONY: help demo stack test foreign test-newest test-previous crash lint bench bench-sidecar build screenshots lock clean
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo  ## A simulated provider, an app that uses it, and what Tollkeeper sees (ends by itself)
 	@$(BIN)/tollkeeper demo $(ARGS)
+
+stack: $(VENV)/.dev  ## Sidecar, app, Prometheus and Alertmanager, and what fires, until Ctrl-C (needs Debian's packages of both)
+	@$(BIN)/python deploy/stack.py $(ARGS)
 
 test: test-newest test-previous  ## All tests, and then those of openai and anthropic with the SDKs' previous majors
 

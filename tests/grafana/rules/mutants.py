@@ -10,7 +10,7 @@ from grafana.rules.promtool import Rule
 from tollkeeper.grafana.rules import Alert
 
 WRONG = {
-    ">=": ("<", ">"), "<=": (">",), "==": ("!=",), "!=": ("==",), ">": ("<=",), "<": (">=",),
+    ">=": ("<", ">"), "<=": (">",), "==": ("!=",), "!=": ("=",), ">": ("<=",), "<": (">=",),
     "+": ("-",), "-": ("+",), "*": ("/",), "/": ("*",),
     "and": ("or", "unless"), "or": ("and",), "unless": ("and",),
     "max": ("min",), "min": ("max",), "clamp_min": ("clamp_max",),

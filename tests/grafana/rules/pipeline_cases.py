@@ -26,17 +26,19 @@ def _counted(alert: str, metric: str, labels: str = "", job: str = "app", **othe
     return Case(alert, {ours: "0x5 1x30", **others}, {"4m": [], "8m": [(f'{{job="{job}"}}', 1)], "30m": []})
 
 
-def _by_limit(alert: str, metric: str, before: str, after: str, step: str) -> Case:
+def _by_limit(alert: str, metric: str, before: str, after: str, step: str, **more: str) -> Case:
     one, other = '{limit="a",measure="usd"}', '{limit="b",measure="usd"}'
     given = {
         f'{metric}{{limit="a",measure="usd",instance="x"}}': "0.5x30",
         f'{metric}{{limit="a",measure="usd",instance="y"}}': "0x30",
         f"{metric}{other}": "0x30",
+        **more,
     }
     return Case(alert, given, {before: [], after: [(one, 1)]}, step=step)
 
 
 COMMITTED = {f'{n.SIDECAR_WRITES}{{outcome="committed"}}': "0+9x30"}
+RETRIES = {f'{n.LIMIT_EXCESS}{{limit="c",measure="requests"}}': "3x30"}
 NEW = {f'{n.SIDECAR_RECORDS}{{job="sidecar",outcome="new"}}': "0+9x40"}
 
 CASES = (
@@ -98,7 +100,7 @@ CASES = (
     _of_processes("TollkeeperCountersAway", n.COUNTERS_AWAY, "1", "0", "45s", "75s", "15s"),
     _counted("TollkeeperCountersDropped", n.COUNTERS_DROPPED),
     _by_limit("TollkeeperCountersBehindLedger", n.LIMIT_MISSING, "8m", "12m", "1m"),
-    _by_limit("TollkeeperCountersAheadOfLedger", n.LIMIT_EXCESS, "50m", "70m", "5m"),
+    _by_limit("TollkeeperCountersAheadOfLedger", n.LIMIT_EXCESS, "50m", "70m", "5m", **RETRIES),
     _of_processes("TollkeeperLimitsUnknown", n.LIMITS_UNKNOWN, "1", "0", "4m", "6m"),
     Case(
         "TollkeeperNotificationsDead",

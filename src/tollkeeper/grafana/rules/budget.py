@@ -84,7 +84,7 @@ ALERTS = (
         f"""
         {RATIO}{{measure="usd", window=~"{PERIODS}"}}
         >= on ({n.LIMIT_LABELS}) group_right ()
-        max by ({n.LIMIT_LABELS}, threshold, severity) ({n.LIMIT_THRESHOLD}{{measure="usd"}})
+        max by ({n.LIMIT_LABELS}, threshold, severity) ({n.lately(n.LIMIT_THRESHOLD, 'measure="usd"')})
         """,
         None,
         "budget",
@@ -156,7 +156,7 @@ ALERTS = (
     Alert(
         "TollkeeperScopeExhausted",
         f"""
-        max by ({n.WHOLE_LIMIT_LABELS}) ({n.LIMIT_FULLEST}{{window=~"{PERIODS}"}}) >= 1
+        max by ({n.WHOLE_LIMIT_LABELS}) ({n.lately(n.LIMIT_FULLEST, f'window=~"{PERIODS}"')}) >= 1
         unless on (limit)
         {AMOUNT}
         """,

@@ -66,7 +66,12 @@ LEDGER_LABELS = ", ".join(sidecar.LEDGER_LABELS)
 
 def limits(metric: str, matchers: str = "") -> str:
     """A figure of the limits: every sidecar shows the same."""
-    return f"max by ({LIMIT_LABELS}) ({metric}{{{matchers}}})" if matchers else f"max by ({LIMIT_LABELS}) ({metric})"
+    return f"max by ({LIMIT_LABELS}) ({lately(metric, matchers)})"
+
+
+def lately(metric: str, matchers: str = "") -> str:
+    """The last that was told in five minutes: nothing is over because a sidecar is started anew."""
+    return f"last_over_time({metric}{f'{{{matchers}}}' if matchers else ''}[5m])"
 
 
 def ledger(metric: str, by: str) -> str:

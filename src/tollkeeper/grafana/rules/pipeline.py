@@ -133,7 +133,8 @@ ALERTS = (
     ),
     Alert(
         "TollkeeperCountersAheadOfLedger",
-        f"max by (limit, measure) ({n.LIMIT_EXCESS}) > 0",
+        # Requests that an SDK has sent again are in excess, and should be.
+        f'max by (limit, measure) ({n.LIMIT_EXCESS}{{measure!="requests"}}) > 0',
         "warning",
         "pipeline",
         "The counters of {{ $labels.limit }} have more than the ledger.",

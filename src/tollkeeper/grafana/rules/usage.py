@@ -72,7 +72,7 @@ ALERTS = (
         f"""
         {RATIO}{{{QUOTAS}, window=~"{PERIODS}"}}
         >= on ({n.LIMIT_LABELS}) group_right ()
-        (max by ({n.LIMIT_LABELS}, threshold, severity) ({n.LIMIT_THRESHOLD}{{{QUOTAS}}}) < 1)
+        (max by ({n.LIMIT_LABELS}, threshold, severity) ({n.lately(n.LIMIT_THRESHOLD, QUOTAS)}) < 1)
         """,
         None,
         "quota",
@@ -103,7 +103,7 @@ ALERTS = (
     ),
     Alert(
         "TollkeeperEmergency",
-        f"max({n.EMERGENCY}) == 1",
+        f"max({n.lately(n.EMERGENCY)}) == 1",
         "critical",
         "quota",
         "Emergency mode is on.",
