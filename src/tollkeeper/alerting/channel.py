@@ -63,7 +63,7 @@ OPTIONS: Final[Mapping[str, _Option]] = {
     "secret": _Option("The key that a webhook is signed with. A reference, or what it says."),
     "at_least": _Option("The mildest that is told: `info`, `warning`, `critical` or `emergency`.", "`info`"),
     "only": _Option("Globs, or lists of them, by `kind`, `limit`, and what limits are for, such as `tenant`.", "all"),
-    "repeat": _Option("How often it is told again of what is critical and goes on: `4h`, or seconds; 0 is never.", "`1h`"),
+    "repeat": _Option("After how long it is told again of what is critical: `4h`, or seconds; 0 is never.", "`1h`"),
     "resolved": _Option("Whether it is told when something is over.", "`true`"),
     "title": _Option("A template in place of the title.", "ours"),
     "body": _Option("A template in place of the text.", "ours"),
