@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 
 import pytest
@@ -67,3 +69,19 @@ def test_a_wrong_password_is_refused_and_told_nowhere(mail: MailSink, logged: li
 def test_no_mail_server_may_be_one_later(mail: MailSink) -> None:
     mail.port = free_port()
     assert send(channel(url=url(mail))) == Delivery("failed", "could not be reached, or gave no answer in time")
+
+
+def test_a_mail_server_that_says_nothing_keeps_nobody_waiting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        told = send(channel(url=f"mailto://127.0.0.1:{port}?mode=insecure&from=a@b.example&to=c@d.example&cto=0.2"))
+    assert told == Delivery("failed", "could not be reached, or gave no answer in time")
+
+
+def test_many_are_told_at_the_same_time(mail: MailSink) -> None:
+    to = channel(url=url(mail))
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(lambda name: send(to, notification(subject=name)), [f"limit {n}" for n in range(12)]))
+    assert {each.outcome for each in told} == {"sent"}
+    titles = {str(message["Subject"]) for message in mail.messages}
+    assert titles == {f"Warning: limit {n} at 85 % for tenant acme" for n in range(12)}
