@@ -7,10 +7,15 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from tollkeeper.model.alert import Alert
-from tollkeeper.model.finding import Finding, worse_than
+from tollkeeper.model.finding import FINDING_KINDS, SEVERITIES, Finding, worse_than
+from tollkeeper.model.limit import PER
+from tollkeeper.policy.mistakes import nearest
 
-ANYTHING = ("kind", "limit", "severity")
-"""What a silence may ask for, besides the names of scopes."""
+SELECTORS = ("kind", "limit", "severity", *PER)
+"""What a silence may ask for."""
+LONGEST_SECONDS = 366 * 86_400
+"""The longest silence. What nobody should ever be told of is left out of a channel."""
+_KNOWN = {"kind": FINDING_KINDS, "severity": SEVERITIES}
 
 
 class Silence(NamedTuple):
@@ -29,6 +34,27 @@ class Silence(NamedTuple):
         return self.starts_at <= now < self.ends_at and all(
             any(fnmatchcase(said.get(name, ""), glob) for glob in globs) for name, globs in self.match.items()
         )
+
+
+def match_of(said: Mapping[str, str | list[str]]) -> Mapping[str, tuple[str, ...]]:
+    """What a silence means, as people write it: a glob by each name, or a list of them.
+
+    Raises `ValueError` that tells all that is wrong with it, a line each.
+    """
+    match = {name: (globs,) if isinstance(globs, str) else tuple(globs) for name, globs in said.items()}
+    mistakes = [] if match else [f"there is nothing in it; expected at least one of {', '.join(SELECTORS)}"]
+    for name, globs in match.items():
+        known = _KNOWN.get(name)
+        if name not in SELECTORS:
+            mistakes.append(f"{name!r} is no selector; {nearest(name, SELECTORS)}")
+        elif not globs or not all(glob and glob.isprintable() for glob in globs):
+            mistakes.append(f'{name}: expected a glob such as "gpt-4*", or a list of them')
+        elif known is not None:
+            strange = [glob for glob in globs if not any(fnmatchcase(each, glob) for each in known)]
+            mistakes += [f"{name} is {glob!r}; {nearest(glob, known)}" for glob in strange]
+    if mistakes:
+        raise ValueError("\n".join(mistakes))
+    return match
 
 
 def inhibited(alert: Alert, firing: Iterable[Alert]) -> bool:

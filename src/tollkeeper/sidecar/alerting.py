@@ -48,6 +48,10 @@ class Channels:
         names = {channel.name for channel in self.of_file}
         return [*self.of_file, *(channel for channel in self.store.all() if channel.name not in names)]
 
+    def is_of_file(self, name: str) -> bool:
+        """Whether it is the file's, and changed there only."""
+        return any(channel.name == name for channel in self.of_file)
+
     def one(self, name: str) -> Channel | None:
         """The one of a name."""
         return next((channel for channel in self.all() if channel.name == name), None)

@@ -150,6 +150,11 @@ class Sidecar:
             limiting=self.limiting,
             quotas=Quotas(self.ledger, self.limiting, self.resets, time.time_ns),
             agreement=self.agreement,
+            alerts=self.alerts,
+            silences=self.silences,
+            outbox=self.outbox,
+            channels=self.channels,
+            notifier_of=notifier_of,
             open_on_loopback=self.settings.open_on_loopback,
             open_to_all=self.settings.open_to_all,
         )

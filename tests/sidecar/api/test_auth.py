@@ -21,7 +21,8 @@ FOR_READERS = {
         "/status", "/stats", "/usage", "/calls", "/calls/{id}", "/orphans", "/overview",
         "/prices", "/prices/history", "/prices/unpriced", "/prices/overlay", "/prices/effective",
         "/prices/{row}", "/limits", "/limits/in-flight", "/limits/agreement", "/policy", "/policy/history", "/quotas",
-        "/quotas/{config}", "/emergency",
+        "/quotas/{config}", "/emergency", "/alerts", "/alerts/{id}", "/silences", "/channels", "/channels/{name}",
+        "/notifications",
     )
 } | {("post", "/check"), ("post", "/policy/backtest")}  # fmt: skip
 FOR_WRITERS = {("post", "/quotas/{config}/alerts")}
@@ -33,7 +34,13 @@ def operations(world: World) -> list[tuple[str, str]]:
 
 
 def call(world: World, method: str, path: str, *scopes: str, **options: Any) -> Any:
-    path = path.replace("{id}", "x").replace("{row}", "1").replace("{version}", "1").replace("{prefix}", "x")
+    path = (
+        path.replace("{id}", "x")
+        .replace("{name}", "x")
+        .replace("{row}", "1")
+        .replace("{version}", "1")
+        .replace("{prefix}", "x")
+    )
     return world.client(*scopes, **options).request(method, f"/api/v1{path}")
 
 

@@ -11,15 +11,22 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from tollkeeper.alerting.channel import Channel
 from tollkeeper.model import Call, Cost, LineItem, Usage
 from tollkeeper.sidecar.agreement import Agreement
+from tollkeeper.sidecar.alerting import Channels
 from tollkeeper.sidecar.api import DatabaseState, Ingest, Services, Vitals, build
 from tollkeeper.sidecar.api.answer import nanoseconds
 from tollkeeper.sidecar.ledger_use import LedgerUse
 from tollkeeper.sidecar.limiting import Limiting
+from tollkeeper.sidecar.notify.build import notifier_of
 from tollkeeper.sidecar.quotas import Quotas
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.storage.access_keys import AccessKeys
+from tollkeeper.storage.alerts.channels import ChannelStore
+from tollkeeper.storage.alerts.outbox import Outbox
+from tollkeeper.storage.alerts.silences import Silences
+from tollkeeper.storage.alerts.store import AlertStore
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.counters.memory import MemoryCounters
 from tollkeeper.storage.database import Database
@@ -93,7 +100,7 @@ def failed(number: int, **fields: Any) -> Call:
 class World:
     """An API and all that it works with."""
 
-    def __init__(self, url: str, open_on_loopback: bool = False) -> None:
+    def __init__(self, url: str, open_on_loopback: bool = False, of_file: tuple[Channel, ...] = ()) -> None:
         self.clock = Clock()
         self._keys: dict[tuple[str, ...], str] = {}
         self.database = Database(url)
@@ -108,6 +115,10 @@ class World:
         self.resets = Resets(self.database, self.clock.nanoseconds)
         self.agreement = Agreement(LedgerUse(self.ledger, self.resets), self.limiting, self.database, self.audit)
         self.health = Still(self.clock)
+        self.alerts = AlertStore(self.database, self.clock.nanoseconds)
+        self.silences = Silences(self.database, self.clock.nanoseconds)
+        self.outbox = Outbox(self.database, "tests", self.clock.nanoseconds)
+        self.channels = Channels(of_file, ChannelStore(self.database, self.clock.nanoseconds))
         self.services = Services(
             ledger=self.ledger,
             price_book=self.prices,
@@ -118,6 +129,11 @@ class World:
             agreement=self.agreement,
             quotas=Quotas(self.ledger, self.limiting, self.resets, self.clock.nanoseconds),
             health=self.health,
+            alerts=self.alerts,
+            silences=self.silences,
+            outbox=self.outbox,
+            channels=self.channels,
+            notifier_of=notifier_of,
             open_on_loopback=open_on_loopback,
             now=self.clock.moment,
         )

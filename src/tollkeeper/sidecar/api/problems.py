@@ -82,6 +82,12 @@ def wrong(field: str, value: Any, expected: str, status: int = 422) -> Refused:
     return Refused(status, _problem(field, value, expected))
 
 
+def mistaken(field: str, expected: str) -> Refused:
+    """The same of a value that must not be repeated."""
+    problem = Problem(message=f"{field} is not as it should be; expected {expected}", field=field, expected=expected)
+    return Refused(422, problem)
+
+
 def missing(what: str, value: str) -> Refused:
     """Something that is not there."""
     return Refused(404, Problem(message=f"there is no {what} {shown(value)!r}", field=what, value=shown(value)))

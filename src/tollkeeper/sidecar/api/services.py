@@ -9,12 +9,19 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from tollkeeper.alerting.channel import Channel
 from tollkeeper.sidecar.agreement import Agreement
+from tollkeeper.sidecar.alerting import Channels
+from tollkeeper.sidecar.api.answer import nanoseconds
 from tollkeeper.sidecar.api.vitals import Health
 from tollkeeper.sidecar.limiting import Limiting
+from tollkeeper.sidecar.notify.contract import Notifier
 from tollkeeper.sidecar.quotas import Quotas
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.storage.access_keys import AccessKeys
+from tollkeeper.storage.alerts.outbox import Outbox
+from tollkeeper.storage.alerts.silences import Silences
+from tollkeeper.storage.alerts.store import AlertStore
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.ledger import Ledger
 from tollkeeper.storage.prices import PriceBook
@@ -39,10 +46,19 @@ class Services:
     limiting: Limiting
     quotas: Quotas
     agreement: Agreement
+    alerts: AlertStore
+    silences: Silences
+    outbox: Outbox
+    channels: Channels
+    notifier_of: Callable[[Channel], Notifier]
     health: Health
     open_on_loopback: bool = False
     open_to_all: bool = False
     now: Callable[[], datetime] = utc_now
+
+    def now_nanoseconds(self) -> int:
+        """Since the epoch."""
+        return nanoseconds(self.now())
 
 
 def _given(request: Request) -> Services:
