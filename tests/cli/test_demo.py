@@ -33,7 +33,7 @@ def checks(said: str) -> dict[str, tuple[str, str, str]]:
 def test_a_day_adds_up_and_has_its_accidents() -> None:
     said = run([*DEMO, "--seconds", "3"], env())
     found = checks(said)
-    assert len(found) == 13
+    assert len(found) == 14
     assert {mark for mark, _, _ in found.values()} == {"ok"}, said
     steps = {what: int(calls) for what, calls in re.findall(r"^ (sent .+?|denied, and not sent) +(\d+)", said, re.M)}
     assert steps["sent as it asked for"]
@@ -47,6 +47,7 @@ def test_a_day_adds_up_and_has_its_accidents() -> None:
     assert re.search(r"\(2 estimated, 2 with the provider's input\)", said)
     assert "429 rate_limit_error ×1" in said
     assert "unpriced" in said
+    assert re.search(r"^ info +Info: agents at \d+(\.\d)? % for user initech-u-7", said, re.M)
     for name in ("acme", "globex", "initech", "claude-sonnet-4-5", "gpt-4o-mini", "gpt-5", "agent"):
         assert name in said
     assert URL.search(said)

@@ -91,11 +91,10 @@ def _run(console: Console, options: argparse.Namespace) -> int:
             all_ended = _watch(crew, screen, plain=options.plain or not console.is_terminal)
             handle.flush(FLUSH_SECONDS)
             stats = office.stats()
-            was_told = listener.wait_for(budget.LIMIT, budget.TOLD_AT)
             found = [
                 *summary.check(tally, crew, app.denied.total(), handle.metrics_url or "", all_ended),
                 *summary.check_ledger(tally, stats),
-                *budget.check(tally, handle, was_told),
+                *budget.check(tally, handle, listener),
             ]
             budget.show(console, tally, app)
             alerts.show(console, listener)

@@ -44,12 +44,14 @@ class Listener:
         """The channels file of a sidecar that tells this listener."""
         return f'[channels.demo]\nkind = "webhook"\nurl = "{self.url}"\n'
 
-    def wait_for(self, limit: str, level: int, seconds: float = ALERT_SECONDS) -> bool:
-        """Whether it is told, in time, that a limit has come so far."""
+    def wait_for(self, limit: str, level: int, seconds: float = ALERT_SECONDS) -> int:
+        """The highest percentage of a limit that was told of, once it is `level`, or after so many seconds."""
         with self._changed:
-            return self._changed.wait_for(
-                lambda: any(one.get("limit") == limit and one["level"] >= level for one in self.told), seconds
-            )
+            self._changed.wait_for(lambda: self._highest(limit) >= level, seconds)
+            return self._highest(limit)
+
+    def _highest(self, limit: str) -> int:
+        return max((int(one["level"]) for one in self.told if one.get("limit") == limit), default=0)
 
     def _take(self, told: Told) -> None:
         with self._changed:

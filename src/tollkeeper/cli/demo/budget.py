@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 import tollkeeper
+from tollkeeper.cli.demo.alerts import Listener
 from tollkeeper.cli.demo.app import App
 from tollkeeper.cli.demo.plan import RUNAWAY
 from tollkeeper.cli.demo.screen import dollars
@@ -18,22 +19,23 @@ from tollkeeper.cli.demo.summary import Check
 from tollkeeper.cli.demo.tally import Tally
 
 LIMIT = "agents"
-TOLD_AT = 50
 POLICY = Path(__file__).with_name("policy.toml")
 ROWS = {"": "as it asked for", "cheaper": "with a cheaper model", "cap_output": "with a cheaper model, cut short"}
 
 
-def check(tally: Tally, handle: tollkeeper.Instrumentation, was_told: bool) -> list[Check]:
+def check(tally: Tally, handle: tollkeeper.Instrumentation, listener: Listener) -> list[Check]:
     """Hold what the agent has spent against its budget, and what the limit and the sidecar's alerts say of it."""
     (status,) = handle.limits(user=RUNAWAY.user)
     spent = sum((row.usd for row in tally.runaway.values()), Decimal(0))
     used, budget = Decimal(status.used).scaleb(-9), Decimal(status.limit.amount).scaleb(-9)
+    reached = max((at for at in status.limit.at if used * 100 >= budget * at), default=0)
+    told = listener.wait_for(LIMIT, reached) if reached else 0
     return [
         Check(
             "The agent's budget: what it has used, and the amount", dollars(used, 9), dollars(budget, 9), used <= budget
         ),
         Check("What it has used: recorded, and by its limit", dollars(spent, 9), dollars(used, 9), spent == used),
-        Check(f"A webhook was told that the budget is half used", "told" if was_told else "not told", "", was_told),
+        Check("How far it is used: what a webhook was told", f"{reached}%", f"{told}%", told == reached),
     ]
 
 

@@ -49,6 +49,7 @@ class Office:
             ],
             stdout=subprocess.PIPE,
             text=True,
+            process_group=0,  # Ctrl-C ends the demo, which still has questions for the sidecar
         )  # fmt: skip
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
