@@ -20,12 +20,12 @@ from services import prometheus, sinks
 from services.ports import free_port
 from sidecar.running import Sidecar
 from sidecar.running import running as sidecar_running
+from tollkeeper.telemetry import sidecar_metrics
 
 HERE = Path(__file__).parent
-SCRAPE_SECONDS = 1
+SCRAPE_SECONDS = 2
+"""A scrape may take as long: a busy machine has its pauses."""
 DAY_SECONDS = 12.0
-SETTLED_SECONDS = 7.0
-"""Until the sidecar has read its ledger anew, and Prometheus the sidecar."""
 SECONDS = 60.0
 CHANNELS = """
 [channels.on-call]
@@ -71,6 +71,7 @@ class Observed:
     both: Prometheus
     app_alone: Prometheus
     began: float
+    ended: float
     pages: tuple[str, str]
 
 
@@ -111,10 +112,27 @@ def running(folder: Path, seconds: float = DAY_SECONDS, days: int = 1) -> Iterat
         _ask(sidecar, "POST", "/v1/logs", b"no such thing", refused=True)
         assert app.stdout is not None
         assert app.stdout.readline() == "all calls are made\n"
-        time.sleep(SETTLED_SECONDS)
+        ended = time.time()
+        _settle(sidecar, both)
         both.at = app_alone.at = time.time()
         pages = (sidecar.get("/metrics"), get(f"http://127.0.0.1:{app_port}/metrics"))
-        yield Observed(sidecar, both, app_alone, began, pages)
+        yield Observed(sidecar, both, app_alone, began, ended, pages)
+
+
+def _settle(sidecar: Sidecar, prometheus: Prometheus) -> None:
+    """Until Prometheus has all calls, and some of what channels were told."""
+    calls = sidecar.get("/api/v1/usage?days=2")["total_calls"]
+    until = time.monotonic() + SECONDS
+    while True:
+        prometheus.at = time.time()
+        shown = prometheus.value(f"sum({sidecar_metrics.LEDGER_CALLS})")
+        told = [
+            prometheus.value(metric) for metric in (sidecar_metrics.NOTIFICATIONS, sidecar_metrics.NOTIFICATIONS_OLDEST)
+        ]
+        if shown and float(shown[0]["value"][1]) == calls and all(told):
+            return
+        assert time.monotonic() < until, f"{calls} calls, and Prometheus has {shown} and {told}"
+        time.sleep(0.5)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ const STANDARD = ['unit', 'decimals', 'min', 'max', 'displayName', 'displayNameF
   'links', 'noValue', 'filterable', 'description'];
 const CUSTOM = ['drawStyle', 'lineWidth', 'fillOpacity', 'showPoints', 'stacking', 'lineInterpolation', 'pointSize',
   'spanNulls', 'gradientMode', 'axisPlacement', 'axisLabel', 'axisColorMode', 'axisBorderShow', 'scaleDistribution',
-  'hideFrom', 'thresholdsStyle', 'fillBelowTo', 'barAlignment', 'lineStyle', 'transform', 'align', 'cellOptions', 'width'];
+  'hideFrom', 'thresholdsStyle', 'fillBelowTo', 'barAlignment', 'axisSoftMax', 'lineStyle', 'transform', 'align', 'cellOptions', 'width'];
 const property = (id, isCustom) => ({
   id: isCustom ? 'custom.' + id : id, path: id, isCustom, name: id, editor: () => null, override: () => null,
   process: identityOverrideProcessor, shouldApply: () => true, settings: {},

@@ -55,15 +55,15 @@ def watched(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         yield {"prometheus": options.prometheus, "seconds": options.seconds, "scrape": options.scrape}
         return
     sys.path.insert(0, str(HERE.parents[1] / "tests"))
-    from grafana.observed import SCRAPE_SECONDS, SETTLED_SECONDS, running  # noqa: PLC0415  the path is set above
+    from grafana.observed import SCRAPE_SECONDS, running  # noqa: PLC0415  the path is set above
 
     with (
         tempfile.TemporaryDirectory() as folder,
         running(Path(folder), DAY_SECONDS, options.seconds // DAY_SECONDS) as run,
     ):
         # It ends with the last call, and not with the silence after it.
-        at = run.both.at - SETTLED_SECONDS
-        yield {"prometheus": run.both.url, "seconds": int(at - run.began), "scrape": SCRAPE_SECONDS, "at": at}
+        seconds = int(run.ended - run.began)
+        yield {"prometheus": run.both.url, "seconds": seconds, "scrape": SCRAPE_SECONDS, "at": run.ended}
 
 
 def main() -> int:

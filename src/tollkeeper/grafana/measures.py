@@ -13,6 +13,7 @@ from tollkeeper.grafana.series import (
     label,
     ledger_gain,
     ledger_rate,
+    none_while,
     once,
     selected,
     summed,
@@ -40,6 +41,9 @@ BOTH = 'type=~"input|output"'
 LIMIT_SELECTION = 'tenant=~"$tenant|",provider=~"$provider|"'
 CALENDAR = 'window=~"day|week|month"'
 SECONDS = {"1h": 3600, "6h": 21600, "1d": 86400}
+
+AT_LEAST_SECONDS = 300
+"""What was used in the first moments of a period is no pace."""
 
 MONTH_LEFT = "((days_in_month() - day_of_month() + 1) * 86400 - hour() * 3600 - minute() * 60)"
 """Of the calendar month of UTC, in seconds."""
@@ -113,9 +117,11 @@ def limit_used(where: str = "") -> str:
 
 
 def limit_growth(window: str) -> str:
-    """By the second, of what has a period of a day or longer. After a new period has begun, 0 until it is seen anew."""
+    """By the second, of what has a period of a day or longer; of a younger period, since it began."""
     series = selected(sidecar.LIMIT_USED, LIMIT_SELECTION, CALENDAR)
-    return f"clamp_min({once(f'delta({series}[{window}])')}, 0) / {SECONDS[window]}"
+    elapsed, seconds = f"(time() - {limit(sidecar.LIMIT_PERIOD_START, CALENDAR)})", SECONDS[window]
+    grown = f"clamp_min({once(f'delta({series}[{window}])')}, 0) / {seconds} and {elapsed} >= {seconds}"
+    return f"(({grown}) or {once(series)} / clamp_min({elapsed}, {AT_LEAST_SECONDS}))"
 
 
 def limit_forecast(window: str) -> str:
@@ -123,6 +129,10 @@ def limit_forecast(window: str) -> str:
     left = f"({limit(sidecar.LIMIT_PERIOD_END, CALENDAR)} - time())"
     used, amount = limit(sidecar.LIMIT_USED, CALENDAR), limit(sidecar.LIMIT_AMOUNT, CALENDAR)
     return f"(({used} + {limit_growth(window)} * {left}) / ({amount} > 0))"
+
+
+def alerts_firing() -> str:
+    return none_while(summed(once(sidecar.ALERTS_FIRING)), f"count({sidecar.BUILD_INFO})")
 
 
 def ratio(above: str, below: str) -> str:

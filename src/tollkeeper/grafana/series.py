@@ -78,6 +78,11 @@ def of_ledger(expression: str, by: Sequence[str]) -> str:
     return summed(once(expression), by)
 
 
+def none_while(expression: str, there: str) -> str:
+    """0 where there is nothing of it, as long as there is that which would tell of it: silence is not 0."""
+    return f"{expression} or on () {there} * 0"
+
+
 def ledger(metric: str, by: Sequence[str] = (), where: str = "") -> str:
     """The totals since the ledger began."""
     return of_ledger(selected(metric, LEDGER_SELECTION, where), by)

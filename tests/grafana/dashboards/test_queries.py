@@ -27,19 +27,18 @@ from grafana.observed import Observed, Prometheus
 from tollkeeper.grafana.series import MODEL_NAME
 from tollkeeper.telemetry import sidecar_metrics
 
-RANGE_SECONDS = 16
-RATE_SECONDS = 6
+RANGE_SECONDS = 24
+RATE_SECONDS = 8
 STEP_SECONDS = 2
 
-SELDOM_COMPARED = "a sidecar compares its counters with the ledger every few minutes"
 TOO_EARLY = {
     "Now, a day and a week before B": "nothing has run a day ago",
     "Now, a day and a week before C": "nothing has run a week ago",
-    "Counters and ledger disagree A": SELDOM_COMPARED,
-    "Counters and ledger disagree B": SELDOM_COMPARED,
-    "Counters and ledger disagree C": SELDOM_COMPARED,
 }
 """What a short run cannot show. Each of these stands beside something that it can."""
+
+SOMETIMES = {f"Counters and ledger disagree {ref}" for ref in "ABC"}
+"""A sidecar compares its counters with the ledger now and then, and maybe not within a short run."""
 
 ONLY_LATER = {sidecar_metrics.LIMIT_MISSING, sidecar_metrics.LIMIT_EXCESS, sidecar_metrics.LIMIT_ASSUMED}
 ONLY_WHEN_IT_HAPPENS = {"tollkeeper_faults_total"}
@@ -62,6 +61,8 @@ ALL_BOARDS = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 def result(prometheus: Prometheus, board: Json, target: Target, **choices: str) -> list[dict[str, Any]]:
     expr = filled_in(target.expr, chosen(board, RANGE_SECONDS, RATE_SECONDS, **choices))
+    # The day before the run is empty, and takes long to look at.
+    expr = expr.replace(f"[1d:{RATE_SECONDS}s]", f"[3m:{STEP_SECONDS}s]")
     assert "$" not in expr.replace('"$1"', ""), f"{target}: {expr}"
     try:
         if target.is_instant:
@@ -83,7 +84,7 @@ def has_data(found: list[dict[str, Any]]) -> bool:
 def test_every_query_has_data(observed: Observed, path: Path) -> None:
     board = read(path)
     empty = {str(target) for target in targets(board) if not has_data(result(observed.both, board, target))}
-    assert empty == {str(target) for target in targets(board)} & TOO_EARLY.keys()
+    assert empty - SOMETIMES == {str(target) for target in targets(board)} & TOO_EARLY.keys()
 
 
 @ALL_BOARDS
@@ -91,7 +92,7 @@ def test_legends_name_labels_that_are_there(observed: Observed, path: Path) -> N
     board = read(path)
     for target in targets(board):
         named = set(re.findall(r"\{\{\s*(\w+)\s*\}\}", target.query["legendFormat"]))
-        if named and str(target) not in TOO_EARLY:
+        if named and str(target) not in {*TOO_EARLY, *SOMETIMES}:
             labels = {label for series in result(observed.both, board, target) for label in series["metric"]}
             assert named <= labels, f"{target}: {labels}"
 

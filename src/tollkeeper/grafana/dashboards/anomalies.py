@@ -10,6 +10,7 @@ from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.measures import (
     DAY,
     MONTH_LEFT,
+    alerts_firing,
     calls_rate,
     failed_share,
     period_cost,
@@ -86,7 +87,7 @@ NOW = Section(
         ),
         figure(
             "Alerts firing", "Alerts of the sidecar that fire at the moment, of all severities.",
-            f"sum({once(sidecar.ALERTS_FIRING)}) or vector(0)", "none", decimals=0, steps=((1, "red"),),
+            alerts_firing(), "none", decimals=0, steps=((1, "red"),), nothing="needs the sidecar",
         ),
     ),
 )  # fmt: skip
@@ -131,5 +132,5 @@ AHEAD = Section(
 )  # fmt: skip
 
 BOARD = Board(
-    "anomalies", "Anomalies and forecast", "What is unlike the last day, and where it leads.", (NOW, COMPARED, AHEAD)
+    "anomalies", "Anomalies & forecast", "What is unlike the last day, and where it leads.", (NOW, COMPARED, AHEAD)
 )

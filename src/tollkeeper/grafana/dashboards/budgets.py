@@ -15,7 +15,7 @@ from tollkeeper.grafana.measures import (
     top,
 )
 from tollkeeper.grafana.panels import FILLING, Column, Query, Style, bars, chart, figure, rows
-from tollkeeper.grafana.series import app_rate, label, once
+from tollkeeper.grafana.series import app_rate, label, none_while, once
 from tollkeeper.telemetry import metrics
 from tollkeeper.telemetry import sidecar_metrics as sidecar
 from tollkeeper.telemetry.metrics import LIMIT_LABEL, STEP_LABEL
@@ -49,11 +49,13 @@ NOW = Section(
         ),
         figure(
             "Limits above 80 %", "How many limits are nearly or wholly used up, each tenant's counted by itself.",
-            f"count({limit_used()} >= 0.8) or vector(0)", "short", decimals=0, steps=((1, "orange"),), width=4,
+            none_while(f"count({limit_used()} >= 0.8)", f"count({limit_used()})"), "short", decimals=0,
+            steps=((1, "orange"),), nothing=NO_LIMITS, width=4,
         ),
         figure(
             "Denied calls", "Calls a second that were not sent, as a limit had no room for them.",
-            f"{app_rate(metrics.DENIED_CALLS)} or vector(0)", "reqps", decimals=2, steps=((0.01, "orange"),), width=4,
+            none_while(app_rate(metrics.DENIED_CALLS), app_rate(metrics.CALLS)), "reqps", decimals=2,
+            steps=((0.01, "orange"),), nothing="needs the apps", width=4,
         ),
         figure(
             "Held", "What running calls hold of the limit of which they hold most.",
@@ -173,14 +175,14 @@ STOPPED = Section(
         bars(
             "Scopes of each limit", "For how many tenants, users and so on a limit is counted.",
             [Query(f"sort_desc(max by (limit) ({once(sidecar.LIMIT_SCOPES)}))", "{{limit}}")],
-            "short", decimals=0, nothing=NO_LIMITS, width=6,
+            "short", decimals=0, nothing=NO_LIMITS, names_above=True, width=6,
         ),
     ),
 )  # fmt: skip
 
 BOARD = Board(
     "budgets",
-    "Budgets and quotas",
+    "Budgets & quotas",
     "How full limits, budgets and quotas are, how fast they fill, and what they have stopped.",
     (NOW, LIMITS, PACE, STOPPED),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.measures import calls, period_cost, ratio, spend_rate, spent, tokens, top, unpriced
 from tollkeeper.grafana.panels import Column, Panel, Query, Style, bars, chart, figure, rows
+from tollkeeper.grafana.series import none_while
 
 MILLION = "1e6"
 MODEL = ("provider", "model")
@@ -41,7 +42,7 @@ TOTALS = Section(
             "Calls without a price",
             "Their model is on no price list: what they cost is unknown, and in no sum here. "
             "Set its price, and price them again.",
-            f"{unpriced()} or vector(0)", "short", decimals=0, steps=((1, "orange"),), over_time=False, width=4,
+            none_while(unpriced(), calls()), "short", decimals=0, steps=((1, "orange"),), over_time=False, width=4,
         ),
     ),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from tollkeeper.grafana.measures import (
     APP_ANSWERED,
     DAY,
     MONTH_LEFT,
+    alerts_firing,
     calls,
     calls_rate,
     failed_share,
@@ -16,7 +17,7 @@ from tollkeeper.grafana.measures import (
     top,
 )
 from tollkeeper.grafana.panels import FAILING, FILLING, Column, Query, bars, chart, figure, rows
-from tollkeeper.grafana.series import ledger_gain, once, quantile
+from tollkeeper.grafana.series import ledger_gain, quantile
 from tollkeeper.telemetry import metrics
 from tollkeeper.telemetry import sidecar_metrics as sidecar
 
@@ -60,7 +61,7 @@ NOW = Section(
         ),
         figure(
             "Alerts firing", "Alerts of the sidecar that fire at the moment, of all severities.",
-            f"sum({once(sidecar.ALERTS_FIRING)}) or vector(0)", "none", decimals=0, steps=((1, "red"),),
+            alerts_firing(), "none", decimals=0, steps=((1, "red"),), nothing="needs the sidecar",
         ),
     ),
 )  # fmt: skip

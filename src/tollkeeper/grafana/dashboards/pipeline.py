@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.panels import Query, chart, figure
-from tollkeeper.grafana.series import WINDOW, label, name, once
+from tollkeeper.grafana.series import WINDOW, label, name, none_while, once
 from tollkeeper.telemetry import metrics
 from tollkeeper.telemetry import sidecar_metrics as sidecar
 from tollkeeper.telemetry.metrics import STEP_LABEL, Metric
@@ -61,7 +61,8 @@ NOW = Section(
         ),
         figure(
             "Faults", "Faults of the instrumentation itself, since the apps run. Calls are not hurt by them.",
-            f"{state(metrics.FAULTS)} or vector(0)", "short", decimals=0, steps=((1, "orange"),), width=3,
+            none_while(state(metrics.FAULTS), state(metrics.CALLS)), "short", decimals=0,
+            steps=((1, "orange"),), nothing="needs the apps", width=3,
         ),
     ),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.measures import calls, calls_rate, ratio, tokens, tokens_rate, top
 from tollkeeper.grafana.panels import Column, Query, chart, figure, heat, rows
-from tollkeeper.grafana.series import app_gain, app_rate, either, histogram, label, ledger_gain, quantile
+from tollkeeper.grafana.series import app_gain, app_rate, either, histogram, label, ledger_gain, none_while, quantile
 from tollkeeper.telemetry import metrics
 from tollkeeper.telemetry import sidecar_metrics as sidecar
 from tollkeeper.telemetry.attributes import TOKEN_TYPE
@@ -51,7 +51,7 @@ NOW = Section(
         figure(
             "Calls nobody counted",
             "Recorded calls whose usage neither the provider told nor anybody counted: what they cost is unknown.",
-            f"{UNCOUNTED} or vector(0)", "short", decimals=0, steps=((1, "orange"),), over_time=False, width=4,
+            none_while(UNCOUNTED, calls()), "short", decimals=0, steps=((1, "orange"),), over_time=False, width=4,
         ),
     ),
 )  # fmt: skip
