@@ -27,6 +27,15 @@ from sidecar.running import running as sidecar_running
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PATIENCE = 75.0
+CHANNELS = """
+[channels.refused]
+kind = "webhook"
+url = "http://127.0.0.1:{refused}/"
+[channels.away]
+kind = "webhook"
+url = "http://127.0.0.1:{away}/"
+"""
+"""Of the sidecar's own, so that there are notifications which are given up, and such that wait."""
 
 
 def load_stack() -> Any:
@@ -130,9 +139,12 @@ def running(folder: Path) -> Iterator[Whole]:
         hooks, mail = held.enter_context(http_sink()), held.enter_context(mail_sink())
         port = {name: free_port() for name in ("app", "prometheus", "alertmanager")}
         at = {name: f"127.0.0.1:{number}" for name, number in port.items()}
-        sidecar = held.enter_context(
-            sidecar_running(f"sqlite:///{folder / 'ledger.db'}", folder, "--policy", str(HERE / "policy.toml"))
-        )
+        nobody = held.enter_context(http_sink())
+        nobody.status = 404
+        channels = folder / "channels.toml"
+        channels.write_text(CHANNELS.format(refused=nobody.port, away=free_port()))
+        options = ("--policy", str(HERE / "policy.toml"), "--channels", str(channels))
+        sidecar = held.enter_context(sidecar_running(f"sqlite:///{folder / 'ledger.db'}", folder, *options))
         app = held.enter_context(_app(sidecar.url, folder / "spool", port["app"]))
         places = {"alertmanager:9093": at["alertmanager"], "localhost:9090": at["prometheus"], "demo:9464": at["app"]}
         # Prometheus finds the sidecar; what Alertmanager would tell it, the sink is told.
