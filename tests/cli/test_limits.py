@@ -170,6 +170,9 @@ def test_would_it_go(tollkeeper: Tell, file: Path) -> None:
     assert tollkeeper(*ask, "1000").out.startswith("It may go; ")
     denied = tollkeeper(*ask, "1000000").out
     assert denied.startswith("It would be denied: limit 'usd-day' ($0.50 / day) has no room for such a call, ever")
+    file.write_text('[[limit]]\nname = "budget"\nlimit = "$5 / day"\n')
+    tollkeeper("policy", "set", str(file), "--reason", "x")
+    assert tollkeeper(*ask, "1000", "--output-tokens", "9").out == "It may go; budget has $5.0000 left.\n"
     wrong = tollkeeper("limits", "check", "openai", "gpt-4o", "--tag", "acme")
     assert (wrong.code, wrong.err) == (
         1,

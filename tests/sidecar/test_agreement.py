@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tollkeeper.model import Bound, Call, Limit, Match, Window
 from tollkeeper.model.charge import Charge
 from tollkeeper.model.ladder import Emergency
 from tollkeeper.policy import Policy
-from tollkeeper.sidecar.agreement import COMPARED_EVERY, Agreement
+from tollkeeper.sidecar.agreement import COMPARED_EVERY, FRESH_FOR, Agreement
 from tollkeeper.sidecar.ledger_use import LedgerUse, sums_of_calls, sums_of_rows
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.samples import limit_samples
@@ -158,21 +159,75 @@ def test_a_new_limit_knows_what_was_used_before(world: World) -> None:
     assert spent(world)["budget", ""] == 2 * A_CALL
 
 
-def test_what_differs_twice_is_told_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def tend(world: World, comparisons: int = 1) -> None:
+    for _ in range(comparisons * COMPARED_EVERY):
+        world.agreement.tend()
+
+
+def test_what_is_missing_twice_is_booked(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """As of an app that did not know its limits yet: the cap holds again."""
     put(world, LIMITS[1])
     make(world, make_call(1))
-    world.agreement.tend()
+    tend(world)
     world.record(make_call(2))
     with caplog.at_level(logging.WARNING, "tollkeeper"):
-        for _ in range(4 * COMPARED_EVERY):
-            world.agreement.tend()
+        tend(world)
+        assert spent(world)["budget", ""] == A_CALL
+        found = {(one.name, *one.labels): one.value for one in limit_samples(world.agreement.last)}
+        assert found["tollkeeper_sidecar_limit_missing", ("limit", "budget"), ("measure", "usd")] == 0.0035
+        tend(world, 3)
     assert [record.getMessage() for record in caplog.records] == [
-        "the counters of limit 'budget' do not agree with the ledger: missing $0.0035, in excess $0"
+        "the counters of limit 'budget' lacked $0.0035 of what the ledger has: it is booked"
     ]
+    assert (spent(world)["budget", ""], world.agreement.disagreeing) == (2 * A_CALL, frozenset())
+    (change,) = [each for each in world.audit.entries()[0] if each.kind == "usage"]
+    assert (change.author, change.action, change.after["spent"]) == ("rebuild", "rebuild", 2 * A_CALL)
+
+
+def test_what_came_only_since_the_last_comparison_is_left_alone(world: World) -> None:
+    put(world, LIMITS[1])
+    make(world, make_call(1))
+    world.record(make_call(2))
+    tend(world)
+    world.record(make_call(3))
+    tend(world)
+    assert spent(world)["budget", ""] == 2 * A_CALL
+
+
+def test_a_call_under_way_is_not_booked_twice(world: World) -> None:
+    """Its record came first, and its settlement comes late: what it holds is left to it."""
+    put(world, LIMITS[1])
+    make(world, make_call(1))
+    tend(world)
+    admission, call = world.limiting.admission(), make_call(2)
+    ticket = admission.admit(call.id, admission.bindings(call), Bound(1000, 100, 2 * A_CALL))
+    assert isinstance(ticket, Ticket)
+    world.record(call)
+    tend(world, 3)
+    assert spent(world)["budget", ""] == A_CALL
+    admission.settle(ticket, Bound(1000, 100, A_CALL))
+    tend(world, 3)
+    assert (spent(world)["budget", ""], differences(world)) == (2 * A_CALL, {})
+
+
+def test_what_an_app_has_kept_for_long_comes_on_top_and_shows(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """It was let go while the counters were away, so nothing is held for it; and nobody can tell it from a lost one."""
+    put(world, LIMITS[1])
+    make(world, make_call(1))
+    tend(world)
+    world.record(make_call(2))
+    tend(world, 2)
+    caplog.clear()
+    make(world, make_call(2), recorded=False)
+    assert differences(world) == {("budget", ""): (0, A_CALL)}
+    with caplog.at_level(logging.WARNING, "tollkeeper"):
+        tend(world, 4)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the counters of limit 'budget' do not agree with the ledger: missing $0, in excess $0.0035"
+    ]
+    world.agreement.rebuild(author="ann", reason="it was booked twice", lower=True)
+    assert (spent(world)["budget", ""], differences(world)) == (2 * A_CALL, {})
     found = {(one.name, *one.labels): one.value for one in limit_samples(world.agreement.last)}
-    labels = (("limit", "budget"), ("measure", "usd"))
-    assert found["tollkeeper_sidecar_limit_missing", *labels] == 0.0035
-    assert found["tollkeeper_sidecar_limit_excess", *labels] == 0
     assert found["tollkeeper_sidecar_limits_unchecked",] == 0
 
 
@@ -293,6 +348,45 @@ def test_without_a_word_about_emergencies_nothing_is_looked_at(world: World) -> 
     world.limiting.admission().emergency.enter()
     world.agreement.tend()
     assert begun_and_ended(world) == []
+
+
+@pytest.mark.parametrize("window", [Window("month", "Europe/Berlin"), Window("week")])
+def test_another_time_zone_or_window_takes_along_what_was_used(world: World, window: Window) -> None:
+    """Also where calls have begun to be counted by it, before the sidecar has looked at it."""
+    put(world, LIMITS[1])
+    make(world, make_call(1), make_call(2))
+    tend(world)
+    world.agreement.tend()
+    put(world, replace(LIMITS[1], window=window))
+    make(world, make_call(3))
+    assert differences(world) == {("budget", ""): (2 * A_CALL, 0)}
+    world.agreement.tend()
+    assert (spent(world)["budget", ""], differences(world)) == (3 * A_CALL, {})
+    world.record(make_call(4))
+    for _ in range(FRESH_FOR):
+        world.agreement.tend()
+    assert spent(world)["budget", ""] == 4 * A_CALL, "of an app that went by the limit as it was"
+
+
+def test_requests_in_excess_are_expected(world: World) -> None:
+    put(world, LIMITS[0])
+    make(world, make_call(1))
+    make(world, make_call(2), recorded=False)
+    found: Any = world.client("admin").get("/api/v1/limits/agreement").json()
+    assert (found["checked"], found["expected"], found["differences"]) == (1, 1, [])
+    tend(world, 3)
+    assert world.agreement.disagreeing == frozenset()
+
+
+def test_what_is_missing_at_a_reset_does_not_come_back(world: World) -> None:
+    limit = Limit("quota a", "tokens", 10**6, MONTH, Match(tags={"config": ("a",)}), ("config",))
+    put(world, limit)
+    make(world, make_call(1, tags={"config": "a"}))
+    world.record(make_call(2, tags={"config": "a"}))
+    assert world.client("admin").delete("/api/v1/quotas/a").status_code == 200
+    tend(world, 3)
+    (one,) = world.agreement.check().comparisons
+    assert (one.ledger, one.level.spent) == (0, 0)
 
 
 def test_over_http(world: World) -> None:

@@ -117,6 +117,8 @@ def _print_agreement(screen: Console, found: LimitAgreement) -> None:
     if rows:
         screen.print(table(("Limit", "For", *numbers), rows, right=numbers))
     screen.print(f"{found.checked:,} compared, {len(rows):,} differ.")
+    if found.expected:
+        screen.print(f"{found.expected:,} have more requests than the ledger has calls: retries of SDKs are counted.")
     for each in found.unchecked:
         screen.print(Text(f"{each.limit} was not compared: {each.reason}", "yellow"))
 
@@ -128,7 +130,8 @@ def _print_rebuilt(screen: Console, found: Rebuilt) -> None:
 
 def _print_check(screen: Console, found: Check) -> None:
     if found.can_call:
-        near = f"; {found.limit} has {found.remaining} left" if found.remaining is not None else ""
+        measure = next((one.measure for one in found.limits if one.limit == found.limit), "")
+        near = f"; {found.limit} has {_amount(measure, found.remaining)} left" if found.remaining is not None else ""
         screen.print(Text(f"It may go{near}." if found.limited else "It may go: no limit binds it.", "green"))
         if found.steps:
             screen.print(Text(f"It would be changed: {', '.join(found.steps)}.", "yellow"))

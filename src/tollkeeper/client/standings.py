@@ -75,9 +75,10 @@ class Unchecked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitAgreement:
-    """Whether the counters agree with the ledger."""
+    """Whether the counters agree with the ledger. `expected`: more requests than calls, as retries are counted."""
 
     checked: int
+    expected: int
     differences: list[Difference]
     unchecked: list[Unchecked]
 

@@ -4,20 +4,24 @@ For each limit of a calendar's hour or longer, and each of its scopes, in the pe
 ledger <= spent <= ledger + assumed. What is `missing` below that was never counted, or is lost, as by a flush. The
 `excess` above it is on its way to the ledger, was an SDK's retry (each is a request, and the ledger has one call), or
 was priced otherwise by the app.
+
+What is missing for some minutes is booked: the ledger has it, so it was used. What calls under way hold may be just
+that, and is left to them. A settlement that an app has kept for longer, as its counters were away, comes on top when
+they are back: too much is the safe side of a hard limit, and shows as `excess`.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from tollkeeper.model import Limit
 from tollkeeper.model.charge import Charge, Level
-from tollkeeper.model.limit import LARGEST_AMOUNT
+from tollkeeper.model.limit import LARGEST_AMOUNT, Measure, Per, Window
 from tollkeeper.policy.forms import amount_text
 from tollkeeper.policy.period import period_of
 from tollkeeper.sidecar.ledger_use import MOST_CALLS, LedgerUse
@@ -39,7 +43,9 @@ LONG_ENOUGH = ("hour", "day", "week", "month")
 """Of a shorter period, the ledger would not have the calls before it ends."""
 NOTHING = Level(0, 0)
 COMPARED_EVERY = 30
-"""Turns of the clock."""
+"""Turns of the clock, of ten seconds each. What was missing twice in a row is booked."""
+FRESH_FOR = 6
+"""Turns after which all apps go by a policy that was changed."""
 
 
 class Comparison(NamedTuple):
@@ -57,9 +63,23 @@ class Comparison(NamedTuple):
         return max(self.ledger - self.level.spent, 0)
 
     @property
+    def lacking(self) -> int:
+        """What was not counted, and is not held by calls under way either, which will book it."""
+        return max(self.missing - self.level.held, 0)
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether there is nothing to do about a difference: requests in excess are retries of an SDK."""
+        return not self.missing and self.limit.measure == "requests"
+
+    @property
     def excess(self) -> int:
         """What was counted, and is neither in the ledger nor assumed."""
         return max(self.level.spent - self.ledger - self.level.assumed, 0)
+
+
+Identity = tuple[Measure, Window | None, tuple[Per, ...]]
+"""With another one, what was used of a limit of the same name is counted anew."""
 
 
 class Checked(NamedTuple):
@@ -87,6 +107,10 @@ class Agreement:
         self._last = Checked((), {})
         self._told: frozenset[str] = frozenset()
         self._turn = 0
+        self._lacking: Mapping[str, int] = {}
+        """What was lacking at the last turn, by the key of its counter."""
+        self._identities: Mapping[str, Identity] | None = None
+        self._fresh: dict[str, int] = {}
 
     def check(self) -> Checked:
         """Compare all. The ledger is read first: what comes in between is in the counters already."""
@@ -111,22 +135,21 @@ class Agreement:
             [Comparison(*one, level) for one, level in zip(found, levels, strict=True)], unchecked
         )  # fmt: skip
 
-    def rebuild(self, *, author: str, reason: str, lower: bool = False, only_lost: bool = False) -> list[Booked]:
+    def rebuild(self, *, author: str, reason: str, lower: bool = False) -> list[Booked]:
         """Book what is missing; with `lower`, take away what is in excess, which may be on its way to the ledger.
 
-        `only_lost`: only where the counters, or one of them, are as good as new. Sidecars take turns, and it is
-        audited.
+        Sidecars take turns, and it is audited.
         """
+        return self._rebuild(author, reason, lambda one, is_new: one.missing - (one.excess if lower else 0))
+
+    def _rebuild(self, author: str, reason: str, amount_of: Callable[[Comparison, bool], int]) -> list[Booked]:
+        """`amount_of` is told whether the counters are new as a whole."""
         with self._database.write() as connection:
             self._audit.take_turn(connection)
             is_new = self._is_new()
             booked = []
             for one in self.check().comparisons:
-                wanted = not only_lost or is_new or one.level == NOTHING
-                amount = one.missing if wanted else 0
-                if lower and not only_lost:
-                    amount -= one.excess
-                if amount:
+                if amount := amount_of(one, is_new):
                     self._book(one.charge, amount)
                     booked.append(Booked(one, amount))
             if is_new:
@@ -138,7 +161,8 @@ class Agreement:
     def tend(self) -> None:
         """What is done by the clock: see whether the counters were emptied, and now and then compare all of them.
 
-        What is lost is built again; what does not agree twice in a row is told. An emergency is among what is lost.
+        What is lost is built again, what is missing twice in a row is booked, and what does not agree then is told. An
+        emergency is among what is lost.
         """
         try:
             self._tend_emergency()
@@ -146,27 +170,66 @@ class Agreement:
             log.warning("whether there is an emergency cannot be seen: %s", away)
             return
         if not self._limiting.policy.limits:
-            self._last, self._turn = Checked((), {}), 0
+            self._last, self._turn, self._lacking, self._identities = Checked((), {}), 0, {}, {}
             return
+        is_turn, self._turn = self._turn == 0, (self._turn + 1) % COMPARED_EVERY
+        has_changed = self._note_changes()
         try:
-            is_turn, self._turn = self._turn == 0, (self._turn + 1) % COMPARED_EVERY
-            if not is_turn and not self._is_new():
+            if not is_turn and not has_changed and not self._is_new():
                 return
-            checked = self.check()
-            # Looked at before, as a rebuild keeps all writers of the database waiting.
-            if self._is_new() or any(one.missing and one.level == NOTHING for one in checked.comparisons):
-                booked = self.rebuild(author=OWNER, reason="the counters were empty", only_lost=True)
-                if booked:
-                    log.warning("%d counters were empty, and are built from the ledger", len(booked))
-                checked = self.check()
+            checked = self._repaired(self._lacking if is_turn else {})
         except CountersUnavailable as away:
             log.warning("the counters cannot be compared with the ledger: %s", away)
             return
+        if is_turn:
+            self._lacking = {one.charge.key: one.lacking for one in checked.comparisons if one.lacking}
         before, self._last = _differing(self._last), checked
         lasting = _differing(checked) & before
         for name in sorted(lasting - self._told):
             log.warning("the counters of limit %r do not agree with the ledger: %s", name, self._said(name))
         self._told = lasting
+
+    def _note_changes(self) -> bool:
+        """Look at the policy. Whether limits whose usage has begun anew are to be looked at now: they were just
+        changed, or by now all apps go by the change.
+        """
+        found = {limit.name: _identity(limit) for limit in self._limiting.policy.limits}
+        before, self._identities = self._identities, found
+        due = False
+        for name, turns in [*self._fresh.items()]:
+            self._fresh[name] = turns - 1
+            due = due or turns == 1
+            if turns == 0 or name not in found:
+                del self._fresh[name]
+        changed = {} if before is None else {name: of for name, of in found.items() if before.get(name) != of}
+        self._fresh.update(dict.fromkeys(changed, FRESH_FOR))
+        return due or bool(changed)
+
+    def _repaired(self, lacking: Mapping[str, int]) -> Checked:
+        """What was compared, once what had to be booked was booked."""
+
+        def amount_of(one: Comparison, is_new: bool) -> int:
+            if is_new or one.level == NOTHING:
+                return one.missing
+            if one.limit.name in self._fresh:
+                return one.lacking
+            return min(one.lacking, lacking.get(one.charge.key, 0))
+
+        checked, is_new = self.check(), self._is_new()
+        # Looked at before, as a rebuild keeps all writers of the database waiting.
+        wanted = [one for one in checked.comparisons if amount_of(one, is_new)]
+        if not wanted and not is_new:
+            return checked
+        lost = [one for one in wanted if is_new or one.level == NOTHING]
+        reason = "the counters were empty" if lost else "missing in the counters"
+        booked = self._rebuild(OWNER, reason, amount_of)
+        if lost and booked:
+            log.warning("%d counters were empty, and are built from the ledger", len(booked))
+        for name in sorted({one.limit.name for one, _ in booked} - {one.limit.name for one in lost}):
+            ours = [each for each in booked if each.comparison.limit.name == name]
+            told = amount_text(ours[0].comparison.limit.measure, sum(each.amount for each in ours))
+            log.warning("the counters of limit %r lacked %s of what the ledger has: it is booked", name, told)
+        return self.check()
 
     def _tend_emergency(self) -> None:
         """Have the audit trail know of an emergency, whoever has begun or ended it; and begin it again where the
@@ -242,7 +305,10 @@ class Agreement:
 
 
 def _differing(checked: Checked) -> frozenset[str]:
-    """Requests may be in excess: retries are counted, and the ledger has one call."""
     return frozenset(
-        one.limit.name for one in checked.comparisons if one.missing or (one.excess and one.limit.measure != "requests")
+        one.limit.name for one in checked.comparisons if (one.missing or one.excess) and not one.is_expected
     )
+
+
+def _identity(limit: Limit) -> Identity:
+    return limit.measure, limit.window, limit.per

@@ -96,8 +96,9 @@ class Quotas:
             counters.settle(hold, [-level.spent])
 
         reset = Reset(
-            quota.limit.name, {"config": config}, quota.period_start, level.spent, quota.calls, quota.failed,
-            quota.tokens,
+            # What the counters lack is set back as well, or it would be booked afterwards.
+            quota.limit.name, {"config": config}, quota.period_start, max(level.spent, quota.tokens), quota.calls,
+            quota.failed, quota.tokens,
         )  # fmt: skip
         self._resets.add(reset, book, author=author, reason=reason)
         return True

@@ -87,7 +87,7 @@ def test_a_reset_begins_anew_and_takes_nothing_out_of_the_ledger(world: World) -
     assert get(world)["total_tokens"] == 1100
     assert client.get("/api/v1/usage?config=openai-prod").json()["total_tokens"] == 7700
     (change,) = client.get("/api/v1/audit?action=reset").json()["changes"]
-    assert (change["author"], change["reason"], change["before"]["amount"]) == ("a test", "bought more", 6000)
+    assert (change["author"], change["reason"], change["before"]["amount"]) == ("a test", "bought more", 6600)
     world.clock.now += timedelta(days=1)
     assert client.get(f"{PATH}/openai-prod").json()["reset_at"] == "2026-05-01T00:00:00Z"
     assert client.delete(f"{PATH}/nobody").status_code == 404

@@ -43,6 +43,7 @@ class LimitAgreement(BaseModel):
     """Ledger ≤ counters ≤ ledger and what was assumed, for limits by the hour and longer; not for rolling ones."""
 
     checked: int = Field(description="Limits and scopes that were compared.")
+    expected: int = Field(description="Those with more requests than the ledger has calls: SDKs' retries are counted.")
     differences: list[Difference] = Field(description=f"Where that is not so; at most {MOST_SHOWN:,}.")
     unchecked: list[Unchecked]
 
@@ -78,10 +79,12 @@ def agreement(given: Given) -> Answer:
     """Compared now. `/metrics` has what is compared every few minutes."""
     found = given.agreement.check()
     differing = [one for one in found.comparisons if one.missing or one.excess]
+    wrong = [one for one in differing if not one.is_expected]
     return Answer(
         LimitAgreement(
             checked=len(found.comparisons),
-            differences=[_difference(one) for one in differing[:MOST_SHOWN]],
+            expected=len(differing) - len(wrong),
+            differences=[_difference(one) for one in wrong[:MOST_SHOWN]],
             unchecked=[Unchecked(limit=name, reason=reason) for name, reason in found.unchecked.items()],
         )
     )
