@@ -87,6 +87,18 @@ def failing(promtool: str, folder: Path, cases: Sequence[tuple[Case, Sequence[Ru
     return failed | broken
 
 
+def texts(promtool: str, folder: Path, cases: Sequence[Case]) -> str:
+    """What promtool says of the alerts of these cases, with their annotations, when none is expected."""
+    tests = [_write(folder, str(number), case, [rule_of(case)]) for number, case in enumerate(cases)]
+    for test, case in zip(tests, cases, strict=True):
+        content = json.loads(test.read_text())
+        del content["tests"][0]["promql_expr_test"]
+        none = [{"eval_time": at, "alertname": case.rule, "exp_alerts": []} for at in case.expected]
+        content["tests"][0]["alert_rule_test"] = none
+        test.write_text(json.dumps(content))
+    return _run(promtool, tests)
+
+
 def _run(promtool: str, tests: Sequence[Path]) -> str:
     names = [test.name for test in tests]
     done = subprocess.run(

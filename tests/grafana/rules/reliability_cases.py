@@ -24,11 +24,10 @@ def calls(provider: str, error: str = "") -> str:
 
 
 def _errors(span: str, step: str, at: str) -> Case:
-    """Six calls a step, one of which the provider fails."""
+    """Six calls a step, of which two are given up and one fails."""
     given = {
         calls("p"): "0+3x12",
-        calls("p", "denied"): "0+1x12",
-        calls("p", "invalid_request_error"): "0+1x12",
+        calls("p", "CancelledError"): "0+2x12",
         calls("p", "overloaded_error"): "0+1x12",
         calls("good"): "0+6x12",
         calls("idle"): "9x12",

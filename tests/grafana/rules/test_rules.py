@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from grafana.rules.cases import CASES
 from grafana.rules.mutants import mutants
-from grafana.rules.promtool import RULES, failing, rule_of
+from grafana.rules.promtool import RULES, failing, rule_of, texts
 from services.prometheus import need
 from tollkeeper.grafana.rules import Alert
 
@@ -27,6 +28,15 @@ def test_every_alert_has_a_case_that_fires_and_one_that_does_not() -> None:
         assert any(expected), f"no case in which it is there: {rule}"
         if isinstance(rule, Alert) and rule.name != "TollkeeperWatchdog":
             assert not all(expected), f"no case in which it is silent: {rule}"
+
+
+def test_the_texts_of_every_alert(promtool: str, tmp_path: Path) -> None:
+    """Each template can be filled in, with labels that are there."""
+    cases = [case for case in CASES if isinstance(rule_of(case), Alert) and any(case.expected.values())]
+    said = texts(promtool, tmp_path, cases)
+    assert {rule.name for rule in RULES if isinstance(rule, Alert)} <= set(re.findall(r'alertname="(\w+)"', said))
+    assert 'summary="Budget spend (tenant=acme) is 80% spent."' in said
+    assert "<no value>" not in said and "error expanding" not in said and "%!" not in said
 
 
 def test_rules_and_their_mutants(promtool: str, tmp_path: Path) -> None:

@@ -55,12 +55,23 @@ RECORD_CASES = (
 
 QUOTA_SERIES = {
     f"{RATIO}{of('tpm', 'tokens', 'minute')}": "2x3",
+    f"{RATIO}{of('soft-tpm', 'tokens', 'minute', 'soft')}": "2x3",
     threshold("tpm", 80, "warning", measure="tokens", window="minute"): "0.8x3",
     f"{RATIO}{of('spend')}": "2x3",
     threshold("spend", 80, "warning"): "0.8x3",
     f"{RATIO}{of('busy', 'concurrency', 'day')}": "2x3",
+    f"{RATIO}{of('soft-busy', 'concurrency', 'day', 'soft')}": "2x3",
     threshold("busy", 80, "warning", measure="concurrency", window="day"): "0.8x3",
 }
+
+
+def _exhausted(mode: str, severity: str) -> Case:
+    """At the amount and over it, not under it; other limits have other alerts."""
+    ours, others = of("quota", "tokens", mode=mode), of("other", "tokens", mode="soft" if mode == "hard" else "hard")
+    given = {**QUOTA_SERIES, f"{RATIO}{ours}": "0.9 1 1.1 0", f"{RATIO}{others}": "2x3"}
+    expected = {"0m": [], "1m": [(ours, 1)], "2m": [(ours, 1)], "3m": []}
+    return Case("TollkeeperQuotaExhausted", given, expected, {"severity": severity})
+
 
 ALERT_CASES = (
     Case(
@@ -104,14 +115,8 @@ ALERT_CASES = (
             ],
         },
     ),
-    Case(
-        "TollkeeperQuotaExhausted",
-        {
-            **QUOTA_SERIES,
-            f"{RATIO}{of('quota', 'tokens')}": "0.9 1 1.1 0",
-        },
-        {"0m": [], "1m": [(of("quota", "tokens"), 1)], "2m": [(of("quota", "tokens"), 1)], "3m": []},
-    ),
+    _exhausted("hard", "critical"),
+    _exhausted("soft", "warning"),
     Case(
         "TollkeeperDenialsSustained",
         {

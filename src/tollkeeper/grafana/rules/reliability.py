@@ -6,8 +6,8 @@ from tollkeeper.grafana.rules import names as n
 from tollkeeper.grafana.rules.rule import Alert, Category, Group, Record
 from tollkeeper.grafana.rules.usage import MODEL_NAME, MODEL_VARIABLES, MODELS
 
-NOT_FAILED = "|denied|CancelledError|invalid_request_error|BadRequestError|INVALID_ARGUMENT|ValidationException"
-"""No error of the provider's: answered, never sent, given up by the app, or a request that was wrong."""
+NOT_FAILED = "|CancelledError"
+"""Answered, or given up by the app. A request that was wrong has failed: some providers say so of a wrong key, too."""
 THROTTLED = (
     "429|requests|tokens|insufficient_quota|rate_limit.*|.*RateLimit.*|RESOURCE_EXHAUSTED"
     "|Throttling.*|TooManyRequests.*"

@@ -32,8 +32,21 @@ RECORDS = (
 
 MODEL_NAME = f"{{{{ $labels.{n.MODEL} }}}} of {{{{ $labels.{n.PROVIDER} }}}}"
 MODEL_VARIABLES = f"var-provider={{{{ $labels.{n.PROVIDER} }}}}&var-model={{{{ $labels.{n.MODEL} }}}}"
-
 QUOTAS = 'measure!~"usd|concurrency"'
+
+
+def _exhausted(mode: str, severity: str, consequence: str) -> Alert:
+    used = "{{ $value | humanizePercentage }} of its {{ $labels.measure }} are used in this {{ $labels.window }}. "
+    return Alert(
+        "TollkeeperQuotaExhausted",
+        f'{RATIO}{{{QUOTAS}, {mode}, window=~"{PERIODS}"}} >= 1',
+        severity,
+        "quota",
+        f"Quota {WHO} is used up.",
+        used + consequence,
+        DASHBOARD,
+    )
+
 
 ALERTS = (
     Alert(
@@ -81,16 +94,8 @@ ALERTS = (
         "{{ $labels.window }}: over its threshold of {{ $labels.threshold }} %.",
         DASHBOARD,
     ),
-    Alert(
-        "TollkeeperQuotaExhausted",
-        f'{RATIO}{{{QUOTAS}, window=~"{PERIODS}"}} >= 1',
-        "critical",
-        "quota",
-        f"Quota {WHO} is used up.",
-        "{{ $value | humanizePercentage }} of its {{ $labels.measure }} are used in this {{ $labels.window }}"
-        '{{ if eq $labels.mode "hard" }}: calls are denied until it ends{{ end }}.',
-        DASHBOARD,
-    ),
+    _exhausted('mode="hard"', "critical", "Calls are denied until it ends."),
+    _exhausted('mode!="hard"', "warning", "It is a soft limit: calls go on."),
     Alert(
         "TollkeeperDenialsSustained",
         f"sum by ({n.LIMIT_NAME}) (rate({n.DENIED}[10m])) > 0.1",
