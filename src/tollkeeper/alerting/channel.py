@@ -103,7 +103,7 @@ def wants(channel: Channel, finding: Finding, via: Via) -> bool:
     """Whether a channel that is told by this way is to be told of a finding."""
     if channel.via != via or worse_than(channel.at_least, finding.severity):
         return False
-    said = {**finding.scope, "kind": finding.kind, "limit": finding.subject}
+    said = finding.said
     return all(any(fnmatchcase(said.get(name, ""), glob) for glob in globs) for name, globs in channel.only.items())
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from tollkeeper.alerting.channel import Channel, wants
+from tollkeeper.alerting.channel import Channel, Via, wants
 from tollkeeper.model.alert import Alert, Event
 from tollkeeper.model.finding import Finding, Severity, worse_than
 
@@ -48,12 +48,18 @@ def id_of(finding: Finding, began_at: int) -> str:
     return hashlib.blake2b(said.encode(errors="surrogatepass"), digest_size=12).hexdigest()
 
 
-def event_for(alert: Alert, told: Told | None, channel: Channel, muted: bool, now: int) -> Event | None:
-    """What a channel is to be told of an alert now; `None` for nothing."""
+def event_for(
+    alert: Alert, told: Told | None, channel: Channel, muted: bool, now: int, via: Via | None = None
+) -> Event | None:
+    """What a channel is to be told of an alert now; `None` for nothing.
+
+    `via` is by which way the alert has come to be told; of our own, it is the channel's.
+    """
+    via = via or ("alertmanager" if channel.kind == "alertmanager" else "direct")
     finding = alert.finding
     if not alert.is_firing:
         return "resolved" if told is not None and told.event != "resolved" and channel.resolved else None
-    if muted or not wants(channel, finding, "alertmanager" if channel.kind == "alertmanager" else "direct"):
+    if muted or not wants(channel, finding, via):
         return None
     if told is None:
         return None if _is_acknowledged(alert) else "fired"
@@ -66,12 +72,17 @@ def event_for(alert: Alert, told: Told | None, channel: Channel, muted: bool, no
 
 
 def due(
-    alerts: Sequence[Alert], told: dict[tuple[str, str], Told], channels: Sequence[Channel], muted: set[str], now: int
+    alerts: Sequence[Alert],
+    told: dict[tuple[str, str], Told],
+    channels: Sequence[Channel],
+    muted: set[str],
+    now: int,
+    via: Via | None = None,
 ) -> Iterator[tuple[Alert, Channel, Event]]:
     """Everything that is to be told now. `told` is by alert and channel; `muted` are ids of alerts."""
     for alert in alerts:
         for channel in channels:
-            event = event_for(alert, told.get((alert.id, channel.name)), channel, alert.id in muted, now)
+            event = event_for(alert, told.get((alert.id, channel.name)), channel, alert.id in muted, now, via)
             if event is not None:
                 yield alert, channel, event
 

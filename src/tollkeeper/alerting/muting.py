@@ -30,7 +30,7 @@ class Silence(NamedTuple):
 
     def mutes(self, finding: Finding, now: int) -> bool:
         """Whether it holds now, and means this."""
-        said = {**finding.scope, "kind": finding.kind, "limit": finding.subject, "severity": finding.severity}
+        said = {**finding.said, "severity": finding.severity}
         return self.starts_at <= now < self.ends_at and all(
             any(fnmatchcase(said.get(name, ""), glob) for glob in globs) for name, globs in self.match.items()
         )

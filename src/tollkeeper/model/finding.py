@@ -9,16 +9,17 @@ Severity = Literal["info", "warning", "critical", "emergency"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """The milder first."""
 
-FindingKind = Literal["limit", "emergency", "unpriced_model", "stale_prices", "counters_disagree"]
+FindingKind = Literal["limit", "emergency", "unpriced_model", "stale_prices", "counters_disagree", "rule"]
 FINDING_KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
 
 
 class Finding(NamedTuple):
     """Something that holds at this moment. Kind, subject, scope and period are what it is; the rest is how it stands.
 
-    `subject` is the name of a limit, or of a model. `period_start` and `period_end` are nanoseconds since the epoch; 0
-    where there is no period. `level` is the highest threshold that is reached, in percent; 0 where there are none.
-    `facts` are what JSON can say: figures for people, and for those who write templates.
+    `subject` is the name of a limit, of a model, or of a rule of Prometheus (of kind `rule` is what an Alertmanager has
+    told of). `period_start` and `period_end` are nanoseconds since the epoch; 0 where there is no period. `level` is
+    the highest threshold that is reached, in percent; 0 where there are none. `facts` are what JSON can say: figures
+    for people, and for those who write templates.
     """
 
     kind: FindingKind
@@ -34,6 +35,11 @@ class Finding(NamedTuple):
     def identity(self) -> tuple[str, str, tuple[tuple[str, str], ...], int]:
         """The same for as long as it is the same thing that somebody was told of."""
         return self.kind, self.subject, tuple(sorted(self.scope.items())), self.period_start
+
+    @property
+    def said(self) -> Mapping[str, str]:
+        """What channels and silences choose by: its kind, its limit (of a model, its name), and whose it is."""
+        return {"limit": self.subject, **self.scope, "kind": self.kind}
 
 
 def worse_than(one: Severity, other: Severity) -> bool:

@@ -13,6 +13,7 @@ from services.sinks import HttpSink, http_sink
 from sidecar.api.world import World
 from tollkeeper.alerting.channel import Channel
 from tollkeeper.model.finding import Finding, severity_at
+from tollkeeper.sidecar.notify.messages import message_of
 
 API = "/api/v1"
 SECRET = "secret-part-of-a-path"
@@ -186,3 +187,69 @@ def test_what_is_dead_is_seen_and_tried_again(world: World) -> None:
     assert (waits["state"], waits["attempts"], waits["finished_at"]) == ("waiting", 0, None)
     assert admin.post(f"{API}/notifications/{told.id}/retry").status_code == 404
     assert ask(world, "/notifications", state="dead")["notifications"] == []
+
+
+def posted(status: str = "firing", **labels: str) -> dict[str, Any]:
+    """What Alertmanager 0.25 sends, of one alert."""
+    ended = "2026-03-31T14:20:00Z" if status == "resolved" else "0001-01-01T00:00:00Z"
+    alert = {
+        "status": status,
+        "labels": {"alertname": "TollkeeperCostSpike", "severity": "page", "limit": "daily", "tenant": "acme"} | labels,
+        "annotations": {"summary": "Four times what is usual", "description": "Look who.", "runbook_url": "docs/r.md"},
+        "startsAt": "2026-03-31T14:00:00.123Z",
+        "endsAt": ended,
+        "generatorURL": "http://prometheus:9090/graph?g0.expr=x",
+        "fingerprint": "d1f0d2c4f1d2a3b4",
+    }
+    return {
+        "version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": status, "receiver": "sidecar",
+        "groupLabels": {}, "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://am:9093",
+        "alerts": [alert],
+    }  # fmt: skip
+
+
+def test_what_alertmanager_tells_is_told_on_once(world: World, web: HttpSink) -> None:
+    admin, path = world.client("admin"), f"{API}/alerts/alertmanager"
+    hook = {"kind": "webhook", "url": web.url, "via": "alertmanager"}
+    admin.put(f"{API}/channels/team", json={**hook, "only": {"limit": "dai*", "kind": "rule"}})
+    admin.put(f"{API}/channels/globex", json={**hook, "only": {"tenant": "globex"}})
+    admin.put(f"{API}/channels/direct", json={**hook, "via": "direct"})
+    admin.put(f"{API}/channels/cluster", json={"kind": "alertmanager", "url": web.url})
+    writer = world.client("write")
+
+    def tell(**said: str) -> int:
+        world.clock.now += timedelta(seconds=1)
+        answer = writer.post(path, json=posted(**said))
+        assert answer.status_code == 200, answer.text
+        return int(answer.json()["notifications"])
+
+    assert tell() == 1
+    assert tell() == 0, "Alertmanager asks again, or one that works together with it"
+    world.clock.now += timedelta(hours=1)
+    assert tell() == 1, "it is critical, and goes on"
+    assert (tell(status="resolved"), tell(status="resolved")) == (1, 0)
+    assert tell(status="resolved", tenant="globex") == 0, "nobody has heard that it fires"
+    log = ask(world, "/notifications")["notifications"]
+    assert [(one["channel"], one["event"], one["severity"]) for one in log] == [
+        ("team", event, "critical") for event in ("resolved", "repeated", "fired")
+    ]
+    assert log[0]["title"] == "Over: Four times what is usual"
+    assert world.client("read").post(path, json=posted()).status_code == 403
+    assert writer.post(path, json=posted() | {"version": "3"}).status_code == 422
+    admin.post(f"{API}/silences", json={"match": {"tenant": "globex"}, "duration": "1h", "comment": "x"})
+    assert tell(tenant="globex") == 0
+
+
+def test_an_alert_of_a_rule_says_what_the_rule_says(world: World, web: HttpSink) -> None:
+    world.client("admin").put(f"{API}/channels/team", json={"kind": "webhook", "url": web.url, "via": "alertmanager"})
+    world.client("write").post(f"{API}/alerts/alertmanager", json=posted(severity="odd", gen_ai_provider_name="openai"))
+    (told,) = world.outbox.claim()
+    message = message_of(told, world.channels.all()[0])
+    assert (message.title, message.link) == (
+        "Warning: Four times what is usual", "http://prometheus:9090/graph?g0.expr=x",
+    )  # fmt: skip
+    assert message.body.splitlines()[:3] == [
+        "Look who.",
+        "",
+        "Alert TollkeeperCostSpike for limit daily and provider openai and tenant acme.",
+    ]

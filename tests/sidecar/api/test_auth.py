@@ -25,7 +25,7 @@ FOR_READERS = {
         "/notifications",
     )
 } | {("post", "/check"), ("post", "/policy/backtest")}  # fmt: skip
-FOR_WRITERS = {("post", "/quotas/{config}/alerts")}
+FOR_WRITERS = {("post", "/quotas/{config}/alerts"), ("post", "/alerts/alertmanager")}
 
 
 def operations(world: World) -> list[tuple[str, str]]:

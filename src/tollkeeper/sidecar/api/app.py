@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from tollkeeper.sidecar.api import (
     agreements,
+    alertmanager,
     alerts,
     audit,
     backtests,
@@ -56,6 +57,7 @@ ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
     (quotas.changes, "admin"),
     (alerts.router, "read"),
     (alerts.changes, "admin"),
+    (alertmanager.router, "write"),
     (silences.router, "read"),
     (silences.changes, "admin"),
     (channels.router, "read"),

@@ -34,6 +34,7 @@ ALERT_NAMES: Final = {
     "unpriced_model": "TollkeeperUnpricedModel",
     "stale_prices": "TollkeeperStalePrices",
     "counters_disagree": "TollkeeperCountersDisagree",
+    "rule": "TollkeeperRule",
 }
 
 _NO_LABEL = re.compile(r"[^a-zA-Z0-9_]")

@@ -22,6 +22,7 @@ DEFAULT_TITLE: Final = """\
 {% elif kind == "emergency" %} emergency mode
 {% elif kind == "unpriced_model" %} {{ subject }} has no price
 {% elif kind == "stale_prices" %} prices are out of date
+{% elif kind == "rule" %} {{ facts.summary|default(subject, true) }}
 {% else %} counters of {{ subject }} disagree with the ledger{% endif %}
 """
 
@@ -77,6 +78,10 @@ The price catalogue is up to date again.
 {% else %}
 The price catalogue has not been updated for long: newer models and prices are not known.
 {% endif %}
+{% elif kind == "rule" %}
+{{ facts.description|default("", true) }}
+
+Alert {{ subject }}{% if who %} for {{ who }}{% endif %}{% if resolved %} is over{% endif %}.
 {% else %}
 {% if resolved %}
 The counters of {{ subject }} agree with the ledger again.

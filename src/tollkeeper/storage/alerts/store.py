@@ -61,8 +61,7 @@ class AlertStore:
         `unseen`: kinds of findings that could not be looked for: their alerts stay as they are.
         """
         with told_apart(self._database), self._database.write() as connection:
-            if not self._database.is_sqlite:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": TURN})
+            self._take_turn(connection)
             now = self._clock()
             before = {alert.id: alert for alert in _open(connection)}
             known = [alert for alert in before.values() if alert.finding.kind not in unseen]
@@ -76,6 +75,26 @@ class AlertStore:
             for number, (alert, channel, event) in enumerate(notices):
                 _enqueue(connection, alert, channel.name, event, now, number)
             return notices
+
+    def relay(self, alerts: Sequence[Alert], channels: Sequence[Channel]) -> list[tuple[Alert, Channel, Event]]:
+        """Note what is to be told of alerts that an Alertmanager sends; told of the same again, nothing is.
+
+        Of `channels`, those that are told by way of it. The alerts themselves are kept with their notices only.
+        """
+        heard_by = [channel for channel in channels if channel.kind != "alertmanager"]
+        with told_apart(self._database), self._database.write() as connection:
+            self._take_turn(connection)
+            now = self._clock()
+            quiet = muted(alerts, silences_at(connection, now), now)
+            notices = list(due(alerts, _told(connection, alerts), heard_by, quiet, now, "alertmanager"))
+            for number, (alert, channel, event) in enumerate(notices):
+                _enqueue(connection, alert, channel.name, event, now, number)
+            return notices
+
+    def _take_turn(self, connection: Connection) -> None:
+        """One after the other; SQLite has one writer anyway."""
+        if not self._database.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": TURN})
 
     def alerts(self, query: AlertQuery = AlertQuery()) -> list[Alert]:  # noqa: B008  immutable
         """Those that were asked for."""
