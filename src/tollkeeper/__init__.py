@@ -16,6 +16,7 @@ from tollkeeper.version import __version__
 if TYPE_CHECKING:
     from tollkeeper.capture.cheapest import cheapest
     from tollkeeper.capture.check import check
+    from tollkeeper.capture.thresholds import Crossing
     from tollkeeper.client import ApiError, AsyncClient, Client
     from tollkeeper.client.quotas import Quotas
 
@@ -26,6 +27,7 @@ __all__ = [
     "Client",
     "ConfigurationError",
     "Cost",
+    "Crossing",
     "Denied",
     "Instrumentation",
     "LineItem",
@@ -50,6 +52,10 @@ def __getattr__(name: str) -> Any:
         from tollkeeper.client.quotas import Quotas  # noqa: PLC0415  the same
 
         return Quotas
+    if name == "Crossing":
+        from tollkeeper.capture.thresholds import Crossing  # noqa: PLC0415  the same
+
+        return Crossing
     if name == "check":
         from tollkeeper.capture.check import check  # noqa: PLC0415  the same
 

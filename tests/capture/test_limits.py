@@ -65,6 +65,26 @@ def test_a_call_too_many_is_denied_with_the_sdks_own_error(instrumented: Instrum
     assert len(simulator.requests) == 3, "what is denied is not sent"
 
 
+def test_whoever_wants_to_is_told_as_a_limit_fills(instrumented: Instrument, simulator: Simulator) -> None:
+    """On a thread of its own, sync or async."""
+    heard: list[tollkeeper.Crossing] = []
+
+    async def told(crossing: tollkeeper.Crossing) -> None:
+        await asyncio.sleep(0)
+        heard.append(crossing)
+
+    few = Limit("few", "requests", 4, DAY, per=("tenant",), at=(50, 100))
+    handle = instrumented(policy=Policy("p", (few,)), on_alert=told)
+    app = client(simulator)
+    with tollkeeper.tags(tenant="acme"):
+        for _ in range(4):
+            ask(app)
+    handle.flush()
+    assert [(each.percent, each.severity) for each in heard] == [(50, "info"), (100, "critical")]
+    assert heard[0].message == "limit 'few' (4 requests / day per tenant) for tenant 'acme' is at 50 %: used 2 requests"
+    assert heard[1].status.scope == {"tenant": "acme"}
+
+
 def test_a_budget_is_charged_what_the_call_cost(
     instrumented: Instrument, simulator: Simulator, calls: list[tollkeeper.Call]
 ) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tollkeeper.capture.feed import Feed
     from tollkeeper.capture.gate import Gate
     from tollkeeper.capture.sinks.spool import SpoolSink
+    from tollkeeper.capture.thresholds import Crossing
     from tollkeeper.policy import Policy
     from tollkeeper.storage.spool import SpoolState
 
@@ -186,6 +187,7 @@ def instrument(
     metric_tags: Sequence[str] | None = None,
     metric_label_sets: int | None = None,
     on_call: Callable[[Call], object] | None = None,
+    on_alert: Callable[[Crossing], object] | None = None,
     log_calls: bool | None = None,
     capture_content: bool | str | None = None,
     redact: Callable[[str], str] | None = None,
@@ -239,7 +241,7 @@ def _build(settings: Settings) -> Instrumentation:
     endpoint = setup.metrics_endpoint(settings)
     shipping = _shipping(settings)
     spool = _spool_sink(shipping, otel)
-    gate = limiting.gate(settings, catalog)
+    gate = limiting.gate(settings, catalog, _the_courier)
     if gate is not None and (guarded := gate.guarded) is not None:
         states.watch_counters(guarded, otel.meter)
     if endpoint is not None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import platform
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tollkeeper.capture import counting
 from tollkeeper.capture.ship import spool_root
 from tollkeeper.config import Settings
 
 if TYPE_CHECKING:
+    from tollkeeper.capture.courier import Courier
     from tollkeeper.capture.gate import Gate
     from tollkeeper.capture.policy_feed import PolicyFeed
+    from tollkeeper.capture.thresholds import Crossing
     from tollkeeper.policy import Policy
     from tollkeeper.pricing import Catalog
 
@@ -23,8 +27,11 @@ UNKNOWN = "limits-unknown"
 """The limit that denies all calls until the sidecar's are known."""
 
 
-def gate(settings: Settings, catalog: Catalog) -> Gate | None:
-    """The gate of an app that has a policy, or a sidecar whose policy it follows: from when that is known on."""
+def gate(settings: Settings, catalog: Catalog, courier: Callable[[], Courier]) -> Gate | None:
+    """The gate of an app that has a policy, or a sidecar whose policy it follows: from when that is known on.
+
+    What is told of limits is told on the courier's thread.
+    """
     policy = _policy(settings)
     if policy is None and settings.sidecar is None:
         return None
@@ -32,12 +39,14 @@ def gate(settings: Settings, catalog: Catalog) -> Gate | None:
     from tollkeeper.capture.thresholds import Thresholds  # noqa: PLC0415  the same
     from tollkeeper.storage.admission import Admission  # noqa: PLC0415  the same
 
+    tell = _teller(settings.on_alert, courier)
     owner = f"{platform.node()}:{os.getpid()}"
     return Gate(
         Admission(policy or _until_known(settings), counting.counters(settings), owner),
         catalog,
-        Thresholds(lambda crossing: None),
+        Thresholds(tell),
         time.monotonic,
+        tell,
     )
 
 
@@ -60,6 +69,27 @@ def check_policy(value: object) -> None:
     """Raises `ValueError` with everything that is wrong with a policy file."""
     if isinstance(value, str):
         _read(value)
+
+
+def _teller(on_alert: Callable[..., Any] | None, courier: Callable[[], Courier]) -> Callable[[Crossing], object]:
+    """What hands a crossing to the user's function, which may be async, and which calls do not wait for."""
+    if on_alert is None:
+        return lambda crossing: None
+    told = on_alert
+
+    def run(crossing: Crossing) -> None:
+        result = told(crossing)
+        if inspect.isawaitable(result):
+            import asyncio  # noqa: PLC0415  only who needs it
+
+            asyncio.run(_awaited(result))
+
+    runs = courier()
+    return lambda crossing: runs.soon(lambda: run(crossing), "run on_alert")
+
+
+async def _awaited(result: Awaitable[object]) -> None:
+    await result
 
 
 def _until_known(settings: Settings) -> Policy:

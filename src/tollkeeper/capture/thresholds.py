@@ -36,6 +36,20 @@ class Crossing(NamedTuple):
     percent: int
     severity: Severity = "warning"
 
+    @property
+    def used(self) -> int:
+        """In the unit of the limit's measure. What calls under way only hold is not used yet, but of concurrency."""
+        status = self.status
+        return status.used if status.limit.measure == "concurrency" else status.used - status.held
+
+    @property
+    def message(self) -> str:
+        """For people: which limit, for whom, and how far it is used."""
+        limit = self.status.limit
+        stands = "exceeded" if self.percent == EXCEEDED else f"at {self.percent} %"
+        used = amount_text(limit.measure, self.used)
+        return f"limit {limit.name!r} ({write_form(limit)}){whom(self.status)} is {stands}: used {used}"
+
 
 class _Told(NamedTuple):
     """The highest percentage that was told and still holds, and when the limit was last looked at."""
@@ -61,8 +75,7 @@ class Thresholds:
 
     def __call__(self, status: Status) -> None:
         """Look at how a limit stands now. What calls under way only hold is not used yet, but of concurrency."""
-        limit = status.limit
-        used = status.used if limit.measure == "concurrency" else status.used - status.held
+        limit, used = status.limit, Crossing(status, 0).used
         if not limit.at:
             return
         key = (limit.name, *status.scope.values(), status.resets_at)
@@ -71,7 +84,7 @@ class Thresholds:
             told = NOTHING if now - told.seen_at >= lasting else told._replace(percent=_holding(limit, used, told))
         percent = _reached(limit, used)
         if percent > told.percent:
-            self._say(status, percent, used)
+            self._say(status, percent)
         if percent or key in self._told:
             self._note(key, _Told(max(percent, told.percent), now))
 
@@ -80,17 +93,10 @@ class Thresholds:
             self._told = {}
         self._told[key] = told
 
-    def _say(self, status: Status, percent: int, used: int) -> None:
-        limit = status.limit
-        log.warning(
-            "limit %r (%s)%s is %s: used %s",
-            limit.name,
-            write_form(limit),
-            whom(status),
-            "exceeded" if percent == EXCEEDED else f"at {percent} %",
-            amount_text(limit.measure, used),
-        )
-        self._tell(Crossing(status, percent, severity_at(percent)))
+    def _say(self, status: Status, percent: int) -> None:
+        crossing = Crossing(status, percent, severity_at(percent))
+        log.warning("%s", crossing.message)
+        self._tell(crossing)
 
 
 def _reached(limit: Limit, used: int) -> int:

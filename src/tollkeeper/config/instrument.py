@@ -118,6 +118,7 @@ class Settings:
     metric_tags: tuple[str, ...] = ("tenant", "project", "service", "feature", "config")
     metric_label_sets: int = 2000
     on_call: Callable[..., Any] | None = None
+    on_alert: Callable[..., Any] | None = None
     log_calls: bool = False
     capture_content: ContentMode = "no_content"
     redact: Callable[[str], str] | None = None
@@ -167,6 +168,8 @@ OPTIONS = (
     Option("metric_label_sets", positive, "TOLLKEEPER_METRIC_LABEL_SETS",
            "The most label sets of one counter; what comes after counts under `other`."),
     Option("on_call", function, None, "Called with each finished `Call`, on a thread of its own."),
+    Option("on_alert", function, None,
+           "Called with a `Crossing` when a limit has come to one of its percentages; may be async."),
     Option("log_calls", boolean, "TOLLKEEPER_LOG_CALLS",
            "Log one line a call at INFO, on the logger `tollkeeper.calls`."),
     Option("capture_content", _content, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
