@@ -124,6 +124,7 @@ def chart(
     builder.targets([_query(query, chr(65 + number)) for number, query in enumerate(queries)])
     legend = common.VizLegendOptions().display_mode(options.LegendDisplayMode.TABLE).show_legend(True)
     legend.placement(options.LegendPlacement.BOTTOM).calcs(["mean", "max", "lastNotNull"])
+    legend.sort_by("Mean").sort_desc(True)
     builder.legend(legend)
     builder.tooltip(
         common.VizTooltipOptions().mode(options.TooltipDisplayMode.MULTI).sort(options.SortOrder.DESCENDING)

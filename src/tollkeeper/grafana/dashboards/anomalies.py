@@ -19,7 +19,7 @@ from tollkeeper.grafana.measures import (
     top,
 )
 from tollkeeper.grafana.panels import Panel, Query, Steps, Style, bars, chart, figure
-from tollkeeper.grafana.series import WINDOW, ledger_gain, once
+from tollkeeper.grafana.series import MODEL_NAME, WINDOW, ledger_gain, once
 from tollkeeper.telemetry import sidecar_metrics as sidecar
 
 LAST_DAY = f"[1d:{WINDOW}]"
@@ -100,7 +100,7 @@ COMPARED = Section(
         banded("Tokens", "Tokens a second", f"{tokens_rate('input')} + {tokens_rate('output')}", "short"),
         banded("Failures", "The share of the calls that failed", failed_share(), "percentunit", 1),
         ranked("tenant", "Most unusual tenants"),
-        ranked("model", "Most unusual models"),
+        ranked(MODEL_NAME, "Most unusual models"),
         ranked("feature", "Most unusual features"),
     ),
 )

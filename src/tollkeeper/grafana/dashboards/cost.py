@@ -5,15 +5,16 @@ from __future__ import annotations
 from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.measures import calls, period_cost, ratio, spend_rate, spent, tokens, top, unpriced
 from tollkeeper.grafana.panels import Column, Panel, Query, Style, bars, chart, figure, rows
-from tollkeeper.grafana.series import none_while
+from tollkeeper.grafana.series import MODEL_NAME, none_while
 
 MILLION = "1e6"
 MODEL = ("provider", "model")
 
 
-def spending(by: str) -> Panel:
+def spending(what: str) -> Panel:
+    by = MODEL_NAME if what == "model" else what
     return chart(
-        f"Spending by {by}", f"Dollars an hour, by {by}; the ten dearest.",
+        f"Spending by {what}", f"Dollars an hour, by {what}; the ten dearest.",
         [Query(top(spend_rate((by,))), "{{" + by + "}}")], "currencyUSD", stacked=True, decimals=2, width=8,
     )  # fmt: skip
 

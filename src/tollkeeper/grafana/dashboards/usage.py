@@ -5,13 +5,24 @@ from __future__ import annotations
 from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.measures import calls, calls_rate, ratio, tokens, tokens_rate, top
 from tollkeeper.grafana.panels import Column, Query, chart, figure, heat, rows
-from tollkeeper.grafana.series import app_gain, app_rate, either, histogram, label, ledger_gain, none_while, quantile
+from tollkeeper.grafana.series import (
+    MODEL_NAME,
+    app_gain,
+    app_rate,
+    either,
+    histogram,
+    label,
+    ledger_gain,
+    none_while,
+    quantile,
+)
 from tollkeeper.telemetry import metrics
 from tollkeeper.telemetry import sidecar_metrics as sidecar
 from tollkeeper.telemetry.attributes import TOKEN_TYPE
 from tollkeeper.telemetry.metrics import USAGE_SOURCE_LABEL
 
-TENANT = ("tenant",)
+TENANT, MODEL = ("tenant",), (MODEL_NAME,)
+LEGEND = "{{" + MODEL_NAME + "}}"
 INPUT, OUTPUT = f'{label(TOKEN_TYPE)}="input"', f'{label(TOKEN_TYPE)}="output"'
 SOURCE = label(USAGE_SOURCE_LABEL)
 UNCOUNTED = either(
@@ -72,16 +83,16 @@ TOKENS = Section(
         ),
         chart(
             "Tokens by model", "Tokens a second, input and output together; the ten models with most.",
-            [Query(top(f"{tokens_rate('input', ('model',))} + {tokens_rate('output', ('model',))}"), "{{model}}")],
+            [Query(top(f"{tokens_rate('input', MODEL)} + {tokens_rate('output', MODEL)}"), LEGEND)],
             "short", stacked=True,
         ),
         chart(
             "Input from a cache, by model", "The share of the input that was read from a cache.",
-            [Query(cache_share(("model",)), "{{model}}")], "percentunit", decimals=0,
+            [Query(cache_share(MODEL), LEGEND)], "percentunit", decimals=0,
         ),
         chart(
             "Output for each token of input", "How much is answered to what is asked, by model.",
-            [Query(ratio(tokens_rate("output", ("model",)), tokens_rate("input", ("model",))), "{{model}}")],
+            [Query(ratio(tokens_rate("output", MODEL), tokens_rate("input", MODEL)), LEGEND)],
             "short", decimals=2,
         ),
     ),
