@@ -51,7 +51,7 @@ def test_from_the_call_to_the_mail(whole: Whole) -> None:
 
     # Half of a budget is spent.
     assert whole.ask("openai", "steps", 6, A_CENT)["answered"] == 6
-    until("the watchdog", lambda: whole.told("TollkeeperWatchdog"))
+    until("the watchdog", lambda: whole.mailed("Alerting works.", "watchdog@example.org"))
     until("the first step", lambda: fail(whole) or whole.told("TollkeeperBudgetUsed", limit="steps", threshold="50"))
     assert not whole.told("TollkeeperBudgetUsed", limit="steps", threshold="80")
     until("its mail", lambda: whole.mailed("Budget steps (tenant=steps,provider=openai)", "digest@example.org"))
@@ -87,6 +87,12 @@ def test_from_the_call_to_the_mail(whole: Whole) -> None:
     told = [annotation for request in whole.hooks.requests for one in request.json["alerts"]
             for annotation in one["annotations"].values()]  # fmt: skip
     assert not [each for each in told if "<no value>" in each or "error" in each.lower() and "expanding" in each]
+
+
+def test_the_sidecar_takes_what_alertmanager_tells(whole: Whole) -> None:
+    """The first notification, as it was sent."""
+    status, answer = whole.tell_on(whole.hooks.requests[0].body)
+    assert (status, answer) == (200, {"notifications": 0})
 
 
 def plain(mail: EmailMessage) -> str:

@@ -91,6 +91,13 @@ class Whole:
         url = f"{self.sidecar.url}/api/v1/policy"
         urllib.request.urlopen(urllib.request.Request(url, body, headers, method="PUT")).close()
 
+    def tell_on(self, body: bytes) -> tuple[int, Any]:
+        """What the sidecar answers to what Alertmanager has sent."""
+        url = f"{self.sidecar.url}/api/v1/alerts/alertmanager"
+        asked = urllib.request.Request(url, body, {"content-type": "application/json"})
+        with urllib.request.urlopen(asked) as answer:
+            return answer.status, json.load(answer)
+
     def told(self, alert: str, status: str = "firing", **labels: str) -> list[dict[str, Any]]:
         """What the mirror was told of an alert."""
         return [
