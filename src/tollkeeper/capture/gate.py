@@ -18,6 +18,7 @@ from tollkeeper.capture.errors import was_never_sent
 from tollkeeper.capture.failover import FALLBACK, Failover, change_model, failure_of, snapshot
 from tollkeeper.capture.health import ProviderHealth
 from tollkeeper.capture.ladders import Ladders
+from tollkeeper.capture.long_calls import LongCalls
 from tollkeeper.capture.thresholds import Crossing
 from tollkeeper.capture.waiting import Waiting, waits
 from tollkeeper.model import Bound, Call, Denial, Status
@@ -68,6 +69,7 @@ class Gate:
         self._watch = watch
         self._clock = clock
         self._waiting = Waiting(admission, clock)
+        self._long = LongCalls(admission)
         self._in_background: OrderedDict[str, Ticket] = OrderedDict()
         """By the id of the response. A hold that is forgotten here expires, and is charged in full."""
         self._tell = tell
@@ -89,6 +91,7 @@ class Gate:
 
     def close(self) -> None:
         """Give back what no call needs. Calls under way are still settled."""
+        self._long.close()
         self._admission.counters.close()
 
     def _follow(self, policy: Policy) -> None:
@@ -162,6 +165,8 @@ class Gate:
             behind = waits(outcome, bindings) if isinstance(outcome, Denial) else None
         if behind is not None:
             outcome = yield from self._waiting.wait(behind, request.call.tags.get("tenant", ""), id, bindings, bound)
+        if isinstance(outcome, Ticket):
+            self._long.begin(outcome)
         return outcome
 
     def _change(self, ladders: Ladders, request: Request, adapter: Adapter) -> Denial | None:
@@ -272,12 +277,13 @@ class Gate:
             return ticket
         if isinstance(outcome, Denial):
             raise adapter.denied(request, outcome)
+        self._long.begin(outcome)
         return outcome
 
     def settle(self, ticket: Ticket, call: Call, error: BaseException | None) -> None:
         """Book what a call has used. One that goes on in the background is held until somebody fetches its answer."""
         if error is None and call.usage is NOTHING and call.response_id and not ONGOING.isdisjoint(call.finish_reasons):
-            self._in_background[call.response_id] = ticket
+            self._in_background[call.response_id] = self._long.end(ticket)
             if len(self._in_background) > MOST_IN_BACKGROUND:
                 self._in_background.popitem(last=False)
             return
@@ -287,7 +293,7 @@ class Gate:
 
     def _settle(self, ticket: Ticket, used: Bound, is_assumed: bool) -> None:
         try:
-            for status in self._admission.settle(ticket, used, is_assumed):
+            for status in self._admission.settle(self._long.end(ticket), used, is_assumed):
                 self._watch(status)
         except Exception as fault:  # noqa: BLE001  the boundary to the counters, wherever they are
             faults.report("settle a call", fault)
