@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from sidecar.running import running as sidecar_running
 from tollkeeper.telemetry import sidecar_metrics
 
 HERE = Path(__file__).parent
+RULES = HERE.parents[1] / "dashboards" / "prometheus"
 SCRAPE_SECONDS = 2
 """A scrape may take as long: a busy machine has its pauses."""
 DAY_SECONDS = 12.0
@@ -36,7 +38,9 @@ url = "{sink}/alerts"
 kind = "webhook"
 url = "http://127.0.0.1:{nobody}/alerts"
 """
-QUOTA = {"quota_limit": 2_000_000, "alert_threshold_percent": 80}
+POLICY = HERE / "policy.toml"
+QUOTA_TOKENS = 2_000_000
+"""For each day of the run."""
 
 
 @dataclass
@@ -76,18 +80,24 @@ class Observed:
 
 
 @contextmanager
-def watching(folder: Path, targets: Mapping[str, int], options: tuple[str, ...] = ()) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes the ports of these jobs."""
+def watching(folder: Path, targets: Mapping[str, int], has_rules: bool = False) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes the ports of these jobs, with our rules or without; on a short run's clock."""
     folder.mkdir()
+    for file in RULES.glob("*.yml") if has_rules else ():
+        (folder / file.name).write_text(re.sub(r"interval: \w+", f"interval: {SCRAPE_SECONDS}s", file.read_text()))
     port = free_port()
     jobs = [{"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{at}"]}]} for job, at in targets.items()]
     seconds = f"{SCRAPE_SECONDS}s"
-    settings = {"global": {"scrape_interval": seconds, "evaluation_interval": seconds}, "scrape_configs": jobs}
+    settings: dict[str, Any] = {
+        "global": {"scrape_interval": seconds, "evaluation_interval": seconds},
+        "scrape_configs": jobs,
+    }
+    settings["rule_files"] = [str(folder / "*.rules.yml")]
     (folder / "prometheus.yml").write_text(json.dumps(settings))
     command = [
         prometheus.need("prometheus"), f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address=127.0.0.1:{port}",
-        "--enable-feature=exemplar-storage", *options,
+        "--enable-feature=exemplar-storage",
     ]  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     with prometheus.running(command, f"{url}/-/ready", folder / "log"):
@@ -95,18 +105,19 @@ def watching(folder: Path, targets: Mapping[str, int], options: tuple[str, ...] 
 
 
 @contextmanager
-def running(folder: Path, seconds: float = DAY_SECONDS, days: int = 1) -> Iterator[Observed]:
+def running(folder: Path, seconds: float = DAY_SECONDS, days: int = 1, policy: Path = POLICY) -> Iterator[Observed]:
     """Everything, once the day is over and all of it is in Prometheus."""
     app_port = free_port()
     with ExitStack() as stack:
         sink = stack.enter_context(sinks.http_sink())
         (folder / "channels.toml").write_text(CHANNELS.format(sink=sink.url, nobody=free_port()))
-        options = ("--policy", str(HERE / "policy.toml"), "--channels", str(folder / "channels.toml"))
+        options = ("--policy", str(policy), "--channels", str(folder / "channels.toml"))
         sidecar = stack.enter_context(sidecar_running(f"sqlite:///{folder / 'ledger.db'}", folder, *options))
         jobs = {"tollkeeper-sidecar": sidecar.port, "apps": app_port}
-        both = stack.enter_context(watching(folder / "both", jobs))
+        both = stack.enter_context(watching(folder / "both", jobs, has_rules=True))
         app_alone = stack.enter_context(watching(folder / "app", {"apps": app_port}))
-        _ask(sidecar, "PUT", "/api/v1/quotas/shop", json.dumps(QUOTA).encode())
+        quota = {"quota_limit": QUOTA_TOKENS * days, "alert_threshold_percent": 80}
+        _ask(sidecar, "PUT", "/api/v1/quotas/shop", json.dumps(quota).encode())
         began = time.time()
         app = stack.enter_context(_shop(sidecar.url, folder / "spool", app_port, seconds, days))
         _ask(sidecar, "POST", "/v1/logs", b"no such thing", refused=True)

@@ -59,7 +59,7 @@ def watched(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(Path(folder), DAY_SECONDS, options.seconds // DAY_SECONDS) as run,
+        running(Path(folder), DAY_SECONDS, options.seconds // DAY_SECONDS, HERE / "policy.toml") as run,
     ):
         # It ends with the last call, and not with the silence after it.
         seconds = int(run.ended - run.began)

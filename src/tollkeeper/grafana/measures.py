@@ -39,7 +39,7 @@ METERS: Mapping[TokenKind, str] = {
 BOTH = 'type=~"input|output"'
 
 LIMIT_SELECTION = 'tenant=~"$tenant|",provider=~"$provider|"'
-CALENDAR = 'window=~"day|week|month"'
+CALENDAR = 'window=~"hour|day|week|month"'
 SECONDS = {"1h": 3600, "6h": 21600, "1d": 86400}
 
 AT_LEAST_SECONDS = 300
@@ -117,7 +117,7 @@ def limit_used(where: str = "") -> str:
 
 
 def limit_growth(window: str) -> str:
-    """By the second, of what has a period of a day or longer; of a younger period, since it began."""
+    """By the second, of what has a period of an hour or longer; of a younger period, since it began."""
     series = selected(sidecar.LIMIT_USED, LIMIT_SELECTION, CALENDAR)
     elapsed, seconds = f"(time() - {limit(sidecar.LIMIT_PERIOD_START, CALENDAR)})", SECONDS[window]
     grown = f"clamp_min({once(f'delta({series}[{window}])')}, 0) / {seconds} and {elapsed} >= {seconds}"

@@ -105,7 +105,7 @@ PACE = Section(
     (
         chart(
             "Used, and how much of the period is over",
-            "Above the dashed line, a limit is used faster than its period passes. Limits by day, week and month.",
+            "Above the dashed line, a limit is used faster than its period passes. Those of minutes are left out.",
             [
                 Query(top(f"max by (limit, scope) ({limit_used(CALENDAR)})", 8), SCOPED),
                 Query(f"max by (window) ({ELAPSED})", "over: {{window}}"),

@@ -14,7 +14,6 @@ from tollkeeper.grafana.measures import (
     period_cost,
     spend_rate,
     spent,
-    top,
 )
 from tollkeeper.grafana.panels import FAILING, FILLING, Column, Query, bars, chart, figure, rows
 from tollkeeper.grafana.series import ledger_gain, quantile
@@ -23,6 +22,8 @@ from tollkeeper.telemetry import sidecar_metrics as sidecar
 
 NEEDS_SIDECAR = "needs the sidecar"
 WHO = ("tenant", "provider", "model")
+
+FIRING = 'ALERTS{alertname=~"Tollkeeper.*",alertname!="TollkeeperWatchdog",alertstate="firing"}'
 
 NOW = Section(
     "Now",
@@ -96,9 +97,12 @@ WHO_AND_WHAT = Section(
             ],
             width=16, height=10,
         ),
-        bars(
-            "Dearest tenants", "What each tenant's calls have cost during the chosen time range.",
-            [Query(f"sort_desc({top(spent(('tenant',)))})", "{{tenant}}")], "currencyUSD", decimals=2, height=10,
+        rows(
+            "What Prometheus says",
+            "Alerts of Prometheus's rules that fire at the moment. Needs the rules of `dashboards/prometheus/`.",
+            [("alertname", "Alert"), ("severity", "Severity")],
+            [Column("Firing", f"count by (alertname, severity) ({FIRING})", "short", 0)],
+            width=8, height=10,
         ),
     ),
 )  # fmt: skip
