@@ -93,6 +93,29 @@ def test_a_policy_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert json.loads(capsys.readouterr().out) == json.loads(written)
 
 
+def test_targets_that_cannot_do_what_is_meant_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "policy.toml"
+    budget, calls = '[[limit]]\nname = "d"\nlimit = "$5 / day"\n', '[[limit]]\nname = "d"\nlimit = "9 requests / day"\n'
+    ladder = '[[ladder]]\nlimit = "d"\nsteps = [{ at = 50, do = "cheaper", models = { "gpt-4o" = "MODEL" } }]\n'
+
+    def warned(text: str) -> list[str]:
+        file.write_text(text)
+        assert main(["policy", "check", str(file)]) == 0
+        # A terminal's lines are as long as it is wide.
+        _, *warnings = " ".join(capsys.readouterr().out.split()).split("Warning: ")
+        return warnings
+
+    assert warned(budget + ladder.replace("MODEL", "gpt-4o-mini")) == []
+    (unpriced,) = warned(budget + ladder.replace("MODEL", "no-such-model"))
+    assert unpriced.startswith("ladder of 'd', at 50 %: 'no-such-model' is in no price list: ")
+    assert warned(calls + ladder.replace("MODEL", "no-such-model")) == []
+    assert warned(calls + ladder.replace("MODEL", "llama3:8b")) == []
+    (nowhere,) = warned(calls + '[[fallback]]\nto = ["groq:llama-3.3-70b-versatile"]\n')
+    assert nowhere.startswith("fallback: 'groq:llama-3.3-70b-versatile' is asked of the call's own provider")
+    endpoint = '[[endpoint]]\nname = "groq"\nbase_url = "https://api.groq.com/openai/v1"\nprovider = "groq"\n'
+    assert warned(budget + endpoint + '[[fallback]]\nto = ["groq:llama-3.3-70b-versatile"]\n') == []
+
+
 def test_all_mistakes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "policy.toml"
     file.write_text('[policy]\nnmae = "x"\n\n[[limit]]\nlimit = "$10 / dya"\nmode = "sotf"\n')

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.text import Text
 
 from tollkeeper.cli.connection import console, run
+from tollkeeper.cli.policy_doubts import doubts_about
 from tollkeeper.cli.policy_served import add_verbs
 from tollkeeper.cli.policy_shown import summary_of, tables_of
 from tollkeeper.policy import Policy
@@ -63,6 +64,8 @@ def _check(options: argparse.Namespace) -> int:
     for part in tables_of(policy):
         screen.print(part)
     screen.print(Text(summary_of(policy), "green"))
+    for doubt in doubts_about(policy):
+        screen.print(Text(f"Warning: {doubt}.", "yellow"))
     return 0
 
 
