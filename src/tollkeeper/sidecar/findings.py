@@ -16,12 +16,14 @@ from tollkeeper.policy.period import LENGTHS
 from tollkeeper.sidecar.agreement import LONG_ENOUGH, Agreement
 from tollkeeper.sidecar.ledger_use import dimensions_of, sums_of_rows
 from tollkeeper.sidecar.limit_use import LimitUse, LimitUses
+from tollkeeper.sidecar.limit_watch import LimitWatch
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.storage.counters import CountersUnavailable
 from tollkeeper.storage.emergency import EmergencySwitch
 from tollkeeper.storage.ledger import DIMENSIONS, Ledger, UsageQuery
 
-USED_UP = (100,)
+FULL = 100
+USED_UP = (FULL,)
 """What is told of a short or rolling limit, unless it says otherwise: that it fills is its daily life."""
 FORESEEN_FROM = 0.1
 """How much of a period must be over before anything is said of its end."""
@@ -44,13 +46,20 @@ class Findings:
     """Of one sidecar. `clock` tells nanoseconds since the epoch. Raises `LedgerUnavailable`."""
 
     def __init__(
-        self, uses: LimitUses, limiting: Limiting, agreement: Agreement, ledger: Ledger, clock: Callable[[], int]
+        self,
+        uses: LimitUses,
+        limiting: Limiting,
+        agreement: Agreement,
+        ledger: Ledger,
+        watch: LimitWatch,
+        clock: Callable[[], int],
     ) -> None:
         self._uses = uses
         self._limiting = limiting
         self._emergency = EmergencySwitch(limiting.counters, "alerts")
         self._agreement = agreement
         self._ledger = ledger
+        self._watch = watch
         self._clock = clock
 
     def look(self) -> tuple[list[Finding], frozenset[str]]:
@@ -92,7 +101,7 @@ class Findings:
 
     def _of_limits(self, now: int) -> Iterator[Finding]:
         for use in self._uses.all():
-            finding = finding_of(use, now)
+            finding = finding_of(use, now, self._watch.denied(use.key, now))
             if finding is not None:
                 yield finding
 
@@ -117,15 +126,22 @@ class Findings:
             yield Finding("stale_prices", "genai-prices", {}, "warning", facts={"installed_at": int(installed_at)})
 
 
-def finding_of(use: LimitUse, now: int) -> Finding | None:
-    """What there is to tell of a limit; `None` below all of its thresholds."""
+def finding_of(use: LimitUse, now: int, denied: int = 0) -> Finding | None:
+    """What there is to tell of a limit; `None` below all of its thresholds.
+
+    One that has denied calls as they did not fit into what is left is used up to all who need it.
+    """
     limit = use.limit
-    level = max((at for at in told_at(limit) if use.used * 100 >= limit.amount * at), default=0)
+    denies = bool(denied) and not limit.wait
+    reached = (at for at in told_at(limit) if use.used * 100 >= limit.amount * at or denies and at == FULL)
+    level = max(reached, default=0)
     if not level:
         return None
     # A short period is over before anybody reads of it: what goes on from one to the next is the same news.
     start, end = (use.period_start, use.period_end) if _is_long(limit) else (0, 0)
-    return Finding("limit", limit.name, use.scope, severity_at(level), level, start, end, _facts(use, level, now))
+    return Finding(
+        "limit", limit.name, use.scope, severity_at(level), level, start, end, _facts(use, level, denied, now)
+    )
 
 
 def told_at(limit: Limit) -> tuple[int, ...]:
@@ -137,7 +153,7 @@ def _is_long(limit: Limit) -> bool:
     return limit.window is not None and not limit.window.rolling and limit.window.unit in LONG_ENOUGH
 
 
-def _facts(use: LimitUse, level: int, now: int) -> dict[str, Any]:
+def _facts(use: LimitUse, level: int, denied: int, now: int) -> dict[str, Any]:
     limit = use.limit
     facts: dict[str, Any] = {
         "measure": limit.measure,
@@ -149,6 +165,7 @@ def _facts(use: LimitUse, level: int, now: int) -> dict[str, Any]:
         "mode": limit.mode,
         "window": window_text(limit.window, limit.measure),
         "threshold": level,
+        "denied": denied,
     }
     elapsed = use.elapsed(now)
     if elapsed is not None and elapsed >= FORESEEN_FROM and _is_long(limit):

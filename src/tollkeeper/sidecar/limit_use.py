@@ -31,7 +31,7 @@ Scope = tuple[str, ...]
 class LimitUse(NamedTuple):
     """One limit, and one of those it counts for. `used` is without what calls under way hold, but of concurrency.
 
-    The period is in nanoseconds since the epoch; 0 where there is none.
+    The period is in nanoseconds since the epoch; 0 where there is none. `key` names the usage to the counters.
     """
 
     limit: Limit
@@ -40,6 +40,7 @@ class LimitUse(NamedTuple):
     held: int
     period_start: int
     period_end: int
+    key: str = ""
 
     @property
     def ratio(self) -> float:
@@ -122,6 +123,10 @@ def _period(window: Window | None, now: int) -> tuple[int, int]:
 
 def _use_of(one: _Asked, level: Level | None) -> LimitUse | None:
     if level is None:
-        return None if one.ledger is None else LimitUse(one.limit, one.scope, one.ledger, 0, one.start, one.end)
+        return (
+            None
+            if one.ledger is None
+            else LimitUse(one.limit, one.scope, one.ledger, 0, one.start, one.end, one.charge.key)
+        )
     used = level.held if one.limit.measure == "concurrency" else level.spent
-    return LimitUse(one.limit, one.scope, max(used, one.ledger or 0), level.held, one.start, one.end)
+    return LimitUse(one.limit, one.scope, max(used, one.ledger or 0), level.held, one.start, one.end, one.charge.key)

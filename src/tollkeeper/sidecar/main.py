@@ -36,6 +36,7 @@ from tollkeeper.sidecar.health import SidecarHealth
 from tollkeeper.sidecar.intake import Unavailable
 from tollkeeper.sidecar.ledger_use import LedgerUse
 from tollkeeper.sidecar.limit_use import LimitUses
+from tollkeeper.sidecar.limit_watch import LimitWatch
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.metrics import LedgerTotals, MetricsPage
 from tollkeeper.sidecar.notify.build import notifier_of
@@ -132,11 +133,13 @@ class Sidecar:
         self.outbox = Outbox(self.database, f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}")
         of_file = () if settings.channels is None else channels_of_file(settings.channels)
         self.channels = Channels(of_file, ChannelStore(self.database))
+        self._watch = LimitWatch(lambda: self.alerting.wake())
         self.alerting = self._alerting()
         self.services = self._services()
         self._page = self._metrics_page()
         may = None if settings.open_to_all else self._may
-        desk = CounterDesk(self.counters, may, settings.open_on_loopback, elsewhere=settings.counters_are_elsewhere)
+        elsewhere = settings.counters_are_elsewhere
+        desk = CounterDesk(self.counters, may, settings.open_on_loopback, elsewhere, self._watch)
         self.app = desk.over(self._rest())
 
     def _services(self) -> Services:
@@ -160,7 +163,7 @@ class Sidecar:
         )
 
     def _alerting(self) -> Alerting:
-        findings = Findings(self._uses, self.limiting, self.agreement, self.ledger, time.time_ns)
+        findings = Findings(self._uses, self.limiting, self.agreement, self.ledger, self._watch, time.time_ns)
         return Alerting(
             findings, self.alerts, self.outbox, self.channels, notifier_of, self.settings.public_url, time.monotonic
         )

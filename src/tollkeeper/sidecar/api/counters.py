@@ -15,6 +15,7 @@ from starlette.types import Scope as Connection
 from tollkeeper.model.limit import LARGEST_AMOUNT
 from tollkeeper.sidecar.api.answer import Answer
 from tollkeeper.sidecar.api.problems import Problem, Refusal, Refused, told_by_pydantic
+from tollkeeper.sidecar.limit_watch import LimitWatch
 from tollkeeper.sidecar.loopback import is_local
 from tollkeeper.storage.access_keys import Scope
 from tollkeeper.storage.counters import Charge, Counters, CountersUnavailable, Held, Hold, Level, wire
@@ -130,16 +131,22 @@ class CounterDesk:
     """Answers for counters. `authorize` is `None` where nobody needs a key.
 
     `elsewhere`: they are asked over a network, and other requests are answered meanwhile. Counters on this host answer
-    sooner than a thread would begin to ask them.
+    sooner than a thread would begin to ask them. `watch` sees what was asked and answered.
     """
 
     def __init__(
-        self, counters: Counters, authorize: Authorize | None, open_on_loopback: bool = False, elsewhere: bool = False
+        self,
+        counters: Counters,
+        authorize: Authorize | None,
+        open_on_loopback: bool = False,
+        elsewhere: bool = False,
+        watch: LimitWatch | None = None,
     ) -> None:
         self._counters = counters
         self._authorize = authorize
         self._open_on_loopback = open_on_loopback
         self._elsewhere = elsewhere
+        self._watch = watch
         self._booked: OrderedDict[str, None] = OrderedDict()
 
     def over(self, app: ASGIApp) -> ASGIApp:
@@ -193,21 +200,32 @@ class CounterDesk:
     def _reserve(self, body: bytes) -> Mapping[str, Any]:
         asked = _read(Reservation, body)
         self._book(asked.settled)
-        return wire.of_answer(self._counters.reserve(asked.hold()))
+        hold = asked.hold()
+        answer = self._counters.reserve(hold)
+        if self._watch is not None:
+            self._watch.answered(hold, answer)
+        return wire.of_answer(answer)
 
     def _settle(self, body: bytes) -> Mapping[str, Any]:
         asked = _read(Settlement, body)
         self._book(asked.settled)
-        return {"levels": self._counters.settle(asked.hold(), asked.amounts, asked.assumed)}
+        return {"levels": self._settled(asked)}
 
     def _book(self, settled: Sequence[Settled]) -> None:
         for each in settled:
             # Threads that ask at the same time tell of the same ones.
             if each.id not in self._booked:
-                self._counters.settle(each.hold(), each.amounts, each.assumed)
+                self._settled(each)
                 self._booked[each.id] = None
                 if len(self._booked) > MOST_BOOKED:
                     self._booked.popitem(last=False)
+
+    def _settled(self, asked: Settled) -> tuple[Level, ...]:
+        hold = asked.hold()
+        levels = self._counters.settle(hold, asked.amounts, asked.assumed)
+        if self._watch is not None:
+            self._watch.settled(hold.charges, asked.amounts, levels)
+        return levels
 
     def _read(self, body: bytes) -> Mapping[str, Any]:
         charges = [Charge(*row) for row in _read(Reading, body).charges]

@@ -45,7 +45,9 @@ Pace: {{ pace }} times what would last for the period
 {% if forecast %}
 Forecast for the end of the period: {{ forecast }}
 {% endif %}
-{% if mode == "hard" %}
+{% if facts.denied|default(0) %}
+Calls are being denied, as they do not fit into what is left: {{ facts.denied }} up to now.
+{% elif mode == "hard" %}
 Calls beyond it are denied.
 {% elif mode == "soft" %}
 It only tells: no call is denied.
