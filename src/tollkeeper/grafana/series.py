@@ -11,9 +11,10 @@ loses the first of them, as the first value of a new series is no increase; `rat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from tollkeeper.telemetry.attributes import OPERATION, PROVIDER, REQUEST_MODEL, RESPONSE_MODEL
+from tollkeeper.telemetry import metrics
+from tollkeeper.telemetry.attributes import OPERATION, PROVIDER, REQUEST_MODEL, RESPONSE_MODEL, TOKEN_TYPE
 from tollkeeper.telemetry.metrics import Metric
 
 WINDOW = "$__rate_interval"
@@ -48,12 +49,30 @@ MODEL_NAME = "model_name"
 UNDATED = "(.+?)(?:-20[0-9-]+)?"
 
 
+class Histogram(NamedTuple):
+    """What an app tells of each call, by the conventions in use today, or by the newest if it has opted in to them."""
+
+    metric: Metric
+    newest: Metric
+    selection: str = ""
+
+
+INPUT_SIZE = Histogram(metrics.TOKEN_USAGE, metrics.INFERENCE_INPUT, f'{label(TOKEN_TYPE)}=~"input|"')
+OUTPUT_SIZE = Histogram(metrics.TOKEN_USAGE, metrics.INFERENCE_OUTPUT, f'{label(TOKEN_TYPE)}=~"output|"')
+DURATION = Histogram(metrics.OPERATION_DURATION, metrics.INFERENCE_DURATION)
+FIRST_CHUNK = Histogram(metrics.TIME_TO_FIRST_CHUNK, metrics.INFERENCE_TIME_TO_FIRST_CHUNK)
+EACH_CHUNK = Histogram(metrics.TIME_PER_OUTPUT_CHUNK, metrics.INFERENCE_TIME_PER_OUTPUT_CHUNK)
+
+
 def name(metric: Metric) -> str:
     """A metric's name on `/metrics`."""
     return metric.prometheus_name + ("_total" if metric.kind == "counter" else "")
 
 
 def selected(metric: str, *selections: str) -> str:
+    """A metric's series; `a|b` are those of either."""
+    if "|" in metric:
+        return selected("", f'__name__=~"{metric}"', *selections)
     return f"{metric}{{{','.join(part for part in selections if part)}}}"
 
 
@@ -116,25 +135,25 @@ def app_gain(metric: Metric, by: Sequence[str] = (), where: str = "", span: str 
 
 
 def histogram(
-    metric: Metric, part: str, by: Sequence[str] = (), where: str = "", growth: Literal["rate", "increase"] = "rate"
+    which: Histogram, part: str, by: Sequence[str] = (), where: str = "", growth: Literal["rate", "increase"] = "rate"
 ) -> str:
     """The `bucket`, `sum` or `count` of a histogram, which knows neither tenants nor services.
 
     By the second, or its `increase` during the range: of what is no money, an estimate will do.
     """
-    series = f"{metric.prometheus_name}_{part}"
+    series = f"{which.metric.prometheus_name}_{part}|{which.newest.prometheus_name}_{part}"
     labels = [*by, "le"] if part == "bucket" else by
     window = WINDOW if growth == "rate" else RANGE
-    return summed(as_of_ledger(of_apps(growth + "({}[" + window + "])", series, where), by), labels)
+    return summed(as_of_ledger(of_apps(growth + "({}[" + window + "])", series, which.selection, where), by), labels)
 
 
-def quantile(share: float, metric: Metric, by: Sequence[str] = (), where: str = "") -> str:
-    return f"histogram_quantile({share:g}, {histogram(metric, 'bucket', by, where)})"
+def quantile(share: float, which: Histogram, by: Sequence[str] = (), where: str = "") -> str:
+    return f"histogram_quantile({share:g}, {histogram(which, 'bucket', by, where)})"
 
 
-def quantile_in_range(share: float, metric: Metric, by: Sequence[str] = (), where: str = "") -> str:
+def quantile_in_range(share: float, which: Histogram, by: Sequence[str] = (), where: str = "") -> str:
     """Of the whole range; of those without a record, none."""
-    return f"histogram_quantile({share:g}, {histogram(metric, 'bucket', by, where, 'increase')}) >= 0"
+    return f"histogram_quantile({share:g}, {histogram(which, 'bucket', by, where, 'increase')}) >= 0"
 
 
 def of_apps(pattern: str, series: str, *selections: str) -> str:

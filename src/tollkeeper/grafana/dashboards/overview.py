@@ -16,8 +16,7 @@ from tollkeeper.grafana.measures import (
     spent,
 )
 from tollkeeper.grafana.panels import FAILING, FILLING, Column, Query, bars, chart, figure, rows
-from tollkeeper.grafana.series import ledger_gain, quantile
-from tollkeeper.telemetry import metrics
+from tollkeeper.grafana.series import DURATION, ledger_gain, quantile
 from tollkeeper.telemetry import sidecar_metrics as sidecar
 
 NEEDS_SIDECAR = "needs the sidecar"
@@ -58,7 +57,7 @@ NOW = Section(
             "Latency, 95th percentile",
             "What 95 % of the answered calls take at the most, their streams read to the end. From the apps' "
             "histograms, which know neither services nor tenants.",
-            quantile(0.95, metrics.OPERATION_DURATION, where=APP_ANSWERED), "s", decimals=2,
+            quantile(0.95, DURATION, where=APP_ANSWERED), "s", decimals=2,
         ),
         figure(
             "Alerts firing", "Alerts of the sidecar that fire at the moment, of all severities.",

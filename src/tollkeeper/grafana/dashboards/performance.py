@@ -17,14 +17,24 @@ from tollkeeper.grafana.measures import (
 )
 from tollkeeper.grafana.panels import FAILING, Column, Query, chart, figure, heat, rows
 from tollkeeper.grafana.rules.reliability import THROTTLED
-from tollkeeper.grafana.series import MODEL_NAME, app_rate, histogram, label, quantile, quantile_in_range
+from tollkeeper.grafana.series import (
+    DURATION,
+    EACH_CHUNK,
+    FIRST_CHUNK,
+    MODEL_NAME,
+    OUTPUT_SIZE,
+    app_rate,
+    histogram,
+    label,
+    quantile,
+    quantile_in_range,
+)
 from tollkeeper.telemetry import metrics
-from tollkeeper.telemetry.attributes import ERROR_TYPE, TOKEN_TYPE
+from tollkeeper.telemetry.attributes import ERROR_TYPE
 
 KNOWS_NO_TENANTS = " From the apps' histograms, which know neither services nor tenants."
 ERROR = label(ERROR_TYPE)
 TOO_MANY = f'{ERROR}=~"{THROTTLED}"'
-DURATION, FIRST, CHUNK = metrics.OPERATION_DURATION, metrics.TIME_TO_FIRST_CHUNK, metrics.TIME_PER_OUTPUT_CHUNK
 PROVIDER, MODEL = ("provider",), ("provider", MODEL_NAME)
 LEGEND = "{{" + MODEL_NAME + "}}"
 
@@ -37,7 +47,7 @@ def refused_share(by: tuple[str, ...] = ()) -> str:
 
 def speed(by: tuple[str, ...] = (), growth: Literal["rate", "increase"] = "rate") -> str:
     """Tokens of output for each second of waiting."""
-    written = histogram(metrics.TOKEN_USAGE, "sum", by, f'{label(TOKEN_TYPE)}="output"', growth)
+    written = histogram(OUTPUT_SIZE, "sum", by, growth=growth)
     return ratio(written, histogram(DURATION, "sum", by, APP_ANSWERED, growth))
 
 
@@ -59,7 +69,7 @@ NOW = Section(
         ),
         figure(
             "First chunk, 95 %", "After how long 95 % of the streams have begun." + KNOWS_NO_TENANTS,
-            quantile(0.95, FIRST), "s", decimals=2, width=4, nothing="no streams",
+            quantile(0.95, FIRST_CHUNK), "s", decimals=2, width=4, nothing="no streams",
         ),
         figure(
             "Output speed", "Tokens of output for each second that calls took." + KNOWS_NO_TENANTS,
@@ -89,12 +99,12 @@ LATENCY = Section(
         chart(
             "Time to the first chunk",
             "After how long half and 95 % of the streams have begun. The dots are single calls." + KNOWS_NO_TENANTS,
-            [Query(quantile(0.95, FIRST), "95 %", exemplar=True), Query(quantile(0.5, FIRST), "half")],
+            [Query(quantile(0.95, FIRST_CHUNK), "95 %", exemplar=True), Query(quantile(0.5, FIRST_CHUNK), "half")],
             "s", decimals=2, nothing="no streams", width=8,
         ),
         chart(
             "Time between chunks", "The mean of a stream, for half and 95 % of them." + KNOWS_NO_TENANTS,
-            [Query(quantile(0.95, CHUNK), "95 %"), Query(quantile(0.5, CHUNK), "half")],
+            [Query(quantile(0.95, EACH_CHUNK), "95 %"), Query(quantile(0.5, EACH_CHUNK), "half")],
             "s", decimals=3, nothing="no streams", width=8,
         ),
         chart(
@@ -136,7 +146,7 @@ FAILURES = Section(
                 Column("Failed", failed_share_in_range(MODEL), "percentunit", 1, steps=FAILING),
                 Column("Latency, half", quantile_in_range(0.5, DURATION, MODEL, APP_ANSWERED), "s", 2),
                 Column("Latency, 95 %", quantile_in_range(0.95, DURATION, MODEL, APP_ANSWERED), "s", 2),
-                Column("First chunk, 95 %", quantile_in_range(0.95, FIRST, MODEL), "s", 2),
+                Column("First chunk, 95 %", quantile_in_range(0.95, FIRST_CHUNK, MODEL), "s", 2),
                 Column("Output speed", speed(MODEL, "increase"), "short", 0),
                 Column("Cost of 1000 calls", f"{ratio(spent(MODEL), calls(MODEL))} * 1000", "currencyUSD", 2),
             ],

@@ -6,7 +6,9 @@ from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.measures import calls, calls_rate, ratio, tokens, tokens_rate, top
 from tollkeeper.grafana.panels import Column, Query, chart, figure, heat, rows
 from tollkeeper.grafana.series import (
+    INPUT_SIZE,
     MODEL_NAME,
+    OUTPUT_SIZE,
     app_gain,
     app_rate,
     either,
@@ -18,12 +20,10 @@ from tollkeeper.grafana.series import (
 )
 from tollkeeper.telemetry import metrics
 from tollkeeper.telemetry import sidecar_metrics as sidecar
-from tollkeeper.telemetry.attributes import TOKEN_TYPE
 from tollkeeper.telemetry.metrics import USAGE_SOURCE_LABEL
 
 TENANT, MODEL = ("tenant",), (MODEL_NAME,)
 LEGEND = "{{" + MODEL_NAME + "}}"
-INPUT, OUTPUT = f'{label(TOKEN_TYPE)}="input"', f'{label(TOKEN_TYPE)}="output"'
 SOURCE = label(USAGE_SOURCE_LABEL)
 UNCOUNTED = either(
     ledger_gain(sidecar.LEDGER_UNMEASURED), app_gain(metrics.UNMEASURED_CALLS, where=f'{SOURCE}="unknown"')
@@ -104,16 +104,16 @@ CALLS = Section(
         chart(
             "Size of calls", "Half of the calls have at most so many, and 95 % of them. From the apps' histograms.",
             [
-                Query(quantile(0.5, metrics.TOKEN_USAGE, where=INPUT), "input, half"),
-                Query(quantile(0.95, metrics.TOKEN_USAGE, where=INPUT), "input, 95 %"),
-                Query(quantile(0.5, metrics.TOKEN_USAGE, where=OUTPUT), "output, half"),
-                Query(quantile(0.95, metrics.TOKEN_USAGE, where=OUTPUT), "output, 95 %"),
+                Query(quantile(0.5, INPUT_SIZE), "input, half"),
+                Query(quantile(0.95, INPUT_SIZE), "input, 95 %"),
+                Query(quantile(0.5, OUTPUT_SIZE), "output, half"),
+                Query(quantile(0.95, OUTPUT_SIZE), "output, 95 %"),
             ],
             "short", decimals=0,
         ),
         heat(
             "Input of calls", "How many calls have how many tokens of input. From the apps' histograms.",
-            histogram(metrics.TOKEN_USAGE, "bucket", where=INPUT), "short",
+            histogram(INPUT_SIZE, "bucket"), "short",
         ),
         chart(
             "Calls by operation", "Calls a second, by what was asked for.",
