@@ -17,6 +17,8 @@ VERBS = {
     "policy": "limits: check a policy file, see and set what is in force, test one against the past; presets",
     "limits": "how limits stand, for whom, and what calls under way hold; whether a call would be admitted",
     "emergency": "whether there is one; to begin it, and to end it, which only people do",
+    "alerts": "what fires, and who was told; to take it on, silence it, and try again what could not be delivered",
+    "channels": "where alerts are told: list, set, remove, try; check a file of them",
     "keys": "keys to the sidecar's API: create, list, revoke",
     "ledger": "whether the ledger is sound; its sums made from its calls again",
     "demo": "a simulated provider, an app that uses it, and what Tollkeeper sees of it",
@@ -30,6 +32,8 @@ EXTRAS = {
     "policy": "client",
     "limits": "client",
     "emergency": "client",
+    "alerts": "client",
+    "channels": "client",
     "keys": "sidecar",
     "ledger": "sidecar",
 }

@@ -7,7 +7,7 @@ The address is `url`, else `TOLLKEEPER_URL`, else `http://127.0.0.1:4318`; `unix
 else `TOLLKEEPER_API_KEY`. Every error is an `ApiError`.
 """
 
-from tollkeeper.client import administration, asks, emergencies, limiting
+from tollkeeper.client import administration, alerting, asks, emergencies, limiting
 from tollkeeper.client.errors import ApiError, Invalid, KeyRefused, NotFound, Outdated, Unavailable, Unreachable
 from tollkeeper.client.operation import Operation
 from tollkeeper.client.transport import AsyncConnection, Connection
@@ -58,6 +58,19 @@ class _Operations:
     emergency = Operation(emergencies.emergency)
     enter_emergency = Operation(emergencies.enter_emergency)
     leave_emergency = Operation(emergencies.leave_emergency)
+    alerts = Operation(alerting.alerts)
+    alert = Operation(alerting.alert)
+    acknowledge_alert = Operation(alerting.acknowledge_alert)
+    silences = Operation(alerting.silences)
+    silence = Operation(alerting.silence)
+    end_silence = Operation(alerting.end_silence)
+    channels = Operation(alerting.channels)
+    channel = Operation(alerting.channel)
+    set_channel = Operation(alerting.set_channel)
+    remove_channel = Operation(alerting.remove_channel)
+    test_channel = Operation(alerting.test_channel)
+    notifications = Operation(alerting.notifications)
+    retry_notification = Operation(alerting.retry_notification)
 
 
 class Client(Connection, _Operations):
