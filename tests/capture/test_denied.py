@@ -109,7 +109,13 @@ def test_openais_error_says_which_limit(instrumented: Any) -> None:
         )
         assert (denied.code, denied.type) == ("requests_per_day", "rate_limit_error")
         assert denied.response.headers["x-tollkeeper-limit"] == "none"
-        assert denied.request.url.host == "127.0.0.1"
+        assert (denied.request.url.scheme, denied.request.url.host, denied.request.url.port) == ("http", "127.0.0.1", 9)
+        assert denied.request.url.path.endswith("/chat/completions")
+
+
+def test_a_long_tag_is_told_of_in_part() -> None:
+    denial = Denial(Status(FEW, {"tenant": "x" * 100_000}, 1, 0, None), 1, None, "used_up")
+    assert len(message_of(denial)) < 500
 
 
 def test_anthropics_error_has_its_type_on_every_platform(instrumented: Any) -> None:

@@ -218,6 +218,10 @@ def test_what_was_not_answered_is_charged_at_its_most(instrumented: Instrument, 
     with pytest.raises(openai.InternalServerError):
         ask(client(simulator, max_retries=0), extra_headers={"X-Simulator": "status=503,retry-after=0"})
     assert handle.limits()[0].used == 2 * 64, "what was refused, or never sent, is not billed"
+    for status in (502, 504):
+        with pytest.raises(openai.InternalServerError):
+            ask(client(simulator, max_retries=0), extra_headers={"X-Simulator": f"status={status},retry-after=0"})
+    assert handle.limits()[0].used == 4 * 64, "what a gateway has given up may be"
 
 
 def test_a_denial_is_seen_as_a_span_and_counted(instrumented: Instrument, simulator: Simulator) -> None:
@@ -361,6 +365,14 @@ def test_no_hold_is_left_where_only_caps_and_an_emergency_are(instrumented: Inst
     ask(client(simulator))
     assert handle.gate is not None
     assert handle.gate.in_flight() == ()
+
+
+@pytest.mark.parametrize("tokens", [-1, True, 1.5, "5", float("nan")])
+def test_a_check_asks_for_whole_numbers(tokens: Any) -> None:
+    with pytest.raises(ValueError, match="input_tokens is .*; expected a whole number, 0 or more"):
+        tollkeeper.check("gpt-4o", input_tokens=tokens)
+    with pytest.raises(ValueError, match="output_tokens is"):
+        tollkeeper.check("gpt-4o", output_tokens=tokens)
 
 
 def test_a_check_sees_what_a_ladder_makes_of_a_call(instrumented: Instrument, simulator: Simulator) -> None:

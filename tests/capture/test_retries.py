@@ -335,6 +335,16 @@ def test_what_was_refused_costs_nothing(instrumented: Instrument, provider: Prov
     assert used(handle) == {"few": (3, 0), "out": (USED, 0)}
 
 
+@pytest.mark.parametrize("name", [name for name in CALLS if "cohere" not in name])
+def test_what_a_gateway_gave_up_is_charged_at_its_most(instrumented: Instrument, provider: Provider, name: str) -> None:
+    """Cohere's SDK tells nobody what it was answered with, before it tries again."""
+    handle = instrumented(policy=limits())
+    provider.script = [504]
+    CALLS[name][0](provider.url)
+    assert len(provider.seen) == 2
+    assert used(handle) == {"few": (2, 0), "out": (MOST + USED, 0)}
+
+
 @every_persistent_sdk
 def test_what_was_not_answered_is_charged_at_its_most(instrumented: Instrument, provider: Provider, name: str) -> None:
     handle = instrumented(policy=limits())

@@ -132,6 +132,12 @@ def write_json(policy: Policy) -> str:
     return json.dumps(policy_document(policy))
 
 
+def test_a_ladder_needs_a_limit() -> None:
+    assert mistakes_of('[[ladder]]\nlimit = "a"\nsteps = [{ at = 100, do = "deny" }]') == [
+        "policy.toml:2: ladder[0].limit: 'a'; expected the name of a limit; there is none yet"
+    ]
+
+
 def test_mistakes_are_told_with_their_lines() -> None:
     assert mistakes_of(
         """

@@ -51,8 +51,12 @@ def check(
 
     The tokens are the most that it can have; limits of tokens or dollars need to know them. Its tags are those in
     force (`tollkeeper.tags`, `instrument(tags=…)`), and `tags`. Without `instrument(policy=…)`, every call may go.
-    Raises `CountersUnavailable` where the counters cannot be reached.
+    Raises `CountersUnavailable` where the counters cannot be reached, and `ValueError` for tokens that are no whole
+    number, or below zero.
     """
+    for name, tokens in (("input_tokens", input_tokens), ("output_tokens", output_tokens)):
+        if tokens is not None and (type(tokens) is not int or tokens < 0):
+            raise ValueError(f"{name} is {tokens!r}; expected a whole number, 0 or more")
     app = instrumentation.current()
     gate = app.gate if app is not None else None
     if app is None or gate is None:

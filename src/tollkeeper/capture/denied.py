@@ -9,7 +9,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from tollkeeper.capture import faults
-from tollkeeper.model import Denial, Limit
+from tollkeeper.model import Call, Denial, Limit
 from tollkeeper.policy.wording import message_of, slug_of
 
 STATUS_CODE = 429
@@ -119,10 +119,20 @@ def body_of(denial: Denial) -> dict[str, Any]:
     }
 
 
-def response_of(http: Any, endpoint: str | None, denial: Denial, body: Any) -> Any:
+def response_of(http: Any, call: Call, denial: Denial, body: Any, scheme: str | None = None) -> Any:
     """The answer of status 429 that an SDK's error holds, made by the HTTP library (httpx or its successor) it uses."""
-    asked = http.Request("POST", f"https://{endpoint}")
+    asked = http.Request("POST", _url_of(call, scheme))
     return http.Response(STATUS_CODE, headers=headers_of(denial), json=body, request=asked)
+
+
+def _url_of(call: Call, scheme: str | None) -> str:
+    """Where the call would have been sent; of what the port does not tell, the scheme is taken to be https."""
+    address, port = call.server_address or "", call.server_port
+    path = (call.endpoint or "").removeprefix(address)
+    scheme = scheme or ("http" if port == 80 else "https")
+    host = f"[{address}]" if ":" in address else address
+    usual = 80 if scheme == "http" else 443
+    return f"{scheme}://{host}{'' if port in (None, usual) else f':{port}'}{path}"
 
 
 @functools.lru_cache(maxsize=64)

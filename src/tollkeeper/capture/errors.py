@@ -20,6 +20,14 @@ NEVER_SENT = frozenset(
 )
 """Errors of httpx, botocore and aiohttp for a connection that could not be made."""
 
+GAVE_UP = frozenset((502, 504, 520, 524))
+"""What a gateway answers that has had no answer itself, or none that it could read: the call may have been billed."""
+
+
+def is_refusal(status: int) -> bool:
+    """Whether an answer of this status says that nothing was done, and nothing will be billed."""
+    return status >= 400 and status not in GAVE_UP
+
 
 def read_error(call: Call, error: BaseException) -> None:
     """`error_type` is the provider's own word where it has one, and the exception's name where it has none."""

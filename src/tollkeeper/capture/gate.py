@@ -14,7 +14,7 @@ from tollkeeper.capture.contract import Adapter, Request
 from tollkeeper.capture.demand import demand_of
 from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.drive import Pause
-from tollkeeper.capture.errors import was_never_sent
+from tollkeeper.capture.errors import is_refusal, was_never_sent
 from tollkeeper.capture.failover import FALLBACK, Failover, change_model, failure_of, snapshot
 from tollkeeper.capture.health import ProviderHealth
 from tollkeeper.capture.ladders import Ladders
@@ -365,9 +365,10 @@ def _note_steps(request: Request, *steps: str) -> None:
 def _failed(error: BaseException, status: int | None) -> tuple[Bound, bool]:
     """What an attempt has used that has failed, and whether that is only assumed.
 
-    Answered with an error, it used nothing. An answer that began well, and broke off, may be billed in full.
+    Answered with an error, it used nothing, unless a gateway gave it up. An answer that began well, and broke off, may
+    be billed in full.
     """
-    is_refused = status is not None and status >= 400
+    is_refused = status is not None and is_refusal(status)
     return (_NOTHING_USED, False) if is_refused or was_never_sent(error) else (UNKNOWN, True)
 
 

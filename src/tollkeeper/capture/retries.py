@@ -18,7 +18,7 @@ from opentelemetry import context as otel_context
 from tollkeeper.capture.contract import Adapter, Target
 from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.emit import OBSERVATION_KEY, Emitter
-from tollkeeper.capture.errors import was_never_sent
+from tollkeeper.capture.errors import is_refusal, was_never_sent
 from tollkeeper.capture.observation import Observation
 from tollkeeper.capture.payload import field
 
@@ -36,12 +36,13 @@ def admit_again(observation: Observation, status: int | None, error: BaseExcepti
     """Settle the attempt that has failed, and admit the next one, or raise `Denied`.
 
     `status` is what it was answered with. Where it was not answered, `error` says why: it may have been billed, unless
-    it was never sent. An answer that was no error, and was not good enough for the SDK, may have been billed as well.
+    it was never sent; so may what a gateway gave up. An answer that was no error, and was not good enough for the SDK,
+    may have been billed as well.
     """
     gate, ticket = observation.emitter.gate, observation.ticket
     if gate is None or ticket is None or observation.ended:
         return
-    is_unbilled = status >= 400 if status is not None else error is not None and was_never_sent(error)
+    is_unbilled = is_refusal(status) if status is not None else error is not None and was_never_sent(error)
     observation.ticket = gate.again(ticket, observation.request, observation.adapter, is_unbilled)
 
 

@@ -182,7 +182,8 @@ class StainlessAdapter:
     @never_let_through
     def denied(self, request: Request, denial: Denial) -> Denied:
         body = self.error_body(denial)
-        response = response_of(_http_of(self.name), request.call.endpoint, denial, body)
+        scheme = request.args[0]._base_url.scheme
+        response = response_of(_http_of(self.name), request.call, denial, body, scheme)
         kind = denied_as(sys.modules[self.name].RateLimitError)
         return kind.of(denial, message_of(denial), response=response, body=self.error_said(body))
 

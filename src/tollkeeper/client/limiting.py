@@ -146,4 +146,6 @@ def claim_alert(config: str, *, interval_seconds: int | None = None) -> Ask[Aler
 
 
 def _quota_path(config: str) -> str:
+    if config in ("", ".", ".."):
+        raise ValueError(f"config is {config!r}; expected a name that a URL can have, not empty, and not . or ..")
     return f"/quotas/{quote(config, safe='')}"

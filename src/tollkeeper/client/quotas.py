@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from datetime import datetime
@@ -98,7 +99,12 @@ class Quotas:
         return told
 
     async def start_monitoring(self, interval: float = 60) -> None:
-        """Check every `interval` seconds, beginning now, until `stop_monitoring`. Harmless when it is going on."""
+        """Check every `interval` seconds, beginning now, until `stop_monitoring`. Harmless when it is going on.
+
+        Raises `ValueError` for what is no number of seconds, or not more than zero.
+        """
+        if not isinstance(interval, int | float) or isinstance(interval, bool) or not 0 < interval < math.inf:
+            raise ValueError(f"interval is {interval!r}; expected seconds, more than 0")
         if self._monitoring is None or self._monitoring.done():
             self._monitoring = asyncio.create_task(self._monitor(interval), name="tollkeeper-quotas")
 

@@ -109,6 +109,8 @@ class Table:
 def nearest(word: str, known: Collection[str]) -> str:
     """What may have been meant."""
     near = get_close_matches(word, known, n=1)
+    if not known:
+        return "there is none yet"
     return f"did you mean {near[0]!r}?" if near else "one of " + ", ".join(sorted(known))
 
 

@@ -8,6 +8,8 @@ from tollkeeper.model.decision import Denial, Status
 from tollkeeper.model.limit import Limit
 from tollkeeper.policy.forms import amount_text, write_form
 
+LONGEST_SHOWN = 200
+
 _WHY = {
     "used_up": "is used up",
     "call_too_large": "has no room for such a call, ever",
@@ -27,9 +29,14 @@ def slug_of(limit: Limit) -> str:
     return f"{limit.measure}_per_{limit.window.unit if limit.window is not None else 'request'}"
 
 
+def shortened(value: str) -> str:
+    """A tag's value as people are told of it: anybody may make one as long as a book."""
+    return value if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]}…"
+
+
 def whom(status: Status) -> str:
     """` for tenant 'acme' and model 'gpt-4o'`; nothing where the limit is for all."""
-    named = [f"{name} {value!r}" for name, value in status.scope.items()]
+    named = [f"{name} {shortened(value)!r}" for name, value in status.scope.items()]
     return f" for {' and '.join(named)}" if named else ""
 
 

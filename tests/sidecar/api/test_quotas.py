@@ -104,7 +104,8 @@ def test_a_change_resets_nothing(sqlite_world: World) -> None:
 
 @pytest.mark.parametrize(
     "body", [{}, {"quota_limit": -1}, {"quota_limit": 1, "alert_threshold_percent": 101},
-             {"quota_limit": 1, "alert_threshold_percent": 80.5}, {"quota_limit": 1, "mode": "no"}],
+             {"quota_limit": 1, "alert_threshold_percent": 80.5}, {"quota_limit": 1, "mode": "no"},
+             {"quota_limit": True}, {"quota_limit": "1"}],
 )  # fmt: skip
 def test_wrong_quotas(sqlite_world: World, body: Any) -> None:
     assert sqlite_world.client("admin").put(f"{PATH}/x", json=body).status_code == 422
@@ -188,6 +189,13 @@ async def test_quotas_in_python(sqlite_world: World, url: str) -> None:
         assert (await quotas.get_quota_status("openai-prod") or {})["alert_triggered"] is False
         with pytest.raises(ValueError, match="expected a number from 0 to 100"):
             await quotas.set_quota_limit("x", 1, 101)
+        for config in ("", ".", ".."):
+            with pytest.raises(ValueError, match="expected a name that a URL can have"):
+                await quotas.set_quota_limit(config, 1)
+        interval: Any
+        for interval in (0, -1, float("nan"), float("inf"), "x", True, None):
+            with pytest.raises(ValueError, match="expected seconds, more than 0"):
+                await quotas.start_monitoring(interval)
 
 
 async def test_monitoring_goes_on_until_it_is_stopped(sqlite_world: World, url: str) -> None:

@@ -49,6 +49,8 @@ def test_each_kind(url: str, kind: type) -> None:
         ("redis://host?prefix={a}", "expected a name without braces"),
         ("redis://host?prefix=", "expected a name without braces"),
         ("redis://host:many", "[Pp]ort"),
+        ("redis://host/abc", "the database is 'abc'; expected its number"),
+        ("rediss://me:secret@host/0/1", "the database is '0/1'"),
     ],
 )
 def test_what_was_expected_is_said(url: str, said: str) -> None:

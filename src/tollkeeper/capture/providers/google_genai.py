@@ -319,7 +319,7 @@ class GoogleGenAIAdapter:
         package = interactions.ERRORS if request.surface in interactions.SURFACES else "google.genai.errors"
         errors = sys.modules[package]
         http = getattr(errors, "httpx2", None) or errors.httpx
-        response = response_of(http, request.call.endpoint, denial, body)
+        response = response_of(http, request.call, denial, body)
         if package == interactions.ERRORS:
             return denied_as(errors.RateLimitError).of(denial, message_of(denial), response=response, body=body)
         return denied_as(errors.ClientError).of(denial, STATUS_CODE, body, response)

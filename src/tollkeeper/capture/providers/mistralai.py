@@ -119,7 +119,7 @@ def deny(request: Request, denial: Denial) -> Denied:
     error = importlib.import_module(f"{package}.errors").SDKError
     said = body_of(denial)["error"]
     body = {"object": "error", **said, "type": "rate_limited"}
-    response = response_of(sys.modules[error.__module__].httpx, request.call.endpoint, denial, body)
+    response = response_of(sys.modules[error.__module__].httpx, request.call, denial, body)
     return denied_as(error).of(denial, "API error occurred", response, response.text)
 
 

@@ -59,7 +59,9 @@ class NewQuota(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    quota_limit: int = Field(ge=0, le=LARGEST_AMOUNT, description="Tokens a month.", examples=[100_000])
+    quota_limit: int = Field(
+        strict=True, ge=0, le=LARGEST_AMOUNT, description="Tokens a month.", examples=[100_000]
+    )  # fmt: skip
     alert_threshold_percent: float = Field(
         default=DEFAULT_THRESHOLD, ge=1, le=100, description="A whole number: when to tell somebody."
     )
@@ -79,7 +81,9 @@ class WantedAlert(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    interval_seconds: int = Field(default=HOUR, ge=0, le=366 * 24 * HOUR, description="Once in so long a time.")
+    interval_seconds: int = Field(
+        default=HOUR, strict=True, ge=0, le=366 * 24 * HOUR, description="Once in so long a time."
+    )
 
 
 class AlertClaim(BaseModel):

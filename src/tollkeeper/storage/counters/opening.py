@@ -57,6 +57,9 @@ def _redis(url: str, scheme: str, clock: Callable[[], int]) -> Counters:
         raise ValueError("counters in Redis or Valkey need an extra: pip install 'tollkeeper[redis]'") from None
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    database = parts.path.removeprefix("/")
+    if scheme != "unix" and database and not (database.isascii() and database.isdigit()):
+        raise ValueError(f"the database is {database!r}; expected its number, such as redis://HOST:PORT/0")
     prefix = options.pop("prefix", PREFIX)
     timeout = _seconds(options.pop("timeout", None))
     if not prefix or set(prefix) & {"{", "}"}:
