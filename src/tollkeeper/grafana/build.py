@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-from tollkeeper.grafana.dashboards import BOARDS
 from tollkeeper.grafana.rules import CATEGORIES
 from tollkeeper.grafana.rules.rule import GRAFANA, RUNBOOKS, Links, write_rules
 
@@ -21,6 +21,12 @@ def rule_files(links: Links) -> Iterator[tuple[str, str]]:
 
 
 def dashboard_files() -> Iterator[tuple[str, str]]:
+    """None without Grafana's SDK: an installation has it not, and may want the rules only."""
+    if find_spec("grafana_foundation_sdk") is None:
+        print("without grafana-foundation-sdk, dashboards are not generated", file=sys.stderr)
+        return
+    from tollkeeper.grafana.dashboards import BOARDS  # noqa: PLC0415  it needs the SDK
+
     for board in BOARDS:
         yield f"grafana/{board.name}.json", board.render()
 
