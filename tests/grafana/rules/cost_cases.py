@@ -72,10 +72,10 @@ RECORD_CASES = (
         PER_CALL,
         {
             f'{SPENT}{{service="busy"}}': "6x20", f'{SERVICE_CALLS}{{service="busy"}}': "0+3x20",
-            f'{SPENT}{{service="rare"}}': "6x20", f'{SERVICE_CALLS}{{service="rare"}}': "0x14 1x6",
+            f'{SPENT}{{service="rare"}}': "6x20", f'{SERVICE_CALLS}{{service="rare"}}': "0+0.05x20",
             f'{SPENT}{{service="idle"}}': "6x20", f'{SERVICE_CALLS}{{service="idle"}}': "7x20",
         },
-        {"108m": [('{service="busy"}', 0.2), ('{service="rare"}', 6)]},
+        {"108m": [('{service="busy"}', 0.2), ('{service="rare"}', 12)]},
         step="6m",
     ),
     Case(AVERAGE, {f"{RATE}{X}": "1x4 3x4"}, {"9m": [(X, 2)]}),
