@@ -40,7 +40,6 @@ url = "http://127.0.0.1:{nobody}/alerts"
 """
 POLICY = HERE / "policy.toml"
 QUOTA_TOKENS = 2_000_000
-"""For each day of the run."""
 
 
 @dataclass
@@ -105,7 +104,9 @@ def watching(folder: Path, targets: Mapping[str, int], has_rules: bool = False) 
 
 
 @contextmanager
-def running(folder: Path, seconds: float = DAY_SECONDS, days: int = 1, policy: Path = POLICY) -> Iterator[Observed]:
+def running(
+    folder: Path, seconds: float = DAY_SECONDS, days: int = 1, policy: Path = POLICY, quota: int = QUOTA_TOKENS
+) -> Iterator[Observed]:
     """Everything, once the day is over and all of it is in Prometheus."""
     app_port = free_port()
     with ExitStack() as stack:
@@ -116,8 +117,8 @@ def running(folder: Path, seconds: float = DAY_SECONDS, days: int = 1, policy: P
         jobs = {"tollkeeper-sidecar": sidecar.port, "apps": app_port}
         both = stack.enter_context(watching(folder / "both", jobs, has_rules=True))
         app_alone = stack.enter_context(watching(folder / "app", {"apps": app_port}))
-        quota = {"quota_limit": QUOTA_TOKENS * days, "alert_threshold_percent": 80}
-        _ask(sidecar, "PUT", "/api/v1/quotas/shop", json.dumps(quota).encode())
+        asked = {"quota_limit": quota, "alert_threshold_percent": 80}
+        _ask(sidecar, "PUT", "/api/v1/quotas/shop", json.dumps(asked).encode())
         began = time.time()
         app = stack.enter_context(_shop(sidecar.url, folder / "spool", app_port, seconds, days))
         _ask(sidecar, "POST", "/v1/logs", b"no such thing", refused=True)

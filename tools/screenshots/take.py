@@ -30,6 +30,8 @@ PAGE = """<!doctype html><meta charset=utf-8><meta name=viewport content='width=
 WAIT_MILLISECONDS = 30_000
 DAY_SECONDS = 60
 """Of the run's own days, each with its morning, noon and night."""
+QUOTA_TOKENS = 8_000_000
+"""For each of them; about half is used."""
 
 
 def draw(page: Page, given: dict[str, Any], file: Path) -> list[str]:
@@ -57,9 +59,10 @@ def watched(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     sys.path.insert(0, str(HERE.parents[1] / "tests"))
     from grafana.observed import SCRAPE_SECONDS, running  # noqa: PLC0415  the path is set above
 
+    days = options.seconds // DAY_SECONDS
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(Path(folder), DAY_SECONDS, options.seconds // DAY_SECONDS, HERE / "policy.toml") as run,
+        running(Path(folder), DAY_SECONDS, days, HERE / "policy.toml", QUOTA_TOKENS * days) as run,
     ):
         # It ends with the last call, and not with the silence after it.
         seconds = int(run.ended - run.began)
