@@ -103,7 +103,7 @@ ALERTS = (
         "critical",
         "budget",
         f"Budget {WHO} is spent {{{{ $value | humanize }}}} times too fast.",
-        "At this pace it lasts for a fourteenth of the {{ $labels.window }}, or less. Is it a loop, or a key in wrong hands?",
+        "At this pace it lasts for a fourteenth of the {{ $labels.window }}, or less. A loop, or a stolen key?",
         DASHBOARD,
         hold="2m",
         labels={"burn_window": "1h"},
