@@ -12,6 +12,7 @@ from tollkeeper.grafana.series import (
     either,
     label,
     ledger_gain,
+    ledger_pace,
     ledger_rate,
     none_while,
     once,
@@ -56,7 +57,7 @@ def period_cost(period: str, by: Sequence[str] = ()) -> str:
 
 def spend_rate(by: Sequence[str] = (), ago: str = "") -> str:
     """In dollars an hour; `ago`: so long before."""
-    return f"{either(ledger_rate(sidecar.LEDGER_COST, by, ago=ago), app_rate(metrics.COST, by, ago=ago))} * {HOUR}"
+    return f"{either(ledger_pace(sidecar.LEDGER_COST, by, ago=ago), app_rate(metrics.COST, by, ago=ago))} * {HOUR}"
 
 
 def spent(by: Sequence[str] = ()) -> str:
@@ -75,8 +76,8 @@ def calls_rate(by: Sequence[str] = ()) -> str:
 
 
 def unpriced(by: Sequence[str] = ()) -> str:
-    """Calls without a price, during the range."""
-    return either(ledger_gain(sidecar.LEDGER_UNPRICED, by), app_gain(metrics.UNPRICED_CALLS, by))
+    """Calls without a price, during the range. Those that were given one since are no longer of them."""
+    return either(f"clamp_min({ledger_gain(sidecar.LEDGER_UNPRICED, by)}, 0)", app_gain(metrics.UNPRICED_CALLS, by))
 
 
 def tokens(by: Sequence[str] = (), kind: TokenKind | None = None) -> str:

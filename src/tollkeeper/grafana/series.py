@@ -4,8 +4,8 @@ The ledger's series come from the sidecars, and each sidecar of a ledger shows t
 (`max without (instance, pod)`) and never added up. Where no sidecar is scraped, `either` falls back to the apps' own
 series, whose labels have the names of the semantic conventions.
 
-Totals of money are differences of the ledger's totals, which never fall. `increase()` of a counter with few calls
-loses the first of them, as the first value of a new series is no increase; `rate()` is for shapes only.
+Totals of money are differences of the ledger's totals. `increase()` of a counter with few calls loses the first of
+them, as the first value of a new series is no increase, and takes a correction of prices for a restart.
 """
 
 from __future__ import annotations
@@ -111,6 +111,13 @@ def ledger_rate(metric: str, by: Sequence[str] = (), where: str = "", ago: str =
     """By the second; `ago`: so long before."""
     shift = f" offset {ago}" if ago else ""
     return of_ledger(f"rate({selected(metric, LEDGER_SELECTION, where)}[{WINDOW}]{shift})", by)
+
+
+def ledger_pace(metric: str, by: Sequence[str] = (), where: str = "", ago: str = "") -> str:
+    """By the second, of what a correction may lower: `rate()` would take that for a restart, and add all of it anew."""
+    shift = f" offset {ago}" if ago else ""
+    series = selected(metric, LEDGER_SELECTION, where)
+    return of_ledger(f"clamp_min(deriv({series}[{WINDOW}]{shift}), 0)", by)
 
 
 def ledger_gain(metric: str, by: Sequence[str] = (), where: str = "", span: str = RANGE) -> str:

@@ -68,7 +68,7 @@ def chosen(board: Json, seconds: int, rate_seconds: int, **choices: str) -> dict
 FUNCTIONS_AND_WORDS = frozenset(
     {
         "sum", "max", "min", "count", "avg", "topk", "group", "by", "without", "on", "ignoring", "and", "or", "unless",
-        "offset", "bool", "group_left", "group_right", "rate", "increase", "delta", "histogram_quantile",
+        "offset", "bool", "group_left", "group_right", "rate", "increase", "delta", "deriv", "histogram_quantile",
         "label_replace", "clamp_min", "vector", "time", "abs", "changes", "sort_desc", "last_over_time",
         "avg_over_time", "stddev_over_time", "days_in_month", "day_of_month", "hour", "minute", "label_values",
         "query_result",

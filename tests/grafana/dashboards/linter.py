@@ -2,7 +2,7 @@
 
 Left out, as the linter's own users do: `template-job`, `template-instance`, `target-job` and `target-instance`, as one
 chooses services, providers, models and tenants here, and not processes. `target-logql` has nothing to say.
-`target-counter-agg` knows no differences of totals; here it allows those of the ledger.
+`target-counter-agg` knows no differences of totals, nor `deriv()` of what a correction may lower; here it does.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def target_rate_interval(board: Json) -> Findings:
 
 def target_counter_agg(board: Json) -> Findings:
     for target in targets(board):
-        rest = re.sub(r"\b(?:rate|irate|increase|changes)\((\w+)(\{[^}]*\})?\[[^\]]*\]", "", without_texts(target.expr))
+        rest = re.sub(r"\b(?:rate|irate|increase|changes|deriv)\((\w+)(\{[^}]*\})?\[[^\]]*\]", "", without_texts(target.expr))
         for name, _ in COUNTER.findall(rest):
             is_difference = "offset" in target.expr and name.startswith("tollkeeper_")
             if not (is_difference or _is_state(target.panel)):
