@@ -26,6 +26,7 @@ OVERRIDES = frozenset(
 )  # fmt: skip
 TRANSFORMATIONS = frozenset({"merge", "organize"})
 COUNTER = re.compile(r"\b(\w+_total)(\{[^}]*\})?")
+OVER_TIME = re.compile(r"\b(?:rate|irate|increase|changes|deriv)\((\w+)(\{[^}]*\})?\[[^\]]*\]")
 
 Findings = Iterator[str]
 
@@ -106,7 +107,7 @@ def target_rate_interval(board: Json) -> Findings:
 
 def target_counter_agg(board: Json) -> Findings:
     for target in targets(board):
-        rest = re.sub(r"\b(?:rate|irate|increase|changes|deriv)\((\w+)(\{[^}]*\})?\[[^\]]*\]", "", without_texts(target.expr))
+        rest = OVER_TIME.sub("", without_texts(target.expr))
         for name, _ in COUNTER.findall(rest):
             is_difference = "offset" in target.expr and name.startswith("tollkeeper_")
             if not (is_difference or _is_state(target.panel)):
