@@ -9,8 +9,9 @@ Severity = Literal["info", "warning", "critical", "emergency"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """The milder first."""
 
-FindingKind = Literal["limit", "emergency", "unpriced_model", "stale_prices", "counters_disagree", "rule"]
-FINDING_KINDS: tuple[FindingKind, ...] = get_args(FindingKind)
+FindingKind = Literal["limit", "emergency", "unpriced_model", "stale_prices", "counters_disagree", "rule", "digest"]
+FINDING_KINDS: tuple[FindingKind, ...] = tuple(kind for kind in get_args(FindingKind) if kind != "digest")
+"""But a digest: that is no alert, and only goes the way that alerts do."""
 
 
 class Finding(NamedTuple):

@@ -130,8 +130,9 @@ class Alerting:
         if channel is None:
             told = Delivery("refused", "there is no such channel any more")
         else:
-            known = self._known(notification)
-            told = self._notifier_of(channel).send(known, message_of(known, channel))
+            is_digest = notification.alert.finding.kind == "digest"
+            known = notification if is_digest else self._known(notification)
+            told = self._notifier_of(channel).send(None if is_digest else known, message_of(known, channel))
         if told.outcome != "sent":
             log.warning("channel %s was not told of %s: %s", notification.channel, notification.alert.id, told.detail)
         self._outbox.finish(notification.id, told.outcome, told.detail)
@@ -142,6 +143,6 @@ class Alerting:
         facts = dict(alert.finding.facts)
         if blamed := self._findings.contributors(alert.finding):
             facts["contributors"] = blamed
-        if self._public_url is not None:
+        if self._public_url is not None and alert.finding.kind != "rule":
             facts.setdefault("link", f"{self._public_url}/api/v1/alerts/{alert.id}")
         return notification._replace(alert=alert._replace(finding=alert.finding._replace(facts=facts)))

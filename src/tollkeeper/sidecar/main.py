@@ -28,6 +28,7 @@ from tollkeeper.sidecar.api.counters import CounterDesk, NoCounters
 from tollkeeper.sidecar.api.problems import install
 from tollkeeper.sidecar.api.services import Services, utc_now
 from tollkeeper.sidecar.board import Board, Figures
+from tollkeeper.sidecar.digests import Digests
 from tollkeeper.sidecar.findings import Findings
 from tollkeeper.sidecar.foreign import Foreign
 from tollkeeper.sidecar.forward import ForwardCounts, Forwarder, Upstream
@@ -74,7 +75,7 @@ COUNTERS_SECONDS = 10.0
 ALERT_SECONDS = 1.0
 GC_ALLOCATIONS = 300_000
 """A few batches make as many objects, and hardly any cycle."""
-HOUR, DAY, NANO = 3600, 86_400, 1_000_000_000
+MINUTE, HOUR, DAY, NANO = 60, 3600, 86_400, 1_000_000_000
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -135,6 +136,9 @@ class Sidecar:
         self.channels = Channels(of_file, ChannelStore(self.database))
         self._watch = LimitWatch(lambda: self.alerting.wake())
         self.alerting = self._alerting()
+        self._digests = Digests(
+            self.ledger, self._uses, self.alerts, self.channels, settings.public_url, time.time_ns
+        )  # fmt: skip
         self.services = self._services()
         self._page = self._metrics_page()
         may = None if settings.open_to_all else self._may
@@ -274,6 +278,7 @@ class Sidecar:
             Task("leave figures", BOARD_SECONDS, lambda: self._board.leave(self._figures())),
             Task("review traces", REVIEW_SECONDS, self.pipeline.review),
             Task("alert", ALERT_SECONDS, self.alerting.tick),
+            Task("make digests", MINUTE, self._digests.tick),
         ]
         if self.settings.counters_url is not None:
             tasks.append(Task("compare counters", COUNTERS_SECONDS, self.agreement.tend))

@@ -100,8 +100,14 @@ def failed(number: int, **fields: Any) -> Call:
 class World:
     """An API and all that it works with."""
 
-    def __init__(self, url: str, open_on_loopback: bool = False, of_file: tuple[Channel, ...] = ()) -> None:
-        self.clock = Clock()
+    def __init__(
+        self,
+        url: str,
+        open_on_loopback: bool = False,
+        of_file: tuple[Channel, ...] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock = clock or Clock()
         self._keys: dict[tuple[str, ...], str] = {}
         self.database = Database(url)
         self.database.migrate()

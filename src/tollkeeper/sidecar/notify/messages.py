@@ -126,6 +126,9 @@ class _Unusable(TemplateError):
 
 def message_of(notification: Notification, channel: Channel) -> Message:
     """What a channel is told. A template that cannot be used gives way to ours, with a note in the text why."""
+    facts = notification.alert.finding.facts
+    if notification.alert.finding.kind == "digest":
+        return Message(title_of(notification), facts["body"], "info", facts.get("link"))
     names = names_of(notification)
     notes = []
 
@@ -145,6 +148,8 @@ def message_of(notification: Notification, channel: Channel) -> Message:
 
 def title_of(notification: Notification) -> str:
     """One line, in our words."""
+    if notification.alert.finding.kind == "digest":
+        return str(notification.alert.finding.facts["title"])
     return _line(_rendered(DEFAULT_TITLE, names_of(notification), LONGEST_TITLE))
 
 

@@ -91,6 +91,20 @@ class AlertStore:
                 _enqueue(connection, alert, channel.name, event, now, number)
             return notices
 
+    def was_told(self, alert_id: str, channel: str) -> bool:
+        """Whether there is, or was, anything for a channel to be told of an alert."""
+        with told_apart(self._database), self._database.read() as connection:
+            return _was_told(connection, alert_id, channel)
+
+    def tell_once(self, alert: Alert, channel: str) -> bool:
+        """Have a channel told of what is no alert of ours. False: it was, or is to be, by whichever sidecar."""
+        with told_apart(self._database), self._database.write() as connection:
+            self._take_turn(connection)
+            if _was_told(connection, alert.id, channel):
+                return False
+            _enqueue(connection, alert, channel, "fired", self._clock(), 0)
+            return True
+
     def _take_turn(self, connection: Connection) -> None:
         """One after the other; SQLite has one writer anyway."""
         if not self._database.is_sqlite:
@@ -143,6 +157,11 @@ class AlertStore:
                 before=row.acknowledged_by, after=author, reason=reason,
             )  # fmt: skip
             return _alert(row)._replace(**seen)
+
+
+def _was_told(connection: Connection, alert_id: str, channel: str) -> bool:
+    wanted = (NOTIFICATIONS.c.alert_id == alert_id) & (NOTIFICATIONS.c.channel == channel)
+    return connection.execute(select(NOTIFICATIONS.c.id).where(wanted).limit(1)).first() is not None
 
 
 def _open(connection: Connection) -> list[Alert]:

@@ -1,0 +1,203 @@
+"""Alerting as sidecars do it, over real limits and a real sink: told once, by whichever, and never forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from services.sinks import HttpSink, http_sink
+from sidecar.api.world import NOW, World, make_call
+from tollkeeper.alerting.channel import Channel
+from tollkeeper.model.alert import Notification
+from tollkeeper.policy.document import read_toml
+from tollkeeper.sidecar.alerting import LOOK_SECONDS, Alerting
+from tollkeeper.sidecar.digests import Digests, span_due
+from tollkeeper.sidecar.findings import Findings
+from tollkeeper.sidecar.ledger_use import LedgerUse
+from tollkeeper.sidecar.limit_use import LimitUses
+from tollkeeper.sidecar.limit_watch import LimitWatch
+from tollkeeper.sidecar.notify.build import notifier_of
+from tollkeeper.sidecar.notify.contract import Delivery, Message, Notifier
+from tollkeeper.storage.alerts.outbox import CLAIM, FIRST_WAIT, Outbox
+
+POLICY = '[[limit]]\nname = "daily"\nlimit = "$0.01 / day per tenant"\n'
+"""A call is $0.0035: two are 70 %, three are over it."""
+SECOND = 10**9
+
+
+class Process:
+    """One sidecar of several over a database. Time is that of its world."""
+
+    def __init__(self, world: World, name: str, notifier: Callable[[Channel], Notifier] = notifier_of) -> None:
+        self.world = world
+        clock = world.clock.nanoseconds
+        self.outbox = Outbox(world.database, name, clock)
+        self.uses = LimitUses(LedgerUse(world.ledger, world.resets), world.limiting, clock)
+        self.alerting: Alerting
+        watch = LimitWatch(lambda: self.alerting.wake())
+        findings = Findings(self.uses, world.limiting, world.agreement, world.ledger, watch, clock)
+        self.alerting = Alerting(
+            findings, world.alerts, self.outbox, world.channels, notifier, "https://toll.example",
+            lambda: clock() / SECOND,
+        )  # fmt: skip
+        self.digests = Digests(world.ledger, self.uses, world.alerts, world.channels, None, clock)
+
+
+@pytest.fixture
+def web() -> Iterator[HttpSink]:
+    with http_sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def worlds(database_url: str, web: HttpSink) -> Iterator[tuple[World, World]]:
+    """Two sidecars' views of one database, with a limit, and a channel."""
+    first = World(database_url)
+    second = World(database_url, clock=first.clock)
+    first.policies.set(read_toml(POLICY, "policy"), author="tests", reason="a test")
+    first.channels.store.set(Channel("ops", "webhook", web.url), author="tests", reason="a test")
+    yield first, second
+    for world in (first, second):
+        world.close()
+
+
+def events(web: HttpSink) -> list[str]:
+    return [request.json["event"] for request in web.requests]
+
+
+def test_two_sidecars_tell_once_each_time(worlds: tuple[World, World], web: HttpSink) -> None:
+    first, second = worlds
+    processes = [Process(first, "one"), Process(second, "two")]
+
+    def go() -> None:
+        first.clock.now += timedelta(seconds=LOOK_SECONDS)
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(process.alerting.tick) for process in processes * 3]:
+                done.result()
+
+    go()
+    assert events(web) == []
+    first.record(make_call(1), make_call(2))
+    go()
+    first.record(make_call(3))
+    go()
+    go()
+    first.clock.now += timedelta(days=1)
+    go()
+    assert events(web) == ["fired", "worsened", "resolved"]
+    assert len({request.headers["Idempotency-Key"] for request in web.requests}) == 3
+    worsened = web.requests[1].json
+    assert (worsened["level"], worsened["severity"], worsened["scope"]) == (100, "critical", {"tenant": "acme"})
+    assert worsened["link"] == f"https://toll.example/api/v1/alerts/{worsened['alert_id']}"
+    assert "- user u-1: $0.0105 (100 %)" in worsened["message"]
+    assert {entry.state for entry in first.outbox.log()} == {"sent"}
+
+
+class Killed(BaseException):
+    """The process ends here: nothing more is done in it."""
+
+
+class Dying:
+    """Sends, and is gone before it can say so."""
+
+    def __init__(self, inner: Notifier) -> None:
+        self._inner = inner
+
+    def send(self, notification: Notification | None, message: Message) -> Delivery:
+        self._inner.send(notification, message)
+        raise Killed
+
+
+def test_who_ends_in_the_middle_of_a_delivery_is_taken_over_from(worlds: tuple[World, World], web: HttpSink) -> None:
+    first, second = worlds
+    dies = Process(first, "dies", lambda channel: Dying(notifier_of(channel)))
+    other = Process(second, "other")
+    first.record(make_call(1), make_call(2))
+    with pytest.raises(Killed):
+        dies.alerting.tick()
+    other.alerting.tick()
+    assert events(web) == ["fired"]
+    first.clock.now += timedelta(microseconds=CLAIM // 1000)
+    other.alerting.tick()
+    assert events(web) == ["fired", "fired"]
+    assert len({request.headers["Idempotency-Key"] for request in web.requests}) == 1, "whoever is told can tell"
+    (entry,) = first.outbox.log()
+    assert (entry.state, entry.attempts) == ("sent", 2)
+
+
+def test_no_threshold_swallows_the_next_while_the_channel_is_away(worlds: tuple[World, World], web: HttpSink) -> None:
+    first, _ = worlds
+    process = Process(first, "one")
+    web.status = 503
+    first.record(make_call(1), make_call(2))
+    process.alerting.tick()
+    first.record(make_call(3))
+    process.alerting.wake()
+    process.alerting.tick()
+    assert [(entry.state, entry.detail) for entry in first.outbox.log()] == [
+        ("waiting", "answered 503 Service Unavailable")
+    ] * 2
+    web.status = 200
+    first.clock.now += timedelta(microseconds=2 * FIRST_WAIT // 1000)
+    process.alerting.tick()
+    assert sorted(request.json["level"] for request in web.requests[-2:]) == [50, 100]
+    assert {entry.state for entry in first.outbox.log()} == {"sent"}
+
+
+def test_a_channel_that_is_gone_is_not_waited_for(worlds: tuple[World, World], web: HttpSink) -> None:
+    first, _ = worlds
+    process = Process(first, "one")
+    first.record(make_call(1), make_call(2))
+    process.alerting.look()
+    first.channels.store.remove("ops", author="tests", reason="gone")
+    process.alerting.deliver()
+    (entry,) = first.outbox.log()
+    assert (entry.state, entry.detail, web.requests) == ("dead", "there is no such channel any more", [])
+
+
+def test_digests_are_sent_once_a_day_and_once_a_week(worlds: tuple[World, World], web: HttpSink) -> None:
+    first, second = worlds
+    ops = Channel("ops", "webhook", web.url, digest="daily")
+    for channel in (ops, replace(ops, name="finance", digest="weekly")):
+        first.channels.store.set(channel, author="tests", reason="a test")
+    processes = [Process(first, "one"), Process(second, "two")]
+    first.record(make_call(1), make_call(2, at=NOW - timedelta(days=1)), make_call(3))
+    midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    first.clock.now = midnight + timedelta(hours=7, minutes=59)
+    for hours in (0, 1, 1, 24):
+        first.clock.now += timedelta(hours=hours)
+        for process in processes:
+            process.digests.tick()
+    assert [entry.notification.channel for entry in first.outbox.log()] == ["ops", "ops"]
+    processes[1].alerting.deliver()
+    first.clock.now = midnight + timedelta(days=5, hours=8)
+    for process in processes:
+        process.digests.tick()
+    processes[0].alerting.deliver()
+    told = [request.json for request in web.requests]
+    assert sorted(one["title"] for one in told) == [
+        "Daily digest, 2026-03-31: $0.007 (+100 %)",
+        "Daily digest, 2026-04-01: $0.00 (-100 %)",
+        "Daily digest, 2026-04-05: $0.00",
+        "Weekly digest, 2026-03-30 to 2026-04-05: $0.0105",
+    ]
+    assert {one["alert_type"] for one in told} == {"digest"}
+    (tuesday,) = [one["message"] for one in told if "03-31: " in one["title"]]
+    assert "By tenant:\n- acme: $0.007 (+100 %)" in tuesday
+    assert first.outbox.log()[0].notification.alert.finding.kind == "digest"
+
+
+def test_when_digests_are_due() -> None:
+    day = 86_400 * SECOND
+    monday = 20_717 * day  # 2026-09-21
+    eight = 8 * 3600 * SECOND
+    assert span_due("daily", monday + eight) == (monday - day, monday)
+    assert span_due("daily", monday + eight - 1) is None
+    assert span_due("weekly", monday + eight) == (monday - 7 * day, monday)
+    assert span_due("weekly", monday + eight - 1) is None
+    assert span_due("weekly", monday + day - 1) == (monday - 7 * day, monday), "on that day, it can be made up for"
+    assert span_due("weekly", monday + day + eight) is None
