@@ -138,7 +138,7 @@ SERVE_OPTIONS = (
            "Where what was used of the limits is kept: `sqlite:///FILE`, `redis://HOST:PORT/DB` (for several sidecars)"
            " or `memory:` (of one worker). By default a file beside a ledger of SQLite; with PostgreSQL, nowhere."),
     Option("policy", text, "TOLLKEEPER_SERVE_POLICY",
-           "A file of limits, TOML or JSON, that is put in force at each start, over what was set since, but for quotas."),
+           "A file of limits, TOML or JSON, put in force at each start, over what was set since, but for quotas."),
     Option("channels", text, "TOLLKEEPER_CHANNELS", "A TOML file of the channels that alerts are told on."),
     Option("public_url", _address, "TOLLKEEPER_PUBLIC_URL",
            "Where people reach this sidecar, such as `https://tollkeeper.example.com`: messages link to it."),
