@@ -33,6 +33,9 @@ def _install() -> None:
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for arguments in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
             subprocess.run(["apt-get", "-qq", *arguments], check=False, capture_output=True, env=environment)
+        if shutil.which("systemctl"):
+            # Nor at the next start of the machine.
+            subprocess.run(["systemctl", "disable", *PACKAGES], check=False, capture_output=True)
     finally:
         if ours:
             STARTS_NOTHING.unlink(missing_ok=True)
