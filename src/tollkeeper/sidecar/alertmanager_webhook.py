@@ -36,6 +36,8 @@ SCOPE_LABELS: Final[Mapping[str, str]] = {
     "service_name": "service",
 }
 """Labels that say what an alert is about, and what that is called in channels and silences; the later goes before."""
+OURS: Final = "tollkeeper"
+"""The label `service` of alerts that a sidecar has sent to Alertmanager says by whom they are."""
 LONGEST: Final = 2000
 NANO: Final = 1_000_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,7 +57,8 @@ class Posted(NamedTuple):
 def alert_of(posted: Posted, now: int) -> Alert:
     """The same alert has the same id, until it is over; `now` is in nanoseconds since the epoch."""
     labels = {name: value[:LONGEST] for name, value in posted.labels.items()}
-    scope = {SCOPE_LABELS[name]: value for name in SCOPE_LABELS if (value := labels.get(name))}
+    told = dict(SCOPE_LABELS) if labels.get("service") != OURS else {**SCOPE_LABELS, "service": ""}
+    scope = {said: value for name, said in told.items() if said and (value := labels.get(name))}
     severity = SEVERITY_OF.get(labels.get("severity", "").lower(), "warning")
     finding = Finding("rule", labels.get("alertname", ""), scope, severity, facts=_facts(posted, labels))
     began_at = _nanoseconds(posted.starts_at)

@@ -18,6 +18,8 @@ from sidecar.notify.given import NOW, channel, notification
 from tollkeeper.alerting.channel import Channel
 from tollkeeper.config.references import resolve
 from tollkeeper.model.alert import Alert
+from tollkeeper.sidecar.alertmanager_webhook import alert_of
+from tollkeeper.sidecar.api.alertmanager import Webhook, alerts_of
 from tollkeeper.sidecar.notify.alertmanager import LARGEST_BATCH, AlertmanagerNotifier
 from tollkeeper.sidecar.notify.contract import Delivery, Message
 
@@ -144,3 +146,8 @@ def test_a_real_one_passes_it_on_until_it_is_over(alertmanager: str, web: HttpSi
     until(lambda: len(web.requests) == 2)
     assert web.last.json["status"] == "resolved"
     assert web.last.json["alerts"][0]["fingerprint"] == first["alerts"][0]["fingerprint"]
+    begun, over = (
+        alert_of(posted, time.time_ns()) for each in web.requests for posted in alerts_of(Webhook(**each.json))
+    )
+    assert (begun.id, begun.is_firing, over.is_firing) == (over.id, True, False), "our own route takes what it posts"
+    assert begun.finding.scope == {"limit": "example", "tenant": "Ünïcödé <b>東京"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
@@ -52,8 +53,11 @@ class Taken(BaseModel):
 def alertmanager(given: Given, said: Webhook) -> Answer:
     """For a receiver with `webhook_configs`. To the channels with `via = "alertmanager"` that want it."""
     now = given.now_nanoseconds()
-    alerts = [
-        alert_of(Posted(one.status, one.labels, one.annotations, one.startsAt, one.endsAt, one.generatorURL), now)
-        for one in said.alerts
-    ]
+    alerts = [alert_of(posted, now) for posted in alerts_of(said)]
     return Answer(Taken(notifications=len(given.alerts.relay(alerts, given.channels.all()))))
+
+
+def alerts_of(said: Webhook) -> Iterator[Posted]:
+    """The alerts of a webhook, by our names."""
+    for one in said.alerts:
+        yield Posted(one.status, one.labels, one.annotations, one.startsAt, one.endsAt, one.generatorURL)
