@@ -56,7 +56,8 @@ class Style:
     color: str = ""
     below_to: str = ""
     """The name of the series down to which the area is filled: a band."""
-    hidden_line: bool = False
+    is_edge: bool = False
+    """The lower edge of a band."""
 
 
 @dataclass(frozen=True)
@@ -270,10 +271,10 @@ def _drawn(style: Style) -> list[model.DynamicConfigValue]:
         found.append(("color", {"mode": "fixed", "fixedColor": style.color}))
     if style.dashed:
         found += [("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}), ("custom.fillOpacity", 0)]
-    if style.hidden_line:
-        found += [("custom.lineWidth", 0), ("custom.fillOpacity", 0)]
+    if style.is_edge:
+        found += [("custom.lineWidth", 1), ("custom.fillOpacity", 0)]
     if style.below_to:
-        found += [("custom.fillBelowTo", style.below_to), ("custom.lineWidth", 0), ("custom.fillOpacity", 20)]
+        found += [("custom.fillBelowTo", style.below_to), ("custom.lineWidth", 1), ("custom.fillOpacity", 20)]
     return [model.DynamicConfigValue(id_val=name, value=value) for name, value in found]
 
 

@@ -52,7 +52,7 @@ def banded(title: str, what: str, expression: str, unit: str, decimals: int | No
         styles=(
             Style("now", color="blue"),
             Style("upper", color="green", below_to="lower"),
-            Style("lower", color="green", hidden_line=True),
+            Style("lower", color="green", is_edge=True),
         ),
     )  # fmt: skip
 
@@ -119,7 +119,7 @@ AHEAD = Section(
             "currencyUSD", decimals=2, nothing="needs the sidecar",
             styles=(
                 Style("pace of the last day", color="orange", below_to="pace of the last week"),
-                Style("pace of the last week", color="orange", hidden_line=True),
+                Style("pace of the last week", color="orange", is_edge=True),
                 Style("spent", color="blue"),
             ),
         ),

@@ -125,7 +125,7 @@ PACE = Section(
             "percentunit", decimals=0, nothing=NO_LIMITS, steps=((1, "red"),),
             styles=(
                 Style("pace of the last hour", color="orange", below_to="pace of the last day"),
-                Style("pace of the last day", color="orange", hidden_line=True),
+                Style("pace of the last day", color="orange", is_edge=True),
                 Style("used", color="blue"),
             ),
         ),
