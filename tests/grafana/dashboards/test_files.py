@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("grafana_foundation_sdk")
 
-from grafana.dashboards.boards import FILES, Json, panels, read  # noqa: E402  it needs the SDK
+from grafana.dashboards.boards import FILES, Json, grouped_by, metrics_in, panels, read  # noqa: E402  it needs the SDK
 from grafana.dashboards.linter import RULES, lint  # noqa: E402
 from tollkeeper.grafana.dashboards import BOARDS  # noqa: E402
 
@@ -100,3 +100,15 @@ def test_every_rule_has_a_fault() -> None:
 def test_the_types_find_misspelt_fields() -> None:
     board = spoiled(lambda b: first(b).update(titel="x"))
     assert typed(board) != board
+
+
+def test_what_a_query_names_is_found() -> None:
+    """Else the check that all of it is emitted would check nothing."""
+    expr = (
+        'sum by (le, tenant) (rate({__name__=~"a_bucket|b_bucket",x=~"$y(-20[0-9]{2})?"}[5m])) / on (p) c_total{z!=""}'
+    )
+    assert metrics_in(expr) == {"a_bucket": {"x"}, "b_bucket": {"x"}, "c_total": {"z"}}
+    assert grouped_by(expr) == {"le", "tenant", "p"}
+    assert metrics_in('max(d) - (vector(0) or e offset 1d) * 1e6 > 0 and f{g="{h}"}') == {
+        "d": set(), "e": set(), "f": {"g"},
+    }  # fmt: skip
