@@ -111,7 +111,6 @@ def chart(
     stacked: bool = False,
     decimals: int | None = None,
     least: float | None = 0,
-    most: float | None = None,
     at_least_to: float | None = None,
     styles: Sequence[Style] = (),
     steps: Steps = (),
@@ -140,8 +139,6 @@ def chart(
         builder.thresholds_style(common.GraphThresholdsStyleConfig().mode(options.GraphThresholdsStyleMode.DASHED))
     if least is not None:
         builder.min(least)
-    if most is not None:
-        builder.max(most)
     if at_least_to is not None:
         builder.axis_soft_max(at_least_to)
     for style in styles:

@@ -102,11 +102,6 @@ def none_while(expression: str, there: str) -> str:
     return f"{expression} or on () {there} * 0"
 
 
-def ledger(metric: str, by: Sequence[str] = (), where: str = "") -> str:
-    """The totals since the ledger began."""
-    return of_ledger(selected(metric, LEDGER_SELECTION, where), by)
-
-
 def ledger_rate(metric: str, by: Sequence[str] = (), where: str = "", ago: str = "") -> str:
     """By the second; `ago`: so long before."""
     shift = f" offset {ago}" if ago else ""
