@@ -37,14 +37,14 @@ class LimitWatch:
     def answered(self, hold: Hold, answer: Held | Refused) -> None:
         """A call was let go, or denied by what is left of a limit's period.
 
-        Not so if what is left is only held by calls under way; or if the call is larger than the limit.
+        Not so if what is left is only held by calls under way: it comes back.
         """
         if isinstance(answer, Held):
             if hold.id in self._calls:
                 self._let_go(hold.id)
             return
         charge = hold.charges[answer.place]
-        is_used_up = answer.level.spent + charge.amount > charge.cap >= charge.amount
+        is_used_up = answer.level.spent + charge.amount > charge.cap
         is_call = charge.kind == "period" and not hold.id.startswith(LEASE)
         if is_used_up and is_call and self._note(hold.id, charge):
             self._on_change()
