@@ -89,6 +89,22 @@ class Checked(NamedTuple):
     unchecked: Mapping[str, str]
 
 
+class Lasting(NamedTuple):
+    """A limit, all of its scopes together. `missing`: what the ledger had at the comparison before, and the counters
+    have not by now. `excess`: the same the other way round. What is on its way for a moment is in neither.
+    """
+
+    limit: Limit
+    missing: int
+    excess: int
+    assumed: int
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether there is nothing to do about it: requests in excess are retries of an SDK."""
+        return not self.missing and (not self.excess or self.limit.measure == "requests")
+
+
 class Booked(NamedTuple):
     """What a rebuild has added to a counter."""
 
@@ -105,7 +121,8 @@ class Agreement:
         self._database = database
         self._audit = audit
         self._last = Checked((), {})
-        self._told: frozenset[str] = frozenset()
+        self._compared = Checked((), {})
+        self._lasting: Sequence[Lasting] = ()
         self._turn = 0
         self._lacking: Mapping[str, int] = {}
         """What was lacking at the last turn, by the key of its counter."""
@@ -170,7 +187,8 @@ class Agreement:
             log.warning("whether there is an emergency cannot be seen: %s", away)
             return
         if not self._limiting.policy.limits:
-            self._last, self._turn, self._lacking, self._identities = Checked((), {}), 0, {}, {}
+            self._last = self._compared = Checked((), {})
+            self._turn, self._lacking, self._identities, self._lasting = 0, {}, {}, ()
             return
         is_turn, self._turn = self._turn == 0, (self._turn + 1) % COMPARED_EVERY
         has_changed = self._note_changes()
@@ -183,11 +201,12 @@ class Agreement:
             return
         if is_turn:
             self._lacking = {one.charge.key: one.lacking for one in checked.comparisons if one.lacking}
-        before, self._last = _differing(self._last), checked
-        lasting = _differing(checked) & before
-        for name in sorted(lasting - self._told):
-            log.warning("the counters of limit %r do not agree with the ledger: %s", name, self._said(name))
-        self._told = lasting
+            known, self._lasting = self.disagreeing, lasting(self._compared, checked)
+            self._compared = checked
+            for one in self._lasting:
+                if not one.is_expected and one.limit.name not in known:
+                    log.warning("the counters of limit %r do not agree with the ledger: %s", one.limit.name, _said(one))
+        self._last = checked
 
     def _note_changes(self) -> bool:
         """Look at the policy. Whether limits whose usage has begun anew are to be looked at now: they were just
@@ -274,14 +293,13 @@ class Agreement:
 
     @property
     def disagreeing(self) -> frozenset[str]:
-        """The limits whose counters did not agree with the ledger twice in a row."""
-        return self._told
+        """The limits whose counters do not agree with the ledger, and did not at the comparison before."""
+        return frozenset(one.limit.name for one in self._lasting if not one.is_expected)
 
-    def _said(self, name: str) -> str:
-        ours = [one for one in self._last.comparisons if one.limit.name == name]
-        missing, excess = sum(one.missing for one in ours), sum(one.excess for one in ours)
-        measure = ours[0].limit.measure
-        return f"missing {amount_text(measure, missing)}, in excess {amount_text(measure, excess)}"
+    @property
+    def lasting(self) -> Sequence[Lasting]:
+        """Each limit that was compared twice, whether it agrees or not."""
+        return self._lasting
 
     def _is_new(self) -> bool:
         return self._limiting.levels([MARK])[0].spent == 0
@@ -304,10 +322,26 @@ class Agreement:
         )
 
 
-def _differing(checked: Checked) -> frozenset[str]:
-    return frozenset(
-        one.limit.name for one in checked.comparisons if (one.missing or one.excess) and not one.is_expected
-    )
+def lasting(before: Checked, now: Checked) -> list[Lasting]:
+    """What does not agree in two comparisons. What belongs to a period that is over, or was set back, is left out."""
+    later = {one.charge.key: one for one in now.comparisons}
+    found = {one.limit.name: Lasting(one.limit, 0, 0, 0) for one in now.comparisons}
+    for one in before.comparisons:
+        other = later.get(one.charge.key)
+        if other is None or other.level.spent < one.level.spent or other.ledger < one.ledger:
+            continue
+        known = found[other.limit.name]
+        found[other.limit.name] = known._replace(
+            missing=known.missing + max(one.ledger - other.level.spent, 0),
+            excess=known.excess + max(one.level.spent - one.level.assumed - other.ledger, 0),
+            assumed=known.assumed + other.level.assumed,
+        )
+    return list(found.values())
+
+
+def _said(one: Lasting) -> str:
+    measure = one.limit.measure
+    return f"missing {amount_text(measure, one.missing)}, in excess {amount_text(measure, one.excess)}"
 
 
 def _identity(limit: Limit) -> Identity:

@@ -181,7 +181,7 @@ class Sidecar:
             LedgerTotals(self.ledger, self.settings.metric_label_sets, time.monotonic),
             lambda: [
                 *self._together().shown(),
-                *limit_samples(self.agreement.last),
+                *limit_samples(self.agreement),
                 *gauges.samples(),
                 build_info(),
             ],  # fmt: skip

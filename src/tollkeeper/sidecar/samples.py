@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from tollkeeper.sidecar.agreement import Checked, Comparison
+from tollkeeper.sidecar.agreement import Agreement
 from tollkeeper.sidecar.forward import ForwardCounts
 from tollkeeper.sidecar.metrics import NANO, Kind, Sample
 from tollkeeper.sidecar.pipeline import Pipeline
@@ -39,9 +39,12 @@ OWN: Mapping[str, Family] = {
     "forward_retries_total": Family("Times that sending on was tried again."),
     "forward_waiting_requests": Family("Requests that wait to be sent on."),
     "forward_waiting_bytes": Family("Bytes of the requests that wait to be sent on."),
-    "limit_missing": Family("What the ledger has of a limit's usage, and the counters have not.", ("limit", "measure")),
+    "limit_missing": Family(
+        "What the ledger has of a limit's usage for minutes, and the counters have not.", ("limit", "measure")
+    ),
     "limit_excess": Family(
-        "What the counters have of a limit beyond the ledger, and beyond what was assumed.", ("limit", "measure")
+        "What the counters have of a limit for minutes beyond the ledger, and beyond what was assumed.",
+        ("limit", "measure"),
     ),
     "limit_assumed": Family("What was charged to a limit for calls that nobody settled.", ("limit", "measure")),
     "limits_unchecked": Family("Limits that cannot be compared with the ledger."),
@@ -67,17 +70,15 @@ def sample(name: str, value: float, labels: tuple[str, ...] = ()) -> Sample:
     return Sample(names.SIDECAR + name, kind, family.meaning, tuple(zip(family.labels, labels, strict=True)), value)
 
 
-def limit_samples(checked: Checked) -> list[Sample]:
+def limit_samples(agreement: Agreement) -> list[Sample]:
     """How counters and ledger agree, by limit: sums over its scopes. Each worker compares all of them by itself."""
-    found = [sample("limits_unchecked", len(checked.unchecked))]
-    by_limit: dict[tuple[str, str], list[Comparison]] = {}
-    for one in checked.comparisons:
-        by_limit.setdefault((one.limit.name, one.limit.measure), []).append(one)
-    for labels, ours in by_limit.items():
-        unit = NANO if labels[1] == "usd" else 1
-        found.append(sample("limit_missing", sum(one.missing for one in ours) / unit, labels))
-        found.append(sample("limit_excess", sum(one.excess for one in ours) / unit, labels))
-        found.append(sample("limit_assumed", sum(one.level.assumed for one in ours) / unit, labels))
+    found = [sample("limits_unchecked", len(agreement.last.unchecked))]
+    for one in agreement.lasting:
+        labels = (one.limit.name, one.limit.measure)
+        unit = NANO if one.limit.measure == "usd" else 1
+        found.append(sample("limit_missing", one.missing / unit, labels))
+        found.append(sample("limit_excess", one.excess / unit, labels))
+        found.append(sample("limit_assumed", one.assumed / unit, labels))
     return found
 
 
