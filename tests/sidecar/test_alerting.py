@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from services.sinks import HttpSink, http_sink
 from sidecar.api.world import NOW, World, make_call
 from tollkeeper.alerting.channel import Channel
 from tollkeeper.model.alert import Notification
+from tollkeeper.policy.binding import Binder
 from tollkeeper.policy.document import read_toml
 from tollkeeper.sidecar.alerting import LOOK_SECONDS, Alerting
 from tollkeeper.sidecar.digests import Digests, span_due
@@ -23,6 +26,7 @@ from tollkeeper.sidecar.limit_watch import LimitWatch
 from tollkeeper.sidecar.notify.build import notifier_of
 from tollkeeper.sidecar.notify.contract import Delivery, Message, Notifier
 from tollkeeper.storage.alerts.outbox import CLAIM, FIRST_WAIT, Outbox
+from tollkeeper.storage.counters import Hold
 
 POLICY = '[[limit]]\nname = "daily"\nlimit = "$0.01 / day per tenant"\n'
 """A call is $0.0035: two are 70 %, three are over it."""
@@ -38,7 +42,7 @@ class Process:
         self.outbox = Outbox(world.database, name, clock)
         self.uses = LimitUses(LedgerUse(world.ledger, world.resets), world.limiting, clock)
         self.alerting: Alerting
-        watch = LimitWatch(lambda: self.alerting.wake())
+        self.watch = watch = LimitWatch(lambda: self.alerting.wake())
         findings = Findings(self.uses, world.limiting, world.agreement, world.ledger, watch, clock)
         self.alerting = Alerting(
             findings, world.alerts, self.outbox, world.channels, notifier, "https://toll.example",
@@ -53,16 +57,29 @@ def web() -> Iterator[HttpSink]:
         yield sink
 
 
-@pytest.fixture
-def worlds(database_url: str, web: HttpSink) -> Iterator[tuple[World, World]]:
+@contextmanager
+def two(url: str, web: HttpSink) -> Iterator[tuple[World, World]]:
     """Two sidecars' views of one database, with a limit, and a channel."""
-    first = World(database_url)
-    second = World(database_url, clock=first.clock)
+    first = World(url)
+    second = World(url, clock=first.clock)
     first.policies.set(read_toml(POLICY, "policy"), author="tests", reason="a test")
     first.channels.store.set(Channel("ops", "webhook", web.url), author="tests", reason="a test")
     yield first, second
     for world in (first, second):
         world.close()
+
+
+@pytest.fixture
+def worlds(database_url: str, web: HttpSink) -> Iterator[tuple[World, World]]:
+    with two(database_url, web) as made:
+        yield made
+
+
+@pytest.fixture
+def first(tmp_path: Path, web: HttpSink) -> Iterator[World]:
+    """For what does not depend on the database."""
+    with two(f"sqlite:///{tmp_path / 'ledger.db'}", web) as (made, _):
+        yield made
 
 
 def events(web: HttpSink) -> list[str]:
@@ -129,8 +146,7 @@ def test_who_ends_in_the_middle_of_a_delivery_is_taken_over_from(worlds: tuple[W
     assert (entry.state, entry.attempts) == ("sent", 2)
 
 
-def test_no_threshold_swallows_the_next_while_the_channel_is_away(worlds: tuple[World, World], web: HttpSink) -> None:
-    first, _ = worlds
+def test_no_threshold_swallows_the_next_while_the_channel_is_away(first: World, web: HttpSink) -> None:
     process = Process(first, "one")
     web.status = 503
     first.record(make_call(1), make_call(2))
@@ -148,8 +164,21 @@ def test_no_threshold_swallows_the_next_while_the_channel_is_away(worlds: tuple[
     assert {entry.state for entry in first.outbox.log()} == {"sent"}
 
 
-def test_a_channel_that_is_gone_is_not_waited_for(worlds: tuple[World, World], web: HttpSink) -> None:
-    first, _ = worlds
+def test_whose_every_call_is_denied_is_told_of(first: World, web: HttpSink) -> None:
+    process = Process(first, "one")
+    (binding,) = Binder(first.limiting.policy.limits).of_scope({"tenant": 'a "b" [c]'})
+    charge = binding.charge(2 * 10**7, first.clock.nanoseconds())
+    hold = Hold("call", "app", charge.until, (charge,))
+    process.alerting.tick()
+    process.watch.answered(hold, first.counters.reserve(hold))
+    process.alerting.tick()
+    assert [(request.json["level"], request.json["scope"]) for request in web.requests] == [
+        (100, {"tenant": 'a "b" [c]'})
+    ]
+    assert "1 up to now" in web.last.json["message"]
+
+
+def test_a_channel_that_is_gone_is_not_waited_for(first: World, web: HttpSink) -> None:
     process = Process(first, "one")
     first.record(make_call(1), make_call(2))
     process.alerting.look()

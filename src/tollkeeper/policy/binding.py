@@ -162,6 +162,17 @@ def _bind(limit: Limit, values: Mapping[str, str]) -> Binding:
     return Binding(limit, scope, f"{limit.name} {unit} {json.dumps(list(scope.values()))} ")
 
 
+def scope_in(key: str, limit: Limit) -> list[str] | None:
+    """The values of the limit's `per` that a key of its usage has; `None`, if it is not one of its keys."""
+    unit = limit.window.unit if limit.window is not None else ""
+    said = key.removeprefix(f"{limit.name} {unit} ")
+    try:
+        values, _ = json.JSONDecoder().raw_decode(said)
+    except ValueError:
+        return None
+    return values if said != key and isinstance(values, list) else None
+
+
 def _tags_of(limit: Limit) -> set[str]:
     matched = {name for match in (limit.match, *limit.exempt) for name in match.tags}
     return matched | (_TAGS & set(limit.per))

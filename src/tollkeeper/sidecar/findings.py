@@ -100,7 +100,11 @@ class Findings:
         return found
 
     def _of_limits(self, now: int) -> Iterator[Finding]:
-        for use in self._uses.all():
+        uses = self._uses.all()
+        known = {use.key for use in uses}
+        # Whose every call is denied has none in the ledger.
+        denied = self._uses.of_keys(key for key in self._watch.denying() if key not in known)
+        for use in (*uses, *denied):
             finding = finding_of(use, now, self._watch.denied(use.key, now))
             if finding is not None:
                 yield finding

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tollkeeper.model import Limit
 from tollkeeper.model.charge import Charge, Level
 from tollkeeper.model.limit import Window
+from tollkeeper.policy.binding import scope_in
 from tollkeeper.policy.period import LENGTHS, period_of
 from tollkeeper.sidecar.agreement import LONG_ENOUGH
 from tollkeeper.sidecar.ledger_use import LedgerUse, dimensions_of
@@ -80,6 +81,23 @@ class LimitUses:
         asked = [one for limit in self._limiting.policy.limits if _is_counted(limit) for one in self._asked(limit, now)]
         found = (_use_of(one, level) for one, level in zip(asked, self._levels(asked), strict=True))
         return [use for use in found if use is not None]
+
+    def of_keys(self, keys: Iterable[str]) -> list[LimitUse]:
+        """Of what counters know by these names: also of those who have no call in the ledger."""
+        now = self._clock()
+        asked = [one for key in keys if (one := self._named(key, now)) is not None]
+        found = (_use_of(one, level) for one, level in zip(asked, self._levels(asked), strict=True))
+        return [use for use in found if use is not None]
+
+    def _named(self, key: str, now: int) -> _Asked | None:
+        for limit in self._limiting.policy.limits:
+            values = scope_in(key, limit)
+            if values is not None and len(values) == len(limit.per):
+                scope: dict[str, str] = dict(zip(limit.per, values, strict=True))
+                charge = charge_of(limit, scope, now)
+                if charge.key == key:
+                    return _Asked(limit, scope, charge, None, *_period(limit.window, now))
+        return None
 
     def _asked(self, limit: Limit, now: int) -> Iterator[_Asked]:
         start, end = _period(limit.window, now)

@@ -57,6 +57,11 @@ class LimitWatch:
             times, until = self._denied.get(key, (0, 0))
         return times if now < until else 0
 
+    def denying(self) -> list[str]:
+        """The keys that have denied calls, of periods that may be over."""
+        with self._lock:
+            return list(self._denied)
+
     def _note(self, id: str, charge: Charge) -> bool:
         with self._lock:
             if id in self._calls:
