@@ -68,7 +68,10 @@ def test_an_alert_is_shown_taken_on_and_over(world: World) -> None:
     assert world.client("read").get(f"{API}/alerts/none").status_code == 404
 
 
-def test_a_channel_is_set_tried_and_removed(world: World, web: HttpSink, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_channel_is_set_tried_and_removed(
+    sqlite_world: World, web: HttpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sqlite_world
     admin, path = world.client("admin"), f"{API}/channels/hook"
     made = admin.put(path, json={"kind": "webhook", "url": f"{web.url}/{SECRET}", "only": {"tenant": "acme"}})
     assert made.json() | {"url": ""} == {
@@ -128,7 +131,8 @@ def test_channels_of_the_file_are_changed_there(tmp_path: Path) -> None:
     world.close()
 
 
-def test_a_silence_mutes_until_it_is_ended(world: World) -> None:
+def test_a_silence_mutes_until_it_is_ended(sqlite_world: World) -> None:
+    world = sqlite_world
     admin = world.client("admin")
     admin.put(f"{API}/channels/ops", json={"kind": "webhook", "url": "https://ops.example"})
     made = admin.post(f"{API}/silences", json={"match": {"limit": "dai*"}, "duration": "2h", "comment": "migration"})
@@ -173,7 +177,8 @@ def test_what_is_wrong_with_a_silence_is_told(sqlite_world: World) -> None:
     assert ask(sqlite_world, "/silences", ended=True) == {"silences": []}
 
 
-def test_what_is_dead_is_seen_and_tried_again(world: World) -> None:
+def test_what_is_dead_is_seen_and_tried_again(sqlite_world: World) -> None:
+    world = sqlite_world
     admin = world.client("admin")
     admin.put(f"{API}/channels/ops", json={"kind": "webhook", "url": "https://ops.example"})
     look(world, finding(world, 85))
@@ -240,7 +245,8 @@ def test_what_alertmanager_tells_is_told_on_once(world: World, web: HttpSink) ->
     assert tell(tenant="globex") == 0
 
 
-def test_an_alert_of_a_rule_says_what_the_rule_says(world: World, web: HttpSink) -> None:
+def test_an_alert_of_a_rule_says_what_the_rule_says(sqlite_world: World, web: HttpSink) -> None:
+    world = sqlite_world
     world.client("admin").put(f"{API}/channels/team", json={"kind": "webhook", "url": web.url, "via": "alertmanager"})
     world.client("write").post(f"{API}/alerts/alertmanager", json=posted(severity="odd", gen_ai_provider_name="openai"))
     (told,) = world.outbox.claim()
