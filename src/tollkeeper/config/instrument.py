@@ -155,7 +155,8 @@ OPTIONS = (
     Option("logger_provider", _provider_of("logger"), None, "The OTel logger provider; the global one if not given."),
     Option("providers", names, "TOLLKEEPER_PROVIDERS",
            "The SDKs to watch, by name; all that are installed if not given."),
-    Option("service_name", text, "OTEL_SERVICE_NAME", "The service's name, for what Tollkeeper itself sets up."),
+    Option("service_name", text, "OTEL_SERVICE_NAME",
+           "The service's name: the tag `service` of calls that say none, and for what Tollkeeper itself sets up."),
     Option("prometheus", boolean, "TOLLKEEPER_PROMETHEUS",
            "Keep Prometheus metrics for `render_metrics()`, without a port of their own."),
     Option("prometheus_port", port, "TOLLKEEPER_PROMETHEUS_PORT",
@@ -229,6 +230,8 @@ def load(
     if values.get("sidecar") is not None and values.get("ledger") is not None:
         where = " and ".join(reading.found[name][0] for name in ("sidecar", "ledger"))
         reading.problems.append(f"{where}: expected one of them, as the sidecar has a ledger of its own")
+    if (service := values.get("service_name")) is not None:
+        values["tags"] = {"service": service, **values.get("tags", {})}
     values["seed_limits"] = _seed_limits(reading.problems)
     return Settings(**reading.check())
 
