@@ -95,7 +95,7 @@ NOW = Section(
 COMPARED = Section(
     "Compared with the last day",
     (
-        banded("Spending", "Dollars an hour", spend_rate(), "currencyUSD", 2),
+        banded("Spending an hour", "Dollars an hour", spend_rate(), "currencyUSD", 2),
         banded("Calls", "Calls a second", calls_rate(), "reqps", 2),
         banded("Tokens", "Tokens a second", f"{tokens_rate('input')} + {tokens_rate('output')}", "short"),
         banded("Failures", "The share of the calls that failed", failed_share(), "percentunit", 1),

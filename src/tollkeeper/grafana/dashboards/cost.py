@@ -14,7 +14,7 @@ MODEL = ("provider", "model")
 def spending(what: str) -> Panel:
     by = MODEL_NAME if what == "model" else what
     return chart(
-        f"Spending by {what}", f"Dollars an hour, by {what}; the ten dearest.",
+        f"Spending an hour, by {what}", f"Dollars an hour, by {what}; the ten dearest.",
         [Query(top(spend_rate((by,))), "{{" + by + "}}")], "currencyUSD", stacked=True, decimals=2, width=8,
     )  # fmt: skip
 

@@ -70,7 +70,7 @@ SPENDING = Section(
     "Spending and limits",
     (
         chart(
-            "Spending by provider", "Dollars an hour.", [Query(spend_rate(("provider",)), "{{provider}}")],
+            "Spending an hour, by provider", "Dollars an hour.", [Query(spend_rate(("provider",)), "{{provider}}")],
             "currencyUSD", stacked=True, decimals=2, width=16,
         ),
         bars(
