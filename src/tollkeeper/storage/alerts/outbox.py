@@ -6,16 +6,14 @@ whoever is told may be told twice if it had heard already: the notification's id
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, func, or_, select, update
 
-from tollkeeper.model.alert import Alert, Event, Notification
-from tollkeeper.storage.alerts.rows import read, written
+from tollkeeper.model.alert import Notification
+from tollkeeper.storage.alerts.rows import read
 from tollkeeper.storage.alerts.tables import NOTIFICATIONS
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger.failures import told_apart
@@ -98,20 +96,6 @@ class Outbox:
             else:
                 values |= {"state": "sent" if outcome == "sent" else "dead", "finished_at": now}
             connection.execute(update(table).where(mine).values(values))
-
-    def add(self, alert: Alert, channel: str, event: Event) -> str:
-        """Have a channel told of what is no alert of ours. Returns the notification's id."""
-        now = self._clock()
-        said = json.dumps([alert.id, channel, event, now])
-        id = hashlib.blake2b(said.encode(), digest_size=12).hexdigest()
-        row = {
-            "id": id, "alert_id": alert.id, "channel": channel, "event": event, "severity": alert.finding.severity,
-            "level": alert.finding.level, "alert": written(alert), "state": "waiting", "created_at": now,
-            "next_at": now, "attempts": 0,
-        }  # fmt: skip
-        with told_apart(self._database), self._database.write() as connection:
-            connection.execute(insert(NOTIFICATIONS), row)
-        return id
 
     def again(self, id: str) -> bool:
         """Try what is dead once more. False: there is no such dead notification."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, select, text, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, text, update
 
 from tollkeeper.alerting.channel import Channel
 from tollkeeper.alerting.lifecycle import Told, due, follow
@@ -29,6 +29,8 @@ TURN = 7_611_040_121
 """PostgreSQL's advisory lock of everyone who looks."""
 TOLD_ENDED_FOR = 900 * 10**9
 """So long after its end an alert may still be told of, to a channel that was not reached."""
+SEEN_EVERY = 4 * 10**9
+"""Where nothing else has changed, an alert is written again only after so long: other sidecars have seen it, too."""
 KIND = "alert"
 """What the audit trail calls it."""
 
@@ -60,12 +62,15 @@ class AlertStore:
 
         `unseen`: kinds of findings that could not be looked for: their alerts stay as they are.
         """
+        found = list(findings)
+        if not found and self._is_quiet():
+            return []
         with told_apart(self._database), self._database.write() as connection:
             self._take_turn(connection)
             now = self._clock()
             before = {alert.id: alert for alert in _open(connection)}
             known = [alert for alert in before.values() if alert.finding.kind not in unseen]
-            after = follow(known, findings, now)
+            after = follow(known, found, now)
             for alert in after:
                 _keep(connection, alert, before.get(alert.id))
             kept = [alert for alert in before.values() if alert.finding.kind in unseen]
@@ -75,6 +80,13 @@ class AlertStore:
             for number, (alert, channel, event) in enumerate(notices):
                 _enqueue(connection, alert, channel.name, event, now, number)
             return notices
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing fires, and nothing has ended lately: then no look is worth a writer's turn."""
+        since = self._clock() - TOLD_ENDED_FOR
+        lately = select(ALERTS.c.id).where(or_(ALERTS.c.ended_at.is_(None), ALERTS.c.ended_at >= since))
+        with told_apart(self._database), self._database.read() as connection:
+            return connection.execute(lately.limit(1)).first() is None
 
     def relay(self, alerts: Sequence[Alert], channels: Sequence[Channel]) -> list[tuple[Alert, Channel, Event]]:
         """Note what is to be told of alerts that an Alertmanager sends; told of the same again, nothing is.
@@ -177,7 +189,7 @@ def _keep(connection: Connection, alert: Alert, before: Alert | None) -> None:
     row = row_of(alert)
     if before is None:
         connection.execute(insert(ALERTS), row)
-    elif alert != before:
+    elif alert._replace(seen_at=before.seen_at) != before or alert.seen_at - before.seen_at >= SEEN_EVERY:
         connection.execute(update(ALERTS).where(ALERTS.c.id == alert.id).values(row))
 
 

@@ -29,6 +29,7 @@ ALERTS = Table(
     Column("acknowledged_level", Integer, nullable=False),
     Index("uq_alerts_identity", "identity", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("ix_alerts_began_at", "began_at"),
+    Index("ix_alerts_ended_at", "ended_at"),
 )
 """Of each identity, one at most is open."""
 

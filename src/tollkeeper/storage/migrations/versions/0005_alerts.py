@@ -26,7 +26,8 @@ def upgrade() -> None:
     op.create_index(
         "uq_alerts_identity", "alerts", ["identity"], unique=True, sqlite_where=still_open, postgresql_where=still_open
     )
-    op.create_index("ix_alerts_began_at", "alerts", ["began_at"])
+    for moment in ("began_at", "ended_at"):
+        op.create_index(f"ix_alerts_{moment}", "alerts", [moment])
     op.create_table(
         "notifications",
         *_texts("id", "alert_id", "channel", "event", "severity"),
