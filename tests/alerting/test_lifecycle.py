@@ -11,7 +11,7 @@ from tollkeeper.alerting.channel import Channel
 from tollkeeper.alerting.lifecycle import GONE, QUIET, Told, event_for, follow
 from tollkeeper.alerting.muting import Silence, muted
 from tollkeeper.model.alert import Alert
-from tollkeeper.model.finding import Finding, severity_at
+from tollkeeper.model.finding import Finding, FindingKind, severity_at
 
 SECOND = 10**9
 HOUR = 3600 * SECOND
@@ -110,6 +110,16 @@ def test_an_emergency_mutes_milder_limits() -> None:
     assert muted([mild, emergency], [], DAY) == {mild.id}
     assert muted([critical, emergency], [], DAY) == set()
     assert muted([mild, emergency._replace(ended_at=DAY)], [], DAY) == set()
+
+
+def test_that_an_emergency_was_ended_is_known_at_once() -> None:
+    kinds: tuple[tuple[FindingKind, int], ...] = (("emergency", GONE), ("unpriced_model", QUIET))
+    for kind, quiet in kinds:
+        alerts = follow([], [Finding(kind, "", {}, "emergency")], DAY)
+        (goes_on,) = follow(alerts, [], DAY + quiet - 1)
+        assert goes_on.is_firing
+        (over,) = follow(alerts, [], DAY + quiet)
+        assert over.ended_at == DAY + quiet
 
 
 @given(levels=st.lists(st.sampled_from([0, 50, 80, 90, 95, 100]), min_size=1, max_size=40), step=st.integers(1, 120))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from tollkeeper.alerting.channel import Channel
 from tollkeeper.model.alert import Notification
 from tollkeeper.policy.binding import Binder
 from tollkeeper.policy.document import read_toml
-from tollkeeper.sidecar.alerting import LOOK_SECONDS, Alerting
+from tollkeeper.sidecar.alerting import AT_ONCE, LOOK_SECONDS, PUSH_SECONDS, Alerting
 from tollkeeper.sidecar.digests import Digests, span_due
 from tollkeeper.sidecar.findings import Findings
 from tollkeeper.sidecar.ledger_use import LedgerUse
@@ -49,6 +50,12 @@ class Process:
             lambda: clock() / SECOND,
         )  # fmt: skip
         self.digests = Digests(world.ledger, self.uses, world.alerts, world.channels, None, clock)
+
+    def tick(self) -> None:
+        """A turn of all that the clock runs, one after the other."""
+        self.alerting.watch()
+        self.alerting.deliver()
+        self.alerting.remind()
 
 
 @pytest.fixture
@@ -93,7 +100,7 @@ def test_two_sidecars_tell_once_each_time(worlds: tuple[World, World], web: Http
     def go() -> None:
         first.clock.now += timedelta(seconds=LOOK_SECONDS)
         with ThreadPoolExecutor(4) as pool:
-            for done in [pool.submit(process.alerting.tick) for process in processes * 3]:
+            for done in [pool.submit(process.tick) for process in processes * 3]:
                 done.result()
 
     go()
@@ -135,11 +142,11 @@ def test_who_ends_in_the_middle_of_a_delivery_is_taken_over_from(worlds: tuple[W
     other = Process(second, "other")
     first.record(make_call(1), make_call(2))
     with pytest.raises(Killed):
-        dies.alerting.tick()
-    other.alerting.tick()
+        dies.tick()
+    other.tick()
     assert events(web) == ["fired"]
     first.clock.now += timedelta(microseconds=CLAIM // 1000)
-    other.alerting.tick()
+    other.tick()
     assert events(web) == ["fired", "fired"]
     assert len({request.headers["Idempotency-Key"] for request in web.requests}) == 1, "whoever is told can tell"
     (entry,) = first.outbox.log()
@@ -150,16 +157,16 @@ def test_no_threshold_swallows_the_next_while_the_channel_is_away(first: World, 
     process = Process(first, "one")
     web.status = 503
     first.record(make_call(1), make_call(2))
-    process.alerting.tick()
+    process.tick()
     first.record(make_call(3))
     process.alerting.wake()
-    process.alerting.tick()
+    process.tick()
     assert [(entry.state, entry.detail) for entry in first.outbox.log()] == [
         ("waiting", "answered 503 Service Unavailable")
     ] * 2
     web.status = 200
     first.clock.now += timedelta(microseconds=2 * FIRST_WAIT // 1000)
-    process.alerting.tick()
+    process.tick()
     assert sorted(request.json["level"] for request in web.requests[-2:]) == [50, 100]
     assert {entry.state for entry in first.outbox.log()} == {"sent"}
 
@@ -169,9 +176,9 @@ def test_whose_every_call_is_denied_is_told_of(first: World, web: HttpSink) -> N
     (binding,) = Binder(first.limiting.policy.limits).of_scope({"tenant": 'a "b" [c]'})
     charge = binding.charge(2 * 10**7, first.clock.nanoseconds())
     hold = Hold("call", "app", charge.until, (charge,))
-    process.alerting.tick()
+    process.tick()
     process.watch.answered(hold, first.counters.reserve(hold))
-    process.alerting.tick()
+    process.tick()
     assert [(request.json["level"], request.json["scope"]) for request in web.requests] == [
         (100, {"tenant": 'a "b" [c]'})
     ]
@@ -230,3 +237,53 @@ def test_when_digests_are_due() -> None:
     assert span_due("weekly", monday + eight - 1) is None
     assert span_due("weekly", monday + day - 1) == (monday - 7 * day, monday), "on that day, it can be made up for"
     assert span_due("weekly", monday + day + eight) is None
+
+
+class Hanging:
+    """Keeps everybody waiting, and notes for how many at once."""
+
+    def __init__(self, gate: threading.Event) -> None:
+        self.gate, self.asked = gate, 0
+
+    def send(self, notification: Notification | None, message: Message) -> Delivery:
+        self.asked += 1
+        self.gate.wait(30)
+        return Delivery("failed", "no answer within 10 s")
+
+
+def test_a_channel_that_hangs_holds_up_neither_looks_nor_the_other_channels(
+    worlds: tuple[World, World], web: HttpSink
+) -> None:
+    first, _ = worlds
+    first.channels.store.set(Channel("hangs", "webhook", "http://127.0.0.1:9"), author="tests", reason="a test")
+    gate = threading.Event()
+    hangs = Hanging(gate)
+    process = Process(first, "one", lambda channel: hangs if channel.name == "hangs" else notifier_of(channel))
+    first.record(*(make_call(number, tags={"tenant": f"t-{number // 2}"}) for number in range(40)))
+    process.alerting.watch()
+    delivering = threading.Thread(target=process.alerting.deliver)
+    delivering.start()
+    first.record(make_call(100), make_call(101))
+    process.alerting.wake()
+    process.alerting.watch()
+    assert first.outbox.waiting()["hangs"].number == 21, "the look was not held up"
+    gate.set()
+    delivering.join(30)
+    assert {request.json["scope"]["tenant"] for request in web.requests} == {"acme", *(f"t-{n}" for n in range(20))}
+    assert hangs.asked <= AT_ONCE, "what failed once in a turn is left to the next one"
+
+
+def test_an_alertmanager_hears_again_and_again_only_of_what_its_channel_asks_for(
+    worlds: tuple[World, World], web: HttpSink
+) -> None:
+    first, _ = worlds
+    channel = Channel("cluster", "alertmanager", web.url, only={"tenant": ("globex",)}, via="alertmanager")
+    first.channels.store.set(channel, author="tests", reason="a test")
+    first.channels.store.remove("ops", author="tests", reason="a test")
+    process = Process(first, "one")
+    numbers = range(4)
+    first.record(*(make_call(number, tags={"tenant": ("acme", "globex")[number % 2]}) for number in numbers))
+    process.tick()
+    first.clock.now += timedelta(seconds=PUSH_SECONDS)
+    process.tick()
+    assert [[alert["labels"]["tenant"] for alert in request.json] for request in web.requests] == [["globex"]] * 3

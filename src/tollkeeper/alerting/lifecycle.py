@@ -17,7 +17,7 @@ HYSTERESIS = 5
 QUIET = 300 * SECOND
 """For how long what has no period must not have been found before it is over: it comes and goes."""
 GONE = 15 * SECOND
-"""The same of what has a period, so that one look at figures on their way does not end it."""
+"""The same of what has a period, and of an emergency, so that one look at figures on their way does not end it."""
 REPEATED_FROM: Severity = "critical"
 """What is milder is told once."""
 
@@ -91,7 +91,8 @@ def _next(alert: Alert, finding: Finding | None, now: int) -> Alert:
     if finding is not None:
         return alert._replace(finding=_held(alert.finding, finding), seen_at=now)
     period_end = alert.finding.period_end
-    quiet = 0 if period_end and now >= period_end else GONE if period_end else QUIET
+    is_plain = period_end or alert.finding.kind == "emergency"
+    quiet = 0 if period_end and now >= period_end else GONE if is_plain else QUIET
     return alert if now - alert.seen_at < quiet else alert._replace(ended_at=now)
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tollkeeper.alerting.channel import Channel, read_channels
+from tollkeeper.alerting.channel import Channel, read_channels, wants
 from tollkeeper.model.alert import Notification
 from tollkeeper.sidecar.findings import Findings
 from tollkeeper.sidecar.notify.alertmanager import AlertmanagerNotifier
-from tollkeeper.sidecar.notify.contract import Delivery, Notifier
+from tollkeeper.sidecar.notify.contract import Delivery, Notifier, Outcome
 from tollkeeper.sidecar.notify.messages import message_of
 from tollkeeper.storage.alerts.channels import ChannelStore
 from tollkeeper.storage.alerts.outbox import Outbox
@@ -58,7 +58,9 @@ class Channels:
 
 
 class Alerting:
-    """Of one sidecar. `tick` is run by the clock, on a thread; `wake` may be called from anywhere."""
+    """Of one sidecar. `watch`, `deliver` and `remind` are run by the clock, each on a thread of its own, so that a
+    channel that hangs holds up no look; `wake` may be called from anywhere. They raise `LedgerUnavailable`.
+    """
 
     def __init__(
         self,
@@ -83,20 +85,16 @@ class Alerting:
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="tollkeeper-notify")
 
     def wake(self) -> None:
-        """Look at the next tick, as something has happened."""
+        """Look at the next turn, as something has happened."""
         self._woken.set()
 
-    def tick(self) -> None:
-        """Look if it is time, and deliver what waits. Raises `LedgerUnavailable`."""
+    def watch(self) -> None:
+        """Look, if it is time."""
         now = self._clock()
         if self._woken.is_set() or self._looked_at is None or now - self._looked_at >= LOOK_SECONDS:
             self._woken.clear()
             self._looked_at = now
             self.look()
-        self.deliver()
-        if self._pushed_at is None or now - self._pushed_at >= PUSH_SECONDS:
-            self._pushed_at = now
-            self.push()
 
     def look(self) -> None:
         """See what holds, and note what is to be told of it."""
@@ -106,19 +104,29 @@ class Alerting:
             log.info("alert %s %s: %s %s at %d %%", event, channel.name, finding.kind, finding.subject, finding.level)
 
     def deliver(self) -> None:
-        """Send what is to be told now; returns when all of it was tried."""
-        while claimed := self._outbox.claim():
+        """Send what is to be told now. Of a channel that was not reached, the rest waits for the next turn."""
+        away: set[str] = set()
+        # No more than are sent at the same time: a claim is over before a message is sent that waits for long.
+        while claimed := self._outbox.claim(AT_ONCE, away):
             known = {channel.name: channel for channel in self._channels.all()}
-            list(self._pool.map(self._send, claimed, [known.get(one.channel) for one in claimed]))
+            outcomes = self._pool.map(self._send, claimed, [known.get(one.channel) for one in claimed])
+            away |= {one.channel for one, outcome in zip(claimed, outcomes, strict=True) if outcome == "failed"}
+
+    def remind(self) -> None:
+        """Tell each Alertmanager of all that fires, if it is time."""
+        now = self._clock()
+        if self._pushed_at is None or now - self._pushed_at >= PUSH_SECONDS:
+            self._pushed_at = now
+            self.push()
 
     def push(self) -> None:
-        """Tell each Alertmanager of all that fires."""
+        """Tell each Alertmanager of all that fires, and that its channel asks for."""
         managers = [channel for channel in self._channels.all() if channel.kind == "alertmanager"]
         alerts = self._store.pushed() if managers else []
         for channel in managers:
             notifier = self._notifier_of(channel)
             assert isinstance(notifier, AlertmanagerNotifier)
-            told = notifier.push(alerts)
+            told = notifier.push(alert for alert in alerts if wants(channel, alert.finding, channel.via))
             if told.outcome != "sent":
                 log.warning("channel %s could not be told what fires: %s", channel.name, told.detail)
 
@@ -126,7 +134,7 @@ class Alerting:
         """Wait for what is being sent."""
         self._pool.shutdown()
 
-    def _send(self, notification: Notification, channel: Channel | None) -> None:
+    def _send(self, notification: Notification, channel: Channel | None) -> Outcome:
         if channel is None:
             told = Delivery("refused", "there is no such channel any more")
         else:
@@ -136,6 +144,7 @@ class Alerting:
         if told.outcome != "sent":
             log.warning("channel %s was not told of %s: %s", notification.channel, notification.alert.id, told.detail)
         self._outbox.finish(notification.id, told.outcome, told.detail)
+        return told.outcome
 
     def _known(self, notification: Notification) -> Notification:
         """With what is worth knowing besides, as it is by now."""

@@ -277,7 +277,9 @@ class Sidecar:
         tasks = [
             Task("leave figures", BOARD_SECONDS, lambda: self._board.leave(self._figures())),
             Task("review traces", REVIEW_SECONDS, self.pipeline.review),
-            Task("alert", ALERT_SECONDS, self.alerting.tick),
+            Task("alert", ALERT_SECONDS, self.alerting.watch),
+            Task("tell", ALERT_SECONDS, self.alerting.deliver),
+            Task("remind", ALERT_SECONDS, self.alerting.remind),
             Task("make digests", MINUTE, self._digests.tick),
         ]
         if self.settings.counters_url is not None:

@@ -17,7 +17,8 @@ from tollkeeper.sidecar.notify.names import clean, names_of
 DEFAULT_TITLE: Final = """\
 {% if resolved %}Over:{% elif event == "repeated" %}Still {{ severity }}:{% else %}{{ severity|capitalize }}:{% endif %}
 {% if kind == "limit" %}
- {{ limit }}{% if percent is not none and not resolved %} at {{ percent }} %{% endif %}
+ {{ limit }}{% if denied and not resolved %} denies calls,{% endif %}
+{% if percent is not none and not resolved %} at {{ percent }} %{% endif %}
 {% if who %} for {{ who }}{% endif %}
 {% elif kind == "emergency" %} emergency mode
 {% elif kind == "unpriced_model" %} {{ subject }} has no price
@@ -70,7 +71,7 @@ Emergency mode holds: calls go as the policy says for it, until a person ends it
 {% endif %}
 {% elif kind == "unpriced_model" %}
 {% if resolved %}
-The model {{ subject }} has a price now.
+No call of the last day to the model {{ subject }} lacks a price.
 {% else %}
 The model {{ subject }} has no price: what its calls cost is not known, and in no sum.
 {% endif %}

@@ -7,7 +7,7 @@ whoever is told may be told twice if it had heard already: the notification's id
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, func, or_, select, update
@@ -57,12 +57,15 @@ class Outbox:
         self._owner = owner
         self._clock = clock
 
-    def claim(self, most: int = 20) -> list[Notification]:
-        """What this process is to deliver now, the oldest first, and nobody else for as long as the claim lasts."""
+    def claim(self, most: int = 20, but: Collection[str] = ()) -> list[Notification]:
+        """What this process is to deliver now, the oldest first, and nobody else for as long as the claim lasts.
+
+        Nothing of the channels that `but` names.
+        """
         now = self._clock()
         table = NOTIFICATIONS
         free = or_(table.c.claimed_until.is_(None), table.c.claimed_until <= now)
-        due = (table.c.state == "waiting") & (table.c.next_at <= now) & free
+        due = (table.c.state == "waiting") & (table.c.next_at <= now) & free & table.c.channel.not_in(but)
         with told_apart(self._database):
             with self._database.read() as connection:
                 # Most looks find nothing, and do not take a writer's turn.
