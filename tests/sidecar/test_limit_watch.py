@@ -136,7 +136,7 @@ def test_a_limit_that_denies_calls_is_used_up() -> None:
     assert (found.level, found.severity, found.facts["denied"], found.facts["percent"]) == (100, "critical", 3, 92.0)
     told = Notification("n", "team", "fired", Alert("a", found, NOON, NOON), NOON)
     message = message_of(told, Channel("team", "webhook", "http://team.example"))
-    assert message.title == "Critical: day at 92 % for tenant acme"
+    assert message.title == "Critical: day denies calls, at 92 % for tenant acme"
     assert "Calls are being denied, as they do not fit into what is left: 3 up to now." in message.body
     calm = finding_of(used(limit, 92), NOON)
     assert calm is not None and (calm.level, calm.facts["denied"]) == (90, 0)

@@ -17,7 +17,8 @@ from tollkeeper.sidecar.notify.names import clean, names_of
 DEFAULT_TITLE: Final = """\
 {% if resolved %}Over:{% elif event == "repeated" %}Still {{ severity }}:{% else %}{{ severity|capitalize }}:{% endif %}
 {% if kind == "limit" %}
- {{ limit }}{% if percent is not none and not resolved %} at {{ percent }} %{% endif %}
+ {{ limit }}{% if facts.denied|default(0) and not resolved %} denies calls,{% endif %}
+{% if percent is not none and not resolved %} at {{ percent }} %{% endif %}
 {% if who %} for {{ who }}{% endif %}
 {% elif kind == "emergency" %} emergency mode
 {% elif kind == "unpriced_model" %} {{ subject }} has no price
