@@ -18,6 +18,7 @@ from tollkeeper.alerting.channel import Channel
 from tollkeeper.model.alert import Notification
 from tollkeeper.policy.binding import Binder
 from tollkeeper.policy.document import read_toml
+from tollkeeper.sidecar import alerting
 from tollkeeper.sidecar.alerting import AT_ONCE, LOOK_SECONDS, PUSH_SECONDS, Alerting
 from tollkeeper.sidecar.digests import Digests, span_due
 from tollkeeper.sidecar.findings import Findings
@@ -26,6 +27,7 @@ from tollkeeper.sidecar.limit_use import LimitUses
 from tollkeeper.sidecar.limit_watch import LimitWatch
 from tollkeeper.sidecar.notify.build import notifier_of
 from tollkeeper.sidecar.notify.contract import Delivery, Message, Notifier
+from tollkeeper.sidecar.notify.messages import message_of
 from tollkeeper.storage.alerts.outbox import CLAIM, FIRST_WAIT, Outbox
 from tollkeeper.storage.counters import Hold
 
@@ -287,3 +289,25 @@ def test_an_alertmanager_hears_again_and_again_only_of_what_its_channel_asks_for
     first.clock.now += timedelta(seconds=PUSH_SECONDS)
     process.tick()
     assert [[alert["labels"]["tenant"] for alert in request.json] for request in web.requests] == [["globex"]] * 3
+
+
+def test_a_message_that_cannot_be_made_stops_no_other_and_is_given_up_like_any(
+    worlds: tuple[World, World], web: HttpSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = worlds
+    process = Process(first, "one")
+
+    def failing(notification: Notification, channel: Channel) -> Message:
+        if notification.alert.finding.scope["tenant"] == "odd":
+            raise KeyError("secret")
+        return message_of(notification, channel)
+
+    monkeypatch.setattr(alerting, "message_of", failing)
+    tenants = ("odd", "acme")
+    first.record(*(make_call(number, tags={"tenant": tenants[number % 2]}) for number in range(4)))
+    process.tick()
+    assert [request.json["scope"]["tenant"] for request in web.requests] == ["acme"]
+    assert {(entry.state, entry.detail) for entry in first.outbox.log()} == {
+        ("sent", "answered 200 OK"),
+        ("waiting", "the message could not be made: KeyError"),
+    }

@@ -138,13 +138,19 @@ class Alerting:
         if channel is None:
             told = Delivery("refused", "there is no such channel any more")
         else:
-            is_digest = notification.alert.finding.kind == "digest"
-            known = notification if is_digest else self._known(notification)
-            told = self._notifier_of(channel).send(None if is_digest else known, message_of(known, channel))
+            try:
+                told = self._told(notification, channel)
+            except Exception as error:  # noqa: BLE001  the guard: one message that cannot be made must not stop the others
+                told = Delivery("failed", f"the message could not be made: {type(error).__name__}")
         if told.outcome != "sent":
             log.warning("channel %s was not told of %s: %s", notification.channel, notification.alert.id, told.detail)
         self._outbox.finish(notification.id, told.outcome, told.detail)
         return told.outcome
+
+    def _told(self, notification: Notification, channel: Channel) -> Delivery:
+        is_digest = notification.alert.finding.kind == "digest"
+        known = notification if is_digest else self._known(notification)
+        return self._notifier_of(channel).send(None if is_digest else known, message_of(known, channel))
 
     def _known(self, notification: Notification) -> Notification:
         """With what is worth knowing besides, as it is by now."""
