@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
 from tollkeeper.model import Limit
 from tollkeeper.model.finding import Finding, FindingKind, severity_at
-from tollkeeper.model.limit import THRESHOLDS, Per
+from tollkeeper.model.limit import THRESHOLDS
 from tollkeeper.policy.forms import window_text, write_form
 from tollkeeper.policy.period import LENGTHS
 from tollkeeper.sidecar.agreement import LONG_ENOUGH, Agreement
-from tollkeeper.sidecar.ledger_use import dimensions_of, sums_of_rows
+from tollkeeper.sidecar.contributors import Contributors
 from tollkeeper.sidecar.limit_use import LimitUse, LimitUses
 from tollkeeper.sidecar.limit_watch import LimitWatch
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.storage.counters import CountersUnavailable
 from tollkeeper.storage.emergency import EmergencySwitch
-from tollkeeper.storage.ledger import DIMENSIONS, Ledger, UsageQuery
+from tollkeeper.storage.ledger import Ledger, UsageQuery
 
 FULL = 100
 USED_UP = (FULL,)
@@ -31,9 +30,6 @@ STALE_SECONDS = 60 * 86_400
 """Providers change prices every few weeks: a list that was installed longer ago lacks some of them."""
 LATELY = LENGTHS["day"]
 """For so long after its last call a model without a price is told of."""
-BLAMED: tuple[Per, ...] = ("feature", "user", "model", "service")
-MOST_BLAMED = 2
-LEAST_SHARE = 0.1
 
 
 def prices_installed_at() -> float | None:
@@ -59,6 +55,7 @@ class Findings:
         self._emergency = EmergencySwitch(limiting.counters, "alerts")
         self._agreement = agreement
         self._ledger = ledger
+        self._contributors = Contributors(ledger, clock)
         self._watch = watch
         self._clock = clock
 
@@ -84,20 +81,9 @@ class Findings:
     def contributors(self, finding: Finding) -> list[dict[str, Any]]:
         """Who has used the most of a limit in the finding's period: amounts in the unit of its measure, and shares."""
         limit = next((limit for limit in self._limiting.policy.limits if limit.name == finding.subject), None)
-        dimensions = None if limit is None else dimensions_of(limit)
-        if finding.kind != "limit" or limit is None or dimensions is None or not finding.period_end:
+        if finding.kind != "limit" or limit is None or not finding.period_end:
             return []
-        mine = tuple(finding.scope.get(name, "") for name in limit.per)
-        found: list[dict[str, Any]] = []
-        for blamed in BLAMED:
-            if blamed in limit.per:
-                continue
-            asked = tuple(name for name in DIMENSIONS if name in {*dimensions, blamed})
-            rows = self._ledger.usage(UsageQuery(finding.period_start, finding.period_end, asked))
-            wider = replace(limit, per=(*limit.per, blamed))
-            sums = sums_of_rows(wider, asked, ((row.group, row.totals) for row in rows))
-            found += _largest(blamed, {values[-1]: used for values, used in sums.items() if values[:-1] == mine})
-        return found
+        return self._contributors.of(limit, finding.scope, finding.period_start, finding.period_end)
 
     def _of_limits(self, now: int) -> Iterator[Finding]:
         uses = self._uses.all()
@@ -176,10 +162,3 @@ def _facts(use: LimitUse, level: int, denied: int, now: int) -> dict[str, Any]:
         facts["pace"] = round(use.ratio / elapsed, 2)
         facts["forecast"] = int(use.used / elapsed)
     return facts
-
-
-def _largest(dimension: str, used: Mapping[str, int]) -> Iterator[dict[str, Any]]:
-    whole = sum(used.values())
-    for value, amount in sorted(used.items(), key=lambda one: -one[1])[:MOST_BLAMED]:
-        if value and whole and amount >= whole * LEAST_SHARE:
-            yield {"dimension": dimension, "value": value, "amount": amount, "share": round(amount / whole, 3)}
