@@ -53,6 +53,29 @@ def test_without_counters_it_is_what_the_ledger_has(world: World) -> None:
     assert [(use.limit.name, use.used) for use in found] == [("tokens", TOKENS_A_CALL)], "nobody knows of the minute"
 
 
+def test_of_what_nobody_can_tell_it_is_said_that_it_is_unknown(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not that nothing is used."""
+    world.record(make_call(1), make_call(2))
+    limits = (
+        Limit("model", "tokens", 10_000, DAY, per=("model",)),
+        Limit("rate", "requests", 60, Window("minute", rolling=True)),
+        Limit("tokens", "tokens", 10_000, DAY),
+    )
+    world.policies.set(Policy("tests", limits), author="tests", reason="a test")
+    monkeypatch.setattr("tollkeeper.sidecar.ledger_use.MOST_CALLS", 1)
+    away = Limiting(world.policies, NoCounters())
+    looked = LimitUses(LedgerUse(world.ledger, world.resets), away, world.clock.nanoseconds).look()
+    assert looked.unknown == {"model", "rate"}
+    assert [(use.limit.name, use.used) for use in looked.uses] == [("tokens", 2 * TOKENS_A_CALL)]
+
+
+def test_all_who_have_come_to_a_threshold_are_looked_at(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tollkeeper.sidecar.limit_use.MOST_SCOPES", 2)
+    world.record(*(make_call(number, tags={"user": f"u-{number}"}) for number in range(5)))
+    assert len(uses(world, Limit("day", "tokens", TOKENS_A_CALL, DAY, per=("user",)))) == 5
+    assert len(uses(world, Limit("day", "tokens", 100 * TOKENS_A_CALL, DAY, per=("user",)))) == 2
+
+
 def test_short_and_rolling_limits_are_what_the_counters_have_of_those_who_called_of_late(world: World) -> None:
     limit = Limit("rate", "requests", 60, Window("minute"), per=("user",))
     world.record(

@@ -14,6 +14,12 @@ FINDING_KINDS: tuple[FindingKind, ...] = tuple(kind for kind in get_args(Finding
 """But a digest: that is no alert, and only goes the way that alerts do."""
 
 
+Identity = tuple[str, str, tuple[tuple[str, str], ...], int]
+"""The same for as long as it is the same thing that somebody was told of."""
+Unseen = frozenset[tuple[str, str | None]]
+"""Kinds of findings and their subjects that could not be looked for; `None` is all subjects."""
+
+
 class Finding(NamedTuple):
     """Something that holds at this moment. Kind, subject, scope and period are what it is; the rest is how it stands.
 
@@ -33,7 +39,7 @@ class Finding(NamedTuple):
     facts: Mapping[str, Any] = {}
 
     @property
-    def identity(self) -> tuple[str, str, tuple[tuple[str, str], ...], int]:
+    def identity(self) -> Identity:
         """The same for as long as it is the same thing that somebody was told of."""
         return self.kind, self.subject, tuple(sorted(self.scope.items())), self.period_start
 

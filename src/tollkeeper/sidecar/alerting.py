@@ -22,6 +22,8 @@ log = logging.getLogger("tollkeeper")
 
 LOOK_SECONDS = 5.0
 """Between two looks, unless something has happened."""
+REST = 5
+"""How many times as long as a look has taken the next one waits for, though something has happened."""
 PUSH_SECONDS = 60.0
 """Alertmanager is told of all that fires so often, as it forgets what it does not hear of."""
 AT_ONCE = 4
@@ -81,6 +83,7 @@ class Alerting:
         self._clock = clock
         self._woken = threading.Event()
         self._looked_at: float | None = None
+        self._pause = 0.0
         self._pushed_at: float | None = None
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="tollkeeper-notify")
 
@@ -91,14 +94,16 @@ class Alerting:
     def watch(self) -> None:
         """Look, if it is time."""
         now = self._clock()
-        if self._woken.is_set() or self._looked_at is None or now - self._looked_at >= LOOK_SECONDS:
+        since = None if self._looked_at is None else now - self._looked_at
+        if since is None or since >= LOOK_SECONDS or (self._woken.is_set() and since >= self._pause):
             self._woken.clear()
             self._looked_at = now
             self.look()
+            self._pause = REST * (self._clock() - now)
 
     def look(self) -> None:
         """See what holds, and note what is to be told of it."""
-        found, unseen = self._findings.look()
+        found, unseen = self._findings.look(self._store.open_identities())
         for alert, channel, event in self._store.look(found, self._channels.all(), unseen):
             finding = alert.finding
             log.info("alert %s %s: %s %s at %d %%", event, channel.name, finding.kind, finding.subject, finding.level)

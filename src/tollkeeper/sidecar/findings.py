@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 from tollkeeper.model import Limit
-from tollkeeper.model.finding import Finding, FindingKind, severity_at
+from tollkeeper.model.finding import Finding, FindingKind, Identity, Unseen, severity_at
 from tollkeeper.model.limit import THRESHOLDS
 from tollkeeper.policy.forms import window_text, write_form
 from tollkeeper.policy.period import LENGTHS
@@ -38,6 +38,11 @@ def prices_installed_at() -> float | None:
     return None if spec is None or spec.origin is None else os.stat(spec.origin).st_mtime
 
 
+MOST_ALERTS = 100
+"""Of one limit, or of models without a price, by themselves; all others together are one alert."""
+OTHERS = "all others"
+
+
 class Findings:
     """Of one sidecar. `clock` tells nanoseconds since the epoch. Raises `LedgerUnavailable`."""
 
@@ -59,9 +64,13 @@ class Findings:
         self._watch = watch
         self._clock = clock
 
-    def look(self) -> tuple[list[Finding], frozenset[str]]:
-        """All that holds now, and the kinds that cannot be looked for."""
+    def look(self, firing: Container[Identity] = ()) -> tuple[list[Finding], Unseen]:
+        """All that holds now, and what cannot be looked for.
+
+        `firing` are the identities of what is known already: of very many, they are among those that are told of.
+        """
         now = self._clock()
+        self._unknown: frozenset[str] = frozenset()
         sources: Mapping[FindingKind, Callable[[int], Iterator[Finding]]] = {
             "limit": self._of_limits,
             "emergency": self._of_emergency,
@@ -70,13 +79,13 @@ class Findings:
             "stale_prices": self._of_prices,
         }
         found: list[Finding] = []
-        unseen = set()
+        unseen: set[tuple[str, str | None]] = set()
         for kind, source in sources.items():
             try:
-                found += source(now)
+                found += bounded(list(source(now)), firing)
             except CountersUnavailable:
-                unseen.add(kind)
-        return found, frozenset(unseen)
+                unseen.add((kind, None))
+        return found, frozenset(unseen | {("limit", name) for name in self._unknown})
 
     def contributors(self, finding: Finding) -> list[dict[str, Any]]:
         """Who has used the most of a limit in the finding's period: amounts in the unit of its measure, and shares."""
@@ -86,7 +95,7 @@ class Findings:
         return self._contributors.of(limit, finding.scope, finding.period_start, finding.period_end)
 
     def _of_limits(self, now: int) -> Iterator[Finding]:
-        uses = self._uses.all()
+        uses, self._unknown = self._uses.look()
         known = {use.key for use in uses}
         # Whose every call is denied has none in the ledger.
         denied = self._uses.of_keys(key for key in self._watch.denying() if key not in known)
@@ -114,6 +123,24 @@ class Findings:
         installed_at = prices_installed_at()
         if installed_at is not None and now / 10**9 - installed_at > STALE_SECONDS:
             yield Finding("stale_prices", "genai-prices", {}, "warning", facts={"installed_at": int(installed_at)})
+
+
+def bounded(findings: Sequence[Finding], firing: Container[Identity]) -> Iterator[Finding]:
+    """Where one limit has very many at a threshold, or very many models no price: most of them in one finding.
+
+    Those that are known already go before, then the worst.
+    """
+    by_subject: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_subject.setdefault(finding.subject if finding.kind == "limit" else finding.kind, []).append(finding)
+    for ours in by_subject.values():
+        ours.sort(key=lambda one: (one.identity not in firing, -one.level, -one.facts.get("percent", 0)))
+        yield from ours[:MOST_ALERTS]
+        if rest := ours[MOST_ALERTS:]:
+            worst = max(rest, key=lambda one: one.level)
+            scope = dict.fromkeys(worst.scope, OTHERS)
+            subject = worst.subject if worst.kind == "limit" else OTHERS
+            yield worst._replace(subject=subject, scope=scope, facts={**worst.facts, "others": len(rest)})
 
 
 def finding_of(use: LimitUse, now: int, denied: int = 0) -> Finding | None:

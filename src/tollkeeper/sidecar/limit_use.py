@@ -6,6 +6,7 @@ assumed for a call that nobody settled is in the counters alone. Without counter
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import nlargest
 from itertools import islice
@@ -23,8 +24,14 @@ from tollkeeper.storage.counters import CountersUnavailable
 
 MOST_SCOPES = 1000
 """Of one limit: those that have used the most."""
+MOST_FULL = 20_000
+"""More than that only of those who have come to a threshold."""
 KEPT_NANOSECONDS = 60 * 10**9
-"""For so long it is not looked up again what takes reading single calls."""
+"""For so long, or as many times as long as it took, it is not looked up again what takes reading single calls."""
+KEPT_TIMES = 20
+LONGEST_KEPT = 900 * 10**9
+FRESH_NANOSECONDS = 2 * 10**9
+"""For so long one look does for whoever else wants to know."""
 
 Scope = tuple[str, ...]
 
@@ -63,24 +70,53 @@ class _Asked(NamedTuple):
     end: int
 
 
+class Looked(NamedTuple):
+    """What was found, and the names of limits of which it cannot be told how all of them stand."""
+
+    uses: Sequence[LimitUse]
+    unknown: frozenset[str]
+
+
 class LimitUses:
-    """Of one sidecar. `clock` tells nanoseconds since the epoch. Raises `LedgerUnavailable`."""
+    """Of one sidecar. Several threads may use it. `clock` tells nanoseconds since the epoch.
+
+    Raises `LedgerUnavailable`.
+    """
 
     def __init__(self, use: LedgerUse, limiting: Limiting, clock: Callable[[], int]) -> None:
         self._use = use
         self._limiting = limiting
         self._clock = clock
-        self._kept: dict[str, tuple[int, Mapping[Scope, int]]] = {}
+        self._kept: dict[str, tuple[int, Mapping[Scope, int] | None]] = {}
+        self._lock = threading.Lock()
+        self._looked: tuple[int, Looked] | None = None
 
-    def all(self) -> list[LimitUse]:
-        """Every limit that is counted, with the fullest of its scopes; caps of a single call are not counted.
+    def all(self) -> Sequence[LimitUse]:
+        """Every limit that is counted, with the fullest of its scopes, as it was a moment ago."""
+        with self._lock:
+            now, known = self._clock(), self._looked
+            if known is not None and known[0] <= now < known[0] + FRESH_NANOSECONDS:
+                return known[1].uses
+        return self.look().uses
 
-        Without counters, those that only they know are left out.
-        """
-        now = self._clock()
-        asked = [one for limit in self._limiting.policy.limits if _is_counted(limit) for one in self._asked(limit, now)]
-        found = (_use_of(one, level) for one, level in zip(asked, self._levels(asked), strict=True))
-        return [use for use in found if use is not None]
+    def look(self) -> Looked:
+        """How all of them stand now. Caps of a single call are not counted."""
+        with self._lock:
+            now = self._clock()
+            unknown: set[str] = set()
+            asked: list[_Asked] = []
+            for limit in self._limiting.policy.limits:
+                if _is_counted(limit):
+                    asked += self._asked(limit, now, unknown)
+            uses = []
+            for one, level in zip(asked, self._levels(asked), strict=True):
+                if (use := _use_of(one, level)) is None:
+                    unknown.add(one.limit.name)
+                else:
+                    uses.append(use)
+            found = Looked(uses, frozenset(unknown))
+            self._looked = now, found
+            return found
 
     def of_keys(self, keys: Iterable[str]) -> list[LimitUse]:
         """Of what counters know by these names: also of those who have no call in the ledger."""
@@ -99,9 +135,12 @@ class LimitUses:
                     return _Asked(limit, scope, charge, None, *_period(limit.window, now))
         return None
 
-    def _asked(self, limit: Limit, now: int) -> Iterator[_Asked]:
+    def _asked(self, limit: Limit, now: int, unknown: set[str]) -> Iterator[_Asked]:
         start, end = _period(limit.window, now)
-        for values, ledger in self._fullest(limit, start, end, now):
+        fullest = self._fullest(limit, start, end, now)
+        if fullest is None:
+            unknown.add(limit.name)
+        for values, ledger in fullest or ():
             scope: dict[str, str] = dict(zip(limit.per, values, strict=True))
             yield _Asked(limit, scope, charge_of(limit, scope, now), ledger, start, end)
 
@@ -111,23 +150,29 @@ class LimitUses:
         except CountersUnavailable:
             return [None] * len(asked)
 
-    def _fullest(self, limit: Limit, start: int, end: int, now: int) -> Sequence[tuple[Scope, int | None]]:
-        """Whom the limit counts for, and what the ledger has of it."""
+    def _fullest(self, limit: Limit, start: int, end: int, now: int) -> Sequence[tuple[Scope, int | None]] | None:
+        """Whom the limit counts for, and what the ledger has of it; `None` where nobody can tell who they are."""
         window = limit.window
-        if window is not None and not window.rolling and window.unit in LONG_ENOUGH:
-            sums = self._sums(limit, start, end, now)
-            return nlargest(MOST_SCOPES, sums.items() if limit.per else [((), sums.get((), 0))], key=lambda one: one[1])
-        # The ledger only says who has made calls of late.
-        lately: Iterable[Scope] = self._sums(limit, now - LENGTHS["hour"], now, now) if limit.per else ((),)
-        return [(values, None) for values in islice(lately, MOST_SCOPES)]
+        if window is None or window.rolling or window.unit not in LONG_ENOUGH:
+            # The ledger only says who has made calls of late.
+            lately = self._sums(limit, now - LENGTHS["hour"], now, now) if limit.per else {(): 0}
+            return None if lately is None else [(values, None) for values in islice(lately, MOST_SCOPES)]
+        sums = self._sums(limit, start, end, now)
+        if not limit.per:
+            return [((), None if sums is None else sums.get((), 0))]
+        if sums is None:
+            return None
+        told_from = limit.amount * min(limit.at, default=100)
+        full = sum(1 for used in sums.values() if used * 100 >= told_from)
+        return nlargest(max(MOST_SCOPES, min(full, MOST_FULL)), sums.items(), key=lambda one: one[1])
 
-    def _sums(self, limit: Limit, start: int, end: int, now: int) -> Mapping[Scope, int]:
+    def _sums(self, limit: Limit, start: int, end: int, now: int) -> Mapping[Scope, int] | None:
         if dimensions_of(limit) is not None:
-            return self._use.of(limit, start, end) or {}
-        kept_at, sums = self._kept.get(limit.name, (None, {}))
-        if kept_at is None or not kept_at <= now < kept_at + KEPT_NANOSECONDS:
-            sums = self._use.of(limit, start, end) or {}
-            self._kept[limit.name] = now, sums
+            return self._use.of(limit, start, end)
+        until, sums = self._kept.get(limit.name, (0, None))
+        if now >= until or until - now > LONGEST_KEPT:
+            sums, took = self._use.of(limit, start, end), self._clock() - now
+            self._kept[limit.name] = now + min(max(KEPT_NANOSECONDS, KEPT_TIMES * took), LONGEST_KEPT), sums
         return sums
 
 

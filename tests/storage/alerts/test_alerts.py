@@ -158,9 +158,10 @@ def test_kinds_that_cannot_be_looked_for_stay_as_they_are(opened: Database, cloc
     store = AlertStore(opened, clock)
     store.look([finding(80)], [])
     clock.now += 60 * SECOND
-    store.look([], [], frozenset({"limit"}))
+    store.look([], [], frozenset({("limit", None)}))
+    store.look([], [], frozenset({("limit", "day")}))
     assert len(store.alerts(AlertQuery(firing=True))) == 1
-    store.look([], [])
+    store.look([], [], frozenset({("limit", "another"), ("emergency", None)}))
     assert store.alerts(AlertQuery(firing=True)) == []
 
 

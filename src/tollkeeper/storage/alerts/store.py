@@ -17,7 +17,7 @@ from tollkeeper.alerting.channel import Channel
 from tollkeeper.alerting.lifecycle import Told, due, follow
 from tollkeeper.alerting.muting import muted
 from tollkeeper.model.alert import Alert, Event
-from tollkeeper.model.finding import SEVERITIES, Finding
+from tollkeeper.model.finding import SEVERITIES, Finding, Identity, Unseen
 from tollkeeper.storage.alerts.rows import alert_of, row_of, written
 from tollkeeper.storage.alerts.silences import silences_at
 from tollkeeper.storage.alerts.tables import ALERTS, NOTIFICATIONS
@@ -56,11 +56,11 @@ class AlertStore:
         self._audit = AuditTrail(database, clock)
 
     def look(
-        self, findings: Iterable[Finding], channels: Sequence[Channel], unseen: frozenset[str] = frozenset()
+        self, findings: Iterable[Finding], channels: Sequence[Channel], unseen: Unseen = frozenset()
     ) -> list[tuple[Alert, Channel, Event]]:
         """Follow what is found just now, and note what is to be told of it.
 
-        `unseen`: kinds of findings that could not be looked for: their alerts stay as they are.
+        `unseen`: kinds of findings, and subjects, that could not be looked for: their alerts stay as they are.
         """
         found = list(findings)
         if not found and self._is_quiet():
@@ -69,11 +69,11 @@ class AlertStore:
             self._take_turn(connection)
             now = self._clock()
             before = {alert.id: alert for alert in _open(connection)}
-            known = [alert for alert in before.values() if alert.finding.kind not in unseen]
+            known = [alert for alert in before.values() if not _is_in(alert.finding, unseen)]
             after = follow(known, found, now)
             for alert in after:
                 _keep(connection, alert, before.get(alert.id))
-            kept = [alert for alert in before.values() if alert.finding.kind in unseen]
+            kept = [alert for alert in before.values() if _is_in(alert.finding, unseen)]
             lately = [*after, *kept, *_ended_since(connection, now - TOLD_ENDED_FOR, {alert.id for alert in after})]
             told = _told(connection, lately)
             notices = list(due(lately, told, channels, muted(lately, silences_at(connection, now), now), now))
@@ -148,6 +148,11 @@ class AlertStore:
             quiet = muted(lately, silences_at(connection, now), now)
         return [alert for alert in lately if alert.id not in quiet]
 
+    def open_identities(self) -> set[Identity]:
+        """Of all that fires."""
+        with told_apart(self._database), self._database.read() as connection:
+            return {alert.finding.identity for alert in _open(connection)}
+
     def firing(self) -> Mapping[tuple[str, str], int]:
         """How many fire, by kind and severity."""
         count = select(ALERTS.c.kind, ALERTS.c.severity, func.count()).where(ALERTS.c.ended_at.is_(None))
@@ -174,6 +179,10 @@ class AlertStore:
 def _was_told(connection: Connection, alert_id: str, channel: str) -> bool:
     wanted = (NOTIFICATIONS.c.alert_id == alert_id) & (NOTIFICATIONS.c.channel == channel)
     return connection.execute(select(NOTIFICATIONS.c.id).where(wanted).limit(1)).first() is not None
+
+
+def _is_in(finding: Finding, unseen: Unseen) -> bool:
+    return (finding.kind, None) in unseen or (finding.kind, finding.subject) in unseen
 
 
 def _open(connection: Connection) -> list[Alert]:
