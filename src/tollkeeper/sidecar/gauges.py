@@ -8,9 +8,11 @@ from itertools import groupby
 
 from tollkeeper.model import Limit
 from tollkeeper.model.finding import severity_at
+from tollkeeper.sidecar.agreement import LONG_ENOUGH
 from tollkeeper.sidecar.findings import prices_installed_at
 from tollkeeper.sidecar.health import SidecarHealth
 from tollkeeper.sidecar.limit_use import LimitUse, LimitUses
+from tollkeeper.sidecar.limit_watch import LimitWatch
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.metrics import NANO, Kind, Sample
 from tollkeeper.sidecar.quotas import Quotas
@@ -25,7 +27,7 @@ from tollkeeper.telemetry import sidecar_metrics as names
 FRESH_SECONDS = 5.0
 """They are looked up again when they are older."""
 MOST_SCOPES = 200
-"""With series of their own, of one limit: the fullest."""
+"""With series of their own, of one limit: those that deny calls, and the fullest."""
 MOST_QUOTAS = 500
 UNBOUNDED = frozenset({"user", "session"})
 """There is no end to those: limits that count by them have no series for each."""
@@ -36,6 +38,10 @@ GAUGES: Mapping[str, Family] = {
     names.LIMIT_AMOUNT: Family("What may be used of a limit: of usd, in dollars.", names.LIMIT_LABELS),
     names.LIMIT_USED: Family("What is used in its period, without what calls under way hold.", names.LIMIT_LABELS),
     names.LIMIT_HELD: Family("What calls under way hold of a limit.", names.LIMIT_LABELS),
+    names.LIMIT_DENIED: Family(
+        "Calls denied in its period, as they did not fit into what is left; of hard limits that let none wait.",
+        names.LIMIT_LABELS,
+    ),
     names.LIMIT_PERIOD_START: Family("When the limit's period began.", names.LIMIT_LABELS),
     names.LIMIT_PERIOD_END: Family("When the limit's period ends.", names.LIMIT_LABELS),
     names.LIMIT_THRESHOLD: Family(
@@ -62,6 +68,7 @@ class Gauges:
         uses: LimitUses,
         quotas: Quotas,
         limiting: Limiting,
+        watch: LimitWatch,
         health: SidecarHealth,
         alerts: AlertStore,
         outbox: Outbox,
@@ -71,6 +78,7 @@ class Gauges:
         self._uses = uses
         self._quotas = quotas
         self._emergency = EmergencySwitch(limiting.counters, "metrics")
+        self._watch = watch
         self._health = health
         self._alerts = alerts
         self._outbox = outbox
@@ -95,7 +103,12 @@ class Gauges:
     def _of_limits(self) -> list[Sample]:
         try:
             quotas = [one for one in self._quotas.all() if one.percent is not None][:MOST_QUOTAS]
-            found = limit_use_samples(self._uses.all())
+            uses = self._uses.all()
+            known = {use.key for use in uses}
+            # Whose every call is denied has none in the ledger.
+            denying = self._uses.of_keys(key for key in self._watch.denying() if key not in known)
+            now = self._now()
+            found = limit_use_samples([*uses, *denying], lambda use: self._watch.denied(use.key, now))
         except (CountersUnavailable, LedgerUnavailable):
             return []
         return found + [
@@ -140,20 +153,25 @@ class Gauges:
         ]
 
 
-def limit_use_samples(uses: Sequence[LimitUse]) -> list[Sample]:
-    """The gauges of limits. `uses` of one limit come one after the other."""
+def limit_use_samples(uses: Sequence[LimitUse], denied: Callable[[LimitUse], int] = lambda _: 0) -> list[Sample]:
+    """The gauges of limits. `denied` says how many calls each has denied in its period."""
     found: list[Sample] = []
-    for _, group in groupby(uses, key=lambda use: use.limit.name):
+    for _, group in groupby(sorted(uses, key=_name), key=_name):
         ours = sorted(group, key=lambda use: -use.ratio)
         limit = ours[0].limit
         found.append(_gauge(names.LIMIT_FULLEST, ours[0].ratio, *_whole(limit)))
         found.append(_gauge(names.LIMIT_SCOPES, len(ours), *_whole(limit)))
         if not UNBOUNDED & set(limit.per):
-            found += [sample for use in ours[:MOST_SCOPES] for sample in _of_use(use)]
+            told = sorted(ours, key=lambda use: not denied(use))
+            found += [sample for use in told[:MOST_SCOPES] for sample in _of_use(use, denied(use))]
     return found
 
 
-def _of_use(use: LimitUse) -> Iterator[Sample]:
+def _name(use: LimitUse) -> str:
+    return use.limit.name
+
+
+def _of_use(use: LimitUse, denied: int) -> Iterator[Sample]:
     limit, scope = use.limit, use.scope
     whose = ",".join(f"{name}={value}" for name, value in scope.items())
     labels = (*_whole(limit), whose, scope.get("tenant", ""), scope.get("provider", ""))
@@ -161,11 +179,19 @@ def _of_use(use: LimitUse) -> Iterator[Sample]:
     yield _gauge(names.LIMIT_AMOUNT, limit.amount / unit, *labels)
     yield _gauge(names.LIMIT_USED, use.used / unit, *labels)
     yield _gauge(names.LIMIT_HELD, use.held / unit, *labels)
+    if _tells_denials(limit):
+        yield _gauge(names.LIMIT_DENIED, denied, *labels)
     if use.period_end:
         yield _gauge(names.LIMIT_PERIOD_START, use.period_start / NANO, *labels)
         yield _gauge(names.LIMIT_PERIOD_END, use.period_end / NANO, *labels)
     for at in limit.at:
         yield _gauge(names.LIMIT_THRESHOLD, at / 100, *labels, str(at), severity_at(at))
+
+
+def _tells_denials(limit: Limit) -> bool:
+    window = limit.window
+    is_long = window is not None and not window.rolling and window.unit in LONG_ENOUGH
+    return is_long and limit.mode == "hard" and not limit.wait
 
 
 def _whole(limit: Limit) -> tuple[str, str, str, str]:

@@ -174,7 +174,7 @@ class Sidecar:
 
     def _metrics_page(self) -> MetricsPage:
         gauges = Gauges(
-            self._uses, self.services.quotas, self.limiting, self._health, self.alerts, self.outbox,
+            self._uses, self.services.quotas, self.limiting, self._watch, self._health, self.alerts, self.outbox,
             time.monotonic, time.time_ns,
         )  # fmt: skip
         return MetricsPage(

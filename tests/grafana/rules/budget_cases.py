@@ -8,7 +8,9 @@ from grafana.rules.promtool import Case
 from tollkeeper.grafana.rules import names as n
 from tollkeeper.grafana.rules.budget import (
     AMOUNT,
+    DENIED,
     ELAPSED,
+    ELAPSED_SHARE,
     FORECAST,
     LEFT,
     PACE,
@@ -84,6 +86,12 @@ def _pace() -> Case:
 RECORD_CASES = (
     _larger_of_two(USED, n.LIMIT_USED),
     _larger_of_two(AMOUNT, n.LIMIT_AMOUNT),
+    _larger_of_two(DENIED, n.LIMIT_DENIED),
+    Case(
+        DENIED,
+        {f"{n.LIMIT_DENIED}{told_by('a')}": "0 3 0 2 0x9"},
+        {"4m": [(of("spend"), 3)], "8m": [(of("spend"), 2)], "12m": [(of("spend"), 0)]},
+    ),
     _divided_by_amount(RATIO, USED),
     *(_divided_by_amount(burn(span), rate(span), PERIOD) for span in ("5m", "30m", "1h", "6h")),
     Case(
@@ -103,7 +111,7 @@ RECORD_CASES = (
         {"2m": [(of("spend"), 1100)]},
     ),
     Case(
-        "limit:tollkeeper_limit_elapsed:ratio",
+        ELAPSED_SHARE,
         {f"{ELAPSED}{of('spend')}": "50x3", f"{PERIOD}{of('spend')}": "200x3"},
         {"2m": [(of("spend"), 0.25)]},
     ),
@@ -154,6 +162,28 @@ def _fullest(limit: str, **more: str) -> str:
     return "{" + ",".join(f'{name}="{text}"' for name, text in labels.items()) + "}"
 
 
+def _denying() -> Case:
+    """Of what has denied calls, the step of 100 % is reached, and only that; once only when it is used up indeed."""
+    given = {
+        f"{RATIO}{of('denies')}": "0.7x6 1.05x3",
+        f"{RATIO}{of('lets go')}": "0.7x9",
+        f"{RATIO}{of('tokens', 'tokens')}": "0.7x9",
+        f"{RATIO}{of('minute', window='minute')}": "0.7x9",
+        f"{DENIED}{of('denies')}": "0x2 1x7",
+        f"{DENIED}{of('lets go')}": "0x9",
+        f"{DENIED}{of('tokens', 'tokens')}": "1x9",
+        f"{DENIED}{of('minute', window='minute')}": "1x9",
+    }
+    for percent, severity in ((80, "warning"), (100, "critical")):
+        ratio = f"{percent / 100:g}x9"
+        given |= {threshold(name, percent, severity): ratio for name in ("denies", "lets go")}
+        given[threshold("tokens", percent, severity, measure="tokens")] = ratio
+        given[threshold("minute", percent, severity, window="minute")] = ratio
+    given[threshold("denies", 100, "critical", instance="b")] = "0.6x9"
+    steps = [(of("denies", threshold=at, severity=how), 1) for at, how in (("100", "critical"), ("80", "warning"))]
+    return Case("TollkeeperBudgetUsed", given, {"2m": [], "4m": steps[:1], "8m": steps})
+
+
 ALERT_CASES = (
     Case(
         "TollkeeperBudgetUsed",
@@ -166,6 +196,7 @@ ALERT_CASES = (
             threshold("tokens", 80, "warning", measure="tokens"): "0.8x3",
             f"{RATIO}{of('minute', window='minute')}": "2x3",
             threshold("minute", 80, "warning", window="minute"): "0.8x3",
+            threshold("minute", 100, "critical", window="minute"): "1x3",
         },
         {
             "0m": [],
@@ -177,6 +208,7 @@ ALERT_CASES = (
             "3m": [],
         },
     ),
+    _denying(),
     _burning("TollkeeperBudgetBurnRateHigh", ("1h", "5m"), 14.4, "1h", "30s", ("90s", "150s")),
     _burning("TollkeeperBudgetBurnRateHigh", ("6h", "30m"), 6, "6h", "1m", ("14m", "16m")),
     Case(
@@ -186,6 +218,9 @@ ALERT_CASES = (
             f"{FORECAST}{of('under')}": "0.9x10", f"{RATIO}{of('under')}": "0.5x10",
             f"{FORECAST}{of('spent')}": "2x10", f"{RATIO}{of('spent')}": "1.1x10",
             f"{FORECAST}{of('tokens', 'tokens')}": "2x10", f"{RATIO}{of('tokens', 'tokens')}": "0.5x10",
+            f"{FORECAST}{of('young')}": "2x10", f"{RATIO}{of('young')}": "0.5x10",
+            **{f"{ELAPSED_SHARE}{of(old)}": "0.1x10" for old in ("over", "under", "spent")},
+            f"{ELAPSED_SHARE}{of('tokens', 'tokens')}": "0.5x10", f"{ELAPSED_SHARE}{of('young')}": "0.09x10",
         },
         {"25m": [], "40m": [(of("over"), 1)]},
         step="5m",

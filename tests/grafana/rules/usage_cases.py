@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana.rules.budget_cases import of, threshold
 from grafana.rules.promtool import Case
 from tollkeeper.grafana.rules import names as n
-from tollkeeper.grafana.rules.budget import RATIO
+from tollkeeper.grafana.rules.budget import DENIED, RATIO
 from tollkeeper.grafana.rules.usage import CACHED, INPUT, MODEL_TOKENS, TOKENS
 
 
@@ -73,6 +73,16 @@ def _exhausted(mode: str, severity: str) -> Case:
     return Case("TollkeeperQuotaExhausted", given, expected, {"severity": severity})
 
 
+def _denying() -> Case:
+    """What is left may be too little for any call."""
+    given = {f"{RATIO}{of(name, 'tokens')}": "0.7x3" for name in ("quota", "other")}
+    given |= {f"{RATIO}{of('spend')}": "0.7x3", f"{RATIO}{of('tpm', 'tokens', 'minute')}": "0.7x3"}
+    given |= {f"{DENIED}{of('quota', 'tokens')}": "0 1x3", f"{DENIED}{of('other', 'tokens')}": "0x4"}
+    given |= {f"{DENIED}{of('spend')}": "1x3", f"{DENIED}{of('tpm', 'tokens', 'minute')}": "1x3"}
+    expected = {"0m": [], "2m": [(of("quota", "tokens"), 1)]}
+    return Case("TollkeeperQuotaExhausted", given, expected, {"severity": "critical"})
+
+
 ALERT_CASES = (
     Case(
         "TollkeeperTokenSpike",
@@ -117,14 +127,21 @@ ALERT_CASES = (
     ),
     _exhausted("hard", "critical"),
     _exhausted("soft", "warning"),
+    _denying(),
     Case(
         "TollkeeperDenialsSustained",
         {
-            f'{n.DENIED}{{{n.LIMIT_NAME}="many",tenant="a"}}': "0+6x60",
-            f'{n.DENIED}{{{n.LIMIT_NAME}="many",tenant="b"}}': "0+0.6x60",
-            f'{n.DENIED}{{{n.LIMIT_NAME}="few"}}': "0+5.4x60",
+            f'{n.DENIED}{{{n.LIMIT_NAME}="one",tenant="a"}}': "0x30 1+1x30",
+            f'{n.DENIED}{{{n.LIMIT_NAME}="one",tenant="b"}}': "0x60",
+            f'{n.DENIED}{{{n.LIMIT_NAME}="now and then"}}': " ".join(str(at // 4) for at in range(60)),
+            f'{n.DENIED}{{{n.LIMIT_NAME}="once"}}': "3x60",
         },
-        {"18m": [], "22m": [(f'{{{n.LIMIT_NAME}="many"}}', 1)]},
+        {"39m": [], "42m": [(f'{{{n.LIMIT_NAME}="one"}}', 1)]},
+    ),
+    Case(
+        "TollkeeperDenialsSustained",
+        {f'{n.DENIED}{{{n.LIMIT_NAME}="many"}}': "0+300x40"},
+        {"9m": [], "13m": [(f'{{{n.LIMIT_NAME}="many"}}', 1)]},
     ),
     Case("TollkeeperEmergency", {f'{n.EMERGENCY}{{instance="a"}}': "0 1 0", f'{n.EMERGENCY}{{instance="b"}}': "0x3"},
          {"0m": [], "1m": [("", 1)], "2m": []}),

@@ -15,7 +15,9 @@ PERIODS = "(rolling )?(hour|day|week|month)"
 USED = f"limit:{n.LIMIT_USED}:max"
 AMOUNT = f"limit:{n.LIMIT_AMOUNT}:max"
 RATIO = f"limit:{n.LIMIT_USED}:ratio"
+DENIED = f"limit:{n.LIMIT_DENIED}:max5m"
 ELAPSED = "limit:tollkeeper_limit_elapsed:seconds"
+ELAPSED_SHARE = "limit:tollkeeper_limit_elapsed:ratio"
 PERIOD = "limit:tollkeeper_limit_period:seconds"
 LEFT = "limit:tollkeeper_limit_left:seconds"
 PACE = f"limit:{n.LIMIT_USED}:pace"
@@ -53,10 +55,12 @@ RECORDS = (
     Record(USED, n.limits(n.LIMIT_USED)),
     Record(AMOUNT, n.limits(n.LIMIT_AMOUNT)),
     Record(RATIO, f"{USED} / ({AMOUNT} > 0)"),
+    # Each worker of a sidecar knows what it has denied itself, and a scrape meets one of them.
+    Record(DENIED, f"max by ({n.LIMIT_LABELS}) (max_over_time({n.LIMIT_DENIED}[5m]))"),
     Record(ELAPSED, f"time() - {n.limits(n.LIMIT_START)}"),
     Record(LEFT, f"{n.limits(n.LIMIT_END)} - time()"),
     Record(PERIOD, f"{n.limits(n.LIMIT_END)} - {n.limits(n.LIMIT_START)}"),
-    Record("limit:tollkeeper_limit_elapsed:ratio", f"{ELAPSED} / {PERIOD}"),
+    Record(ELAPSED_SHARE, f"{ELAPSED} / {PERIOD}"),
     *(_rate(span, seconds) for span, seconds in SPANS.items()),
     *(Record(burn(span), f"{rate(span)} * {PERIOD} / ({AMOUNT} > 0)") for span in ("5m", "30m", "1h", "6h")),
     # Of a day, the last six hours tell; of longer periods, the last day. Before that, the mean since the beginning.
@@ -77,7 +81,13 @@ WHO = "{{ $labels.limit }}{{ with $labels.scope }} ({{ . }}){{ end }}"
 DASHBOARD = "tollkeeper-budgets?var-tenant={{ $labels.tenant }}"
 """Of a limit that is no tenant's, the variable is empty, which Grafana reads as all."""
 
+DENYING = (
+    '{{ if and (eq $labels.threshold "100") (lt $value 1.0) }}, and what is left is too little for calls, '
+    "which are denied{{ end }}"
+)
+
 ALERTS = (
+    # What is left may be too little for any call: usage then stays below the amount, and the limit is used up.
     # Its user says at which percentages, and how severe each is: the threshold is a series, not a rule.
     Alert(
         "TollkeeperBudgetUsed",
@@ -85,12 +95,16 @@ ALERTS = (
         {RATIO}{{measure="usd", window=~"{PERIODS}"}}
         >= on ({n.LIMIT_LABELS}) group_right ()
         max by ({n.LIMIT_LABELS}, threshold, severity) ({n.lately(n.LIMIT_THRESHOLD, 'measure="usd"')})
+        or
+        ({RATIO}{{measure="usd", window=~"{PERIODS}"}} and {DENIED} > 0)
+        < on ({n.LIMIT_LABELS}) group_right ()
+        max by ({n.LIMIT_LABELS}, threshold, severity) ({n.lately(n.LIMIT_THRESHOLD, 'measure="usd", threshold="100"')})
         """,
         None,
         "budget",
-        f"Budget {WHO} is {{{{ $value | humanizePercentage }}}} spent.",
-        f"{{{{ $value | humanizePercentage }}}} of budget {WHO} is spent in this {{{{ $labels.window }}}}: "
-        "over its threshold of {{ $labels.threshold }} %.",
+        f"Budget {WHO} is {{{{ $value | humanizePercentage }}}} spent{DENYING}.",
+        f"{{{{ $value | humanizePercentage }}}} of budget {WHO} is spent in this {{{{ $labels.window }}}}"
+        f"{DENYING}: its threshold of {{{{ $labels.threshold }}}} % is reached.",
         DASHBOARD,
     ),
     Alert(
@@ -129,6 +143,8 @@ ALERTS = (
         {FORECAST}{{measure="usd"}} > 1
         and
         {RATIO}{{measure="usd"}} < 1
+        and
+        {ELAPSED_SHARE} >= 0.1
         """,
         "warning",
         "forecast",

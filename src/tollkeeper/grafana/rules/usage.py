@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tollkeeper.grafana.rules import names as n
-from tollkeeper.grafana.rules.budget import DASHBOARD, PERIODS, RATIO, WHO
+from tollkeeper.grafana.rules.budget import DASHBOARD, DENIED, PERIODS, RATIO, WHO
 from tollkeeper.grafana.rules.rule import Alert, Category, Group, Record
 
 MODELS = f"{n.PROVIDER}, {n.MODEL}"
@@ -35,11 +35,11 @@ MODEL_VARIABLES = f"var-provider={{{{ $labels.{n.PROVIDER} }}}}&var-model={{{{ $
 QUOTAS = 'measure!~"usd|concurrency"'
 
 
-def _exhausted(mode: str, severity: str, consequence: str) -> Alert:
+def _exhausted(mode: str, or_else: str, severity: str, consequence: str) -> Alert:
     used = "{{ $value | humanizePercentage }} of its {{ $labels.measure }} are used in this {{ $labels.window }}. "
     return Alert(
         "TollkeeperQuotaExhausted",
-        f'{RATIO}{{{QUOTAS}, {mode}, window=~"{PERIODS}"}} >= 1',
+        f'{RATIO}{{{QUOTAS}, {mode}, window=~"{PERIODS}"}} >= 1{or_else}',
         severity,
         "quota",
         f"Quota {WHO} is used up.",
@@ -94,15 +94,22 @@ ALERTS = (
         "{{ $labels.window }}: over its threshold of {{ $labels.threshold }} %.",
         DASHBOARD,
     ),
-    _exhausted('mode="hard"', "critical", "Calls are denied until it ends."),
-    _exhausted('mode!="hard"', "warning", "It is a soft limit: calls go on."),
+    _exhausted(
+        'mode="hard"',
+        # What is left may be too little for any call.
+        f' or ({RATIO}{{{QUOTAS}, window=~"{PERIODS}"}} and {DENIED} > 0)',
+        "critical",
+        "Calls that need more than is left are denied until it ends.",
+    ),
+    _exhausted('mode!="hard"', "", "warning", "It is a soft limit: calls go on."),
     Alert(
         "TollkeeperDenialsSustained",
-        f"sum by ({n.LIMIT_NAME}) (rate({n.DENIED}[10m])) > 0.1",
+        # A few calls a minute are all that some apps make.
+        f"sum by ({n.LIMIT_NAME}) (rate({n.DENIED}[2m])) > 0",
         "warning",
         "quota",
         f"Limit {{{{ $labels.{n.LIMIT_NAME} }}}} keeps denying calls.",
-        "{{ $value | humanize }} calls a second were not sent, for ten minutes.",
+        "In each of the last ten minutes calls were not sent: {{ $value | humanize }} a second.",
         "tollkeeper-budgets",
         hold="10m",
     ),
