@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,6 +84,48 @@ def test_a_level_is_held_until_it_is_well_below() -> None:
     (below,) = follow([near], [finding(80, 89.0)], DAY + 2)
     assert below.finding.level == 80
     assert below.finding.severity == "warning"
+
+
+def test_the_lowest_level_is_held_too_and_what_is_well_below_it_is_over() -> None:
+    (alert,) = follow([], [finding(50)], DAY)
+    (near,) = follow([alert], [finding(0, 46.0)], DAY + HOUR)
+    assert (near.is_firing, near.finding.level, near.seen_at) == (True, 50, DAY + HOUR)
+    (below,) = follow([near], [finding(0, 44.0)], DAY + HOUR + GONE)
+    assert not below.is_firing
+    assert follow([], [finding(0, 46.0)], DAY) == [], "nothing begins below all thresholds"
+
+
+def used(level: int, denied: int, amount: int = 100, percent: int = 35, **facts: Any) -> Finding:
+    said = {"percent": float(percent), "used": percent, "amount": amount, "mode": "hard", "denied": denied, **facts}
+    return finding(level)._replace(facts=said)
+
+
+def test_that_calls_were_denied_holds_for_the_period_whoever_looks() -> None:
+    """Only the process that has denied them knows; another one sees 35 %, and so does itself after a restart."""
+    (alert,) = follow([], [used(100, 3)], DAY)
+    for number, (level, denied) in enumerate([(0, 0), (100, 3), (0, 0), (0, 1), (100, 4), (0, 0)], 1):
+        (alert,) = follow([alert], [used(level, denied)], DAY + number * HOUR)
+        assert (alert.is_firing, alert.finding.level, alert.finding.severity) == (True, 100, "critical")
+        assert alert.finding.facts["denied"] == (3 if number < 5 else 4)
+    (over,) = follow([alert], [used(0, 0)._replace(period_start=2 * DAY, period_end=3 * DAY)], 2 * DAY)
+    assert over.ended_at == 2 * DAY
+    assert over.finding.facts["over"] == "period"
+
+
+def test_calls_that_were_denied_are_no_news_of_another_amount_or_of_a_limit_that_is_gone() -> None:
+    (alert,) = follow([], [used(100, 3)], DAY)
+    for found in ([used(0, 0, amount=1000)], [used(0, 0, mode="soft")], []):
+        (over,) = follow([alert], found, DAY + GONE)
+        assert over.ended_at == DAY + GONE
+        assert over.finding.level == 100
+        assert over.finding.facts.get("over") == ("changed" if found else None)
+
+
+def test_it_is_known_why_it_is_over() -> None:
+    (alert,) = follow([], [used(50, 0, percent=50)], DAY)
+    for found, why in ((used(0, 0, percent=44), "fallen"), (used(0, 0, amount=1000, percent=5), "changed")):
+        (over,) = follow([alert], [found], DAY + GONE)
+        assert over.finding.facts == {**found.facts, "over": why}
 
 
 def test_whoever_has_acknowledged_it_is_told_only_when_it_is_worse() -> None:

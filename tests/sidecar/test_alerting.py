@@ -187,6 +187,27 @@ def test_whose_every_call_is_denied_is_told_of(first: World, web: HttpSink) -> N
     assert "1 up to now" in web.last.json["message"]
 
 
+def test_calls_that_were_denied_stay_so_after_a_restart_until_the_limit_is_raised(first: World, web: HttpSink) -> None:
+    before = Process(first, "one")
+    (binding,) = Binder(first.limiting.policy.limits).of_scope({"tenant": "acme"})
+    charge = binding.charge(2 * 10**7, first.clock.nanoseconds())
+    hold = Hold("call", "app", charge.until, (charge,))
+    before.tick()
+    before.watch.answered(hold, first.counters.reserve(hold))
+    before.tick()
+    after = Process(first, "one, again")
+    for _ in range(10):
+        first.clock.now += timedelta(seconds=LOOK_SECONDS)
+        after.tick()
+    assert events(web) == ["fired"]
+    first.policies.set(read_toml(POLICY.replace("0.01", "1000"), "policy"), author="tests", reason="more")
+    for _ in range(10):
+        first.clock.now += timedelta(seconds=LOOK_SECONDS)
+        after.tick()
+    assert events(web) == ["fired", "resolved"]
+    assert "was changed, and is not at a threshold now" in web.last.json["message"]
+
+
 def test_a_channel_that_is_gone_is_not_waited_for(first: World, web: HttpSink) -> None:
     process = Process(first, "one")
     first.record(make_call(1), make_call(2))

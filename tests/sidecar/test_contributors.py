@@ -35,8 +35,8 @@ def test_the_ledger_is_asked_for_one_scope_and_again_after_a_while() -> None:
     ledger, now = Asked(), [10**18]
     contributors = Contributors(ledger, lambda: now[0])  # type: ignore[arg-type]
 
-    def found(scope: Any = ACME) -> Any:
-        return contributors.of(limit(), scope, 0, 2 * 10**18)
+    def found(scope: Any = ACME, used: int = 7) -> Any:
+        return contributors.of(limit(), scope, 0, 2 * 10**18, used)
 
     first = found()
     assert first[0] == {"dimension": "feature", "value": "chat", "amount": 7, "share": 1.0}
@@ -48,3 +48,5 @@ def test_the_ledger_is_asked_for_one_scope_and_again_after_a_while() -> None:
     now[0] += KEPT_NANOSECONDS
     found()
     assert len(ledger.queries) == 9
+    found(used=8)
+    assert len(ledger.queries) == 12

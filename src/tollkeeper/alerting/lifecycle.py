@@ -32,12 +32,17 @@ class Told(NamedTuple):
 
 
 def follow(open_alerts: Iterable[Alert], findings: Iterable[Finding], now: int) -> list[Alert]:
-    """The alerts as they are after a look: those that go on, that have ended with it, and new ones."""
+    """The alerts as they are after a look: those that go on, that have ended with it, and new ones.
+
+    A finding of a limit at level 0 begins none: it tells of one that goes on how it stands.
+    """
     found = {finding.identity: finding for finding in findings}
     known = {alert.finding.identity: alert for alert in open_alerts}
     followed = [_next(alert, found.get(identity), now) for identity, alert in known.items()]
     new = [
-        Alert(id_of(finding, now), finding, now, now) for identity, finding in found.items() if identity not in known
+        Alert(id_of(finding, now), finding, now, now)
+        for identity, finding in found.items()
+        if identity not in known and _holds(finding)
     ]
     return followed + new
 
@@ -88,20 +93,52 @@ def due(
 
 
 def _next(alert: Alert, finding: Finding | None, now: int) -> Alert:
-    if finding is not None:
-        return alert._replace(finding=_held(alert.finding, finding), seen_at=now)
-    period_end = alert.finding.period_end
-    is_plain = period_end or alert.finding.kind == "emergency"
-    quiet = 0 if period_end and now >= period_end else GONE if is_plain else QUIET
-    return alert if now - alert.seen_at < quiet else alert._replace(ended_at=now)
+    before = alert.finding
+    held = None if finding is None else _held(before, finding)
+    if held is not None and _holds(held):
+        return alert._replace(finding=held, seen_at=now)
+    is_plain = before.period_end or before.kind == "emergency"
+    quiet = 0 if _is_over(before, now) else GONE if is_plain else QUIET
+    return alert if now - alert.seen_at < quiet else alert._replace(finding=_last(before, held, now), ended_at=now)
+
+
+def _holds(finding: Finding) -> bool:
+    return finding.kind != "limit" or finding.level > 0
+
+
+def _is_over(finding: Finding, now: int) -> bool:
+    return bool(finding.period_end) and now >= finding.period_end
 
 
 def _held(before: Finding, now: Finding) -> Finding:
-    """The level that was reached, as long as what is used is not well below it."""
-    percent = now.facts.get("percent", 0)
-    if before.level > now.level and percent > before.level - HYSTERESIS:
-        return now._replace(level=before.level, severity=before.severity)
-    return now
+    """The level that was reached, as long as what is used is not well below it.
+
+    That calls were denied holds for the period: it is known to the process alone that has denied them, while that runs.
+    """
+    denied = before.facts.get("denied", 0) if _is_one_limit(before, now) and now.period_end else 0
+    facts = {**now.facts, "denied": max(denied, now.facts.get("denied", 0))} if denied else now.facts
+    is_near = now.facts.get("percent", 0) > before.level - HYSTERESIS
+    if before.level > now.level and (denied or is_near):
+        return now._replace(level=before.level, severity=before.severity, facts=facts)
+    return now._replace(facts=facts)
+
+
+def _is_one_limit(before: Finding, now: Finding) -> bool:
+    """Whether it is the same amount, and as hard, of one of those it counts for."""
+    is_same = all(before.facts.get(name) == now.facts.get(name) for name in ("amount", "mode"))
+    return is_same and "others" not in before.facts and "others" not in now.facts
+
+
+def _last(before: Finding, now: Finding | None, moment: int) -> Finding:
+    """With the fact `over`: why a limit is no longer told of, as far as that is known."""
+    if before.kind != "limit":
+        return before
+    if _is_over(before, moment):
+        return before._replace(facts={**before.facts, "over": "period"})
+    if now is None:
+        return before
+    is_less = _is_one_limit(before, now) and now.facts.get("used", 0) < before.facts.get("used", 0)
+    return before._replace(facts={**now.facts, "over": "fallen" if is_less else "changed"})
 
 
 def _is_acknowledged(alert: Alert) -> bool:

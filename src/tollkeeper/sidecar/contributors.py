@@ -20,8 +20,8 @@ KEPT_NANOSECONDS = 30 * 10**9
 MOST_KEPT = 1000
 
 
-_Key = tuple[str, Scope, int, int]
-"""A limit's name, whose, and the period."""
+_Key = tuple[str, Scope, int, int, int]
+"""A limit's name, whose, the period, and how much was used."""
 
 
 class Contributors:
@@ -32,13 +32,14 @@ class Contributors:
         self._clock = clock
         self._kept: dict[_Key, tuple[int, list[dict[str, Any]]]] = {}
 
-    def of(self, limit: Limit, scope: Mapping[str, str], start: int, end: int) -> list[dict[str, Any]]:
+    def of(self, limit: Limit, scope: Mapping[str, str], start: int, end: int, used: int = 0) -> list[dict[str, Any]]:
         """In that period: amounts in the unit of the limit's measure, and shares.
 
-        Empty where the ledger's sums know no such thing.
+        `used` is of all of them: while it is the same, the answer may be as it was a moment ago. Empty where the
+        ledger's sums know no such thing.
         """
         values = tuple(scope.get(name, "") for name in limit.per)
-        key = limit.name, values, start, end
+        key = limit.name, values, start, end, used
         now = self._clock()
         looked_at, found = self._kept.get(key, (0, []))
         if not looked_at <= now < looked_at + KEPT_NANOSECONDS:

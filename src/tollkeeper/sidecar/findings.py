@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,9 +14,9 @@ from tollkeeper.policy.forms import window_text, write_form
 from tollkeeper.policy.period import LENGTHS
 from tollkeeper.sidecar.agreement import LONG_ENOUGH, Agreement
 from tollkeeper.sidecar.contributors import Contributors
-from tollkeeper.sidecar.limit_use import LimitUse, LimitUses
+from tollkeeper.sidecar.limit_use import LimitUse, LimitUses, is_counted
 from tollkeeper.sidecar.limit_watch import LimitWatch
-from tollkeeper.sidecar.limiting import Limiting
+from tollkeeper.sidecar.limiting import Limiting, charge_of
 from tollkeeper.storage.counters import CountersUnavailable
 from tollkeeper.storage.emergency import EmergencySwitch
 from tollkeeper.storage.ledger import Ledger, UsageQuery
@@ -64,15 +64,16 @@ class Findings:
         self._watch = watch
         self._clock = clock
 
-    def look(self, firing: Container[Identity] = ()) -> tuple[list[Finding], Unseen]:
+    def look(self, firing: Collection[Identity] = ()) -> tuple[list[Finding], Unseen]:
         """All that holds now, and what cannot be looked for.
 
-        `firing` are the identities of what is known already: of very many, they are among those that are told of.
+        `firing` are the identities of what is known already: of very many, they are among those that are told of. Of
+        limits they are in it at level 0, too.
         """
         now = self._clock()
         self._unknown: frozenset[str] = frozenset()
         sources: Mapping[FindingKind, Callable[[int], Iterator[Finding]]] = {
-            "limit": self._of_limits,
+            "limit": lambda now: self._of_limits(now, firing),
             "emergency": self._of_emergency,
             "unpriced_model": self._of_unpriced,
             "counters_disagree": self._of_counters,
@@ -92,17 +93,29 @@ class Findings:
         limit = next((limit for limit in self._limiting.policy.limits if limit.name == finding.subject), None)
         if finding.kind != "limit" or limit is None or not finding.period_end:
             return []
-        return self._contributors.of(limit, finding.scope, finding.period_start, finding.period_end)
+        used = finding.facts.get("used", 0)
+        return self._contributors.of(limit, finding.scope, finding.period_start, finding.period_end, used)
 
-    def _of_limits(self, now: int) -> Iterator[Finding]:
+    def _of_limits(self, now: int, firing: Collection[Identity]) -> Iterator[Finding]:
         uses, self._unknown = self._uses.look()
         known = {use.key for use in uses}
+        followed = dict(self._followed(now, firing))
         # Whose every call is denied has none in the ledger.
-        denied = self._uses.of_keys(key for key in self._watch.denying() if key not in known)
-        for use in (*uses, *denied):
+        others = self._uses.of_keys({*self._watch.denying(), *followed} - known)
+        missing = followed.keys() - known - {use.key for use in others}
+        self._unknown |= {followed[key] for key in missing}
+        for use in (*uses, *others):
             finding = finding_of(use, now, self._watch.denied(use.key, now))
-            if finding is not None:
+            if finding.level or finding.identity in firing:
                 yield finding
+
+    def _followed(self, now: int, firing: Collection[Identity]) -> Iterator[tuple[str, str]]:
+        """What fires of the limits that there are: how counters name it, and the limit's name."""
+        limits = {limit.name: limit for limit in self._limiting.policy.limits if is_counted(limit)}
+        for kind, subject, pairs, _ in firing:
+            limit, scope = limits.get(subject) if kind == "limit" else None, dict(pairs)
+            if limit is not None and scope.keys() == set(limit.per) and OTHERS not in scope.values():
+                yield charge_of(limit, scope, now).key, subject
 
     def _of_emergency(self, _: int) -> Iterator[Finding]:
         if self._emergency.is_on():
@@ -143,8 +156,8 @@ def bounded(findings: Sequence[Finding], firing: Container[Identity]) -> Iterato
             yield worst._replace(subject=subject, scope=scope, facts={**worst.facts, "others": len(rest)})
 
 
-def finding_of(use: LimitUse, now: int, denied: int = 0) -> Finding | None:
-    """What there is to tell of a limit; `None` below all of its thresholds.
+def finding_of(use: LimitUse, now: int, denied: int = 0) -> Finding:
+    """What there is to tell of a limit; below all of its thresholds at level 0.
 
     One that has denied calls as they did not fit into what is left is used up to all who need it.
     """
@@ -152,8 +165,6 @@ def finding_of(use: LimitUse, now: int, denied: int = 0) -> Finding | None:
     denies = bool(denied) and not limit.wait
     reached = (at for at in told_at(limit) if use.used * 100 >= limit.amount * at or denies and at == FULL)
     level = max(reached, default=0)
-    if not level:
-        return None
     # A short period is over before anybody reads of it: what goes on from one to the next is the same news.
     start, end = (use.period_start, use.period_end) if _is_long(limit) else (0, 0)
     return Finding(

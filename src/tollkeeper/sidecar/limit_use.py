@@ -106,7 +106,7 @@ class LimitUses:
             unknown: set[str] = set()
             asked: list[_Asked] = []
             for limit in self._limiting.policy.limits:
-                if _is_counted(limit):
+                if is_counted(limit):
                     asked += self._asked(limit, now, unknown)
             uses = []
             for one, level in zip(asked, self._levels(asked), strict=True):
@@ -176,7 +176,7 @@ class LimitUses:
         return sums
 
 
-def _is_counted(limit: Limit) -> bool:
+def is_counted(limit: Limit) -> bool:
     return limit.window is not None or limit.measure == "concurrency"
 
 

@@ -50,10 +50,29 @@ https://tollkeeper.example/limits/example""",
 def test_it_says_that_something_is_over() -> None:
     over = message("resolved")
     assert over.title == "Over: example for tenant acme"
-    assert over.body.startswith("Limit example ($10 / day per tenant) for tenant acme is no longer at a threshold.")
+    assert over.body.startswith(
+        "Limit example ($10 / day per tenant) for tenant acme was taken away or renamed, or is not used"
+    )
     assert "It began at 2026-09-21 14:12 UTC, and was over at 2026-09-21 14:13 UTC." in over.body
     assert "Pace" not in over.body
     assert "Forecast" not in over.body
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("period", "acme: its period is over.\n\nLast seen: $8.50 of $10.00\n"),
+        ("fallen", "acme has come down to 85 %.\n\nUsed: $8.50 of $10.00\n"),
+        ("changed", "acme was changed, and is not at a threshold now.\n\nUsed: $8.50 of $10.00\n"),
+    ],
+)
+def test_it_says_why_something_is_over(why: str, said: str) -> None:
+    facts = {**notification().alert.finding.facts, "over": why}
+    assert said in message("resolved", facts=facts).body
+
+
+def test_calls_that_do_not_say_whose_they_are_are_nobodys() -> None:
+    assert message("resolved", scope={"tenant": ""}).title == "Over: example for tenant (none)"
 
 
 def test_it_says_that_something_goes_on() -> None:

@@ -30,9 +30,15 @@ DEFAULT_TITLE: Final = """\
 DEFAULT_BODY: Final = """\
 {% if kind == "limit" %}
 Limit {{ limit }}{% if form %} ({{ form }}){% endif %}{% if who %} for {{ who }}{% endif %}
-{% if resolved %} is no longer at a threshold{% elif percent is not none %} is at {{ percent }} %{% endif %}.
+{% if not resolved %}
+{% if percent is not none %} is at {{ percent }} %{% endif %}
+{% elif facts.over|default("") == "period" %}: its period is over
+{%- elif facts.over|default("") == "fallen" %} has come down{% if percent is not none %} to {{ percent }} %{% endif %}
+{% elif facts.over|default("") == "changed" %} was changed, and is not at a threshold now
+{%- else %} was taken away or renamed, or is not used any more{% endif %}.
 
-{{ "Last seen" if resolved else "Used" }}: {{ used|default("unknown", true) }} of {{ amount|default("unknown", true) }}
+{{ "Last seen" if resolved and facts.over|default("") not in ("fallen", "changed") else "Used" }}:
+{{- " " }}{{ used|default("unknown", true) }} of {{ amount|default("unknown", true) }}
 {% if held %}
 Of that, held by calls under way: {{ held }}
 {% endif %}

@@ -51,6 +51,8 @@ NAMES: Final[Mapping[str, str]] = {
 
 MOST_CONTRIBUTORS: Final = 10
 LONGEST_VALUE: Final = 500
+NOBODY: Final = "(none)"
+"""Whose it is, where calls do not say so."""
 
 _INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 _MENTION = re.compile(r"(?<=@)(?=(?:everyone|here|channel|all)\b)|(?<=<)(?=[@!])", re.IGNORECASE)
@@ -82,7 +84,7 @@ def names_of(notification: Notification) -> dict[str, Any]:
         "measure": measure,
         "window": facts.get("window") or None,
         "scope": scope,
-        "who": " and ".join(f"{name} {value}" for name, value in scope.items()),
+        "who": " and ".join(f"{name} {value.strip() or NOBODY}" for name, value in scope.items()),
         "used": amount_shown(measure, facts.get("used")),
         "held": amount_shown(measure, facts.get("held") or None),
         "amount": amount_shown(measure, facts.get("amount")),
@@ -138,7 +140,7 @@ def _contributors(measure: object, rows: object) -> list[dict[str, Any]]:
         found.append(
             {
                 "dimension": row.get("dimension"),
-                "value": row.get("value") or "(none)",
+                "value": row.get("value") or NOBODY,
                 "amount": amount_shown(measure, row.get("amount")),
                 "share": _rounded(share * 100) if isinstance(share, int | float) else None,
             }
