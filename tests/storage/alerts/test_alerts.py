@@ -13,7 +13,7 @@ from tollkeeper.model.finding import Finding, severity_at
 from tollkeeper.storage.alerts.channels import ChannelStore
 from tollkeeper.storage.alerts.outbox import CLAIM, FIRST_WAIT, GIVE_UP, Outbox
 from tollkeeper.storage.alerts.silences import Silences
-from tollkeeper.storage.alerts.store import AlertQuery, AlertStore
+from tollkeeper.storage.alerts.store import DEAD_FOR, AlertQuery, AlertStore
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import Database
 
@@ -137,6 +137,21 @@ def test_what_is_refused_is_dead_at_once(opened: Database, clock: Clock) -> None
     assert outbox.log(state="dead")[0].detail == "404"
     assert outbox.waiting() == {}
     assert not outbox.again("no such thing")
+
+
+def test_who_was_not_reached_is_told_of_what_still_fires(opened: Database, clock: Clock) -> None:
+    store, outbox = AlertStore(opened, clock), Outbox(opened, "one", clock)
+    store.look([finding(80)], [OPS])
+    (one,) = outbox.claim()
+    outbox.finish(one.id, "refused", "no such token")
+    clock.now += DEAD_FOR - SECOND
+    assert store.look([finding(80)], [OPS]) == [], "not again and again"
+    clock.now += SECOND
+    assert [event for _, _, event in store.look([finding(80)], [OPS])] == ["fired"]
+    (again,) = outbox.claim()
+    outbox.finish(again.id, "sent", "200")
+    clock.now += DEAD_FOR
+    assert store.look([finding(80)], [OPS]) == []
 
 
 def test_a_silence_holds_back_until_it_ends(opened: Database, clock: Clock) -> None:

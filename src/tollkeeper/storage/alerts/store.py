@@ -29,6 +29,8 @@ TURN = 7_611_040_121
 """PostgreSQL's advisory lock of everyone who looks."""
 TOLD_ENDED_FOR = 900 * 10**9
 """So long after its end an alert may still be told of, to a channel that was not reached."""
+DEAD_FOR = 3600 * 10**9
+"""So long after it was given up, what was to be told is noted anew, if it still holds: the channel may be mended."""
 SEEN_EVERY = 4 * 10**9
 """Where nothing else has changed, an alert is written again only after so long: other sidecars have seen it, too."""
 KIND = "alert"
@@ -75,7 +77,7 @@ class AlertStore:
                 _keep(connection, alert, before.get(alert.id))
             kept = [alert for alert in before.values() if _is_in(alert.finding, unseen)]
             lately = [*after, *kept, *_ended_since(connection, now - TOLD_ENDED_FOR, {alert.id for alert in after})]
-            told = _told(connection, lately)
+            told = _told(connection, lately, now)
             notices = list(due(lately, told, channels, muted(lately, silences_at(connection, now), now), now))
             for number, (alert, channel, event) in enumerate(notices):
                 _enqueue(connection, alert, channel.name, event, now, number)
@@ -98,7 +100,7 @@ class AlertStore:
             self._take_turn(connection)
             now = self._clock()
             quiet = muted(alerts, silences_at(connection, now), now)
-            notices = list(due(alerts, _told(connection, alerts), heard_by, quiet, now, "alertmanager"))
+            notices = list(due(alerts, _told(connection, alerts, now), heard_by, quiet, now, "alertmanager"))
             for number, (alert, channel, event) in enumerate(notices):
                 _enqueue(connection, alert, channel.name, event, now, number)
             return notices
@@ -202,13 +204,14 @@ def _keep(connection: Connection, alert: Alert, before: Alert | None) -> None:
         connection.execute(update(ALERTS).where(ALERTS.c.id == alert.id).values(row))
 
 
-def _told(connection: Connection, alerts: Iterable[Alert]) -> dict[tuple[str, str], Told]:
-    """What each channel was told of each of these, or is to be told by what waits."""
+def _told(connection: Connection, alerts: Iterable[Alert], now: int) -> dict[tuple[str, str], Told]:
+    """What each channel was told of each of these, or is to be told by what waits, or could not be told of late."""
     ids = [alert.id for alert in alerts]
     told: dict[tuple[str, str], Told] = {}
     columns = [NOTIFICATIONS.c[name] for name in ("alert_id", "channel", "event", "level", "severity", "created_at")]
     for at in range(0, len(ids), 500):
-        rows = select(*columns).where(NOTIFICATIONS.c.alert_id.in_(ids[at : at + 500]))
+        counts = or_(NOTIFICATIONS.c.state != "dead", NOTIFICATIONS.c.finished_at > now - DEAD_FOR)
+        rows = select(*columns).where(NOTIFICATIONS.c.alert_id.in_(ids[at : at + 500]), counts)
         for row in connection.execute(rows.order_by(NOTIFICATIONS.c.created_at, NOTIFICATIONS.c.id)):
             before = told.get((row.alert_id, row.channel))
             severities = [row.severity] if before is None else [before.severity, row.severity]

@@ -52,6 +52,7 @@ NOTIFICATIONS = Table(
     Column("finished_at", BigInteger),
     Column("detail", Text),
     Index("ix_notifications_state_next_at", "state", "next_at"),
+    Index("ix_notifications_channel_state", "channel", "state"),
     Index("ix_notifications_alert_id", "alert_id"),
     Index("ix_notifications_created_at", "created_at"),
 )

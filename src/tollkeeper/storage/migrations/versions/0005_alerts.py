@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_notifications"),
     )
     op.create_index("ix_notifications_state_next_at", "notifications", ["state", "next_at"])
+    op.create_index("ix_notifications_channel_state", "notifications", ["channel", "state"])
     op.create_index("ix_notifications_alert_id", "notifications", ["alert_id"])
     op.create_index("ix_notifications_created_at", "notifications", ["created_at"])
     op.create_table(
