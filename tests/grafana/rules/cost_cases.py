@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from grafana.rules.pipeline_cases import SIDECAR
 from grafana.rules.promtool import Case
 from tollkeeper.grafana.rules import names as n
 from tollkeeper.grafana.rules.cost import (
@@ -17,8 +18,10 @@ from tollkeeper.grafana.rules.cost import (
     SPENT,
     TENANT,
     UNPRICED,
+    UP,
     UPPER,
 )
+from tollkeeper.sidecar.findings import STALE_SECONDS
 
 
 def told(tenant: str, model: str = "m", **more: str) -> str:
@@ -54,6 +57,10 @@ RECORD_CASES = (
     _sums(TENANT, n.LEDGER_COST, (X, 3), ('{tenant="y"}', 4)),
     _sums(PROVIDER_MODEL, n.LEDGER_COST, ('{provider="p",model="m"}', 3), ('{provider="p",model="n"}', 4)),
     _sums(SERVICE, n.LEDGER_COST, ('{service="s"}', 7)),
+    Case(UP, {f"up{SIDECAR}": "1x3", 'up{job="app"}': "0x3"}, {"2m": [("", 1)]}),
+    Case(UP, {f'up{{job="{n.SIDECARS}",instance="a"}}': "0x3", f'up{{job="{n.SIDECARS}",instance="b"}}': "1x3"},
+         {"2m": [("", 1)]}),
+    Case(UP, {f"up{SIDECAR}": "0x3", 'up{job="app"}': "1x3"}, {"2m": [("", 0)]}),
     _sums(UNPRICED, n.LEDGER_UNPRICED, ('{provider="p",model="m"}', 3), ('{provider="p",model="n"}', 4)),
     Case(
         SERVICE_CALLS,
@@ -94,6 +101,8 @@ def of(tenant: str) -> str:
 
 
 A_DAY = 24 * 12
+OLD, YOUNG = (f"-{STALE_SECONDS * tenths // 10}x20" for tenths in (11, 9))
+"""When a list of prices was installed that is too old, and one that is not."""
 
 ALERT_CASES = (
     Case(
@@ -105,6 +114,16 @@ ALERT_CASES = (
             f"{RATE}{of('cheap')}": "0.00025x20", f"{AVERAGE}{of('cheap')}": "0.00001x20",
         },
         {"8m": [], "12m": [(of("above"), 1), (of("dear"), 1)]},
+    ),
+    # What comes each week, and what does not.
+    Case(
+        "TollkeeperCostSpike",
+        {
+            f"{RATE}{of('weekly')}": "0.0024x3 0.0033x170", f"{AVERAGE}{of('weekly')}": "0.001x173",
+            f"{RATE}{of('new')}": "0.002x3 0.0033x170", f"{AVERAGE}{of('new')}": "0.001x173",
+        },
+        {"100h": [(of("weekly"), 1), (of("new"), 1)], "169h": [(of("new"), 1)]},
+        step="1h",
     ),
     Case(
         "TollkeeperCostAnomaly",
@@ -151,6 +170,7 @@ ALERT_CASES = (
             f'{UNPRICED}{{provider="p",model="old"}}': "0x39 1x50",
             f'{UNPRICED}{{provider="p",model="new"}}': "_x50 2x40",
             f'{UNPRICED}{{provider="p",model="priced"}}': "5x45 2x45",
+            UP: "1x90",
         },
         {
             "35m": [], "45m": [('{provider="p",model="old"}', 1)], "55m": [
@@ -158,10 +178,17 @@ ALERT_CASES = (
             ], "88m": [],
         },
     ),
-    Case("TollkeeperPriceCatalogStale", {n.CATALOG_UPDATED: "-1330560x20"}, {"50m": [], "70m": [("", 1)]}, step="10m"),
+    Case("TollkeeperUnpricedModel", {f'{UNPRICED}{{provider="p",model="soon"}}': "0x10 1x20"},
+         {"9m": [], "20m": [('{provider="p",model="soon"}', 1)]}),
+    # Of a Prometheus that is new, or was away: nobody knows what there was before.
+    Case("TollkeeperUnpricedModel", {f'{UNPRICED}{{provider="p",model="long ago"}}': "5x30 _x30 9x60",
+                                     UP: "1x30 _x30 1x60"}, {"5m": [], "20m": [], "75m": [], "100m": []}),
+    Case("TollkeeperUnpricedModel", {f'{UNPRICED}{{provider="p",model="late"}}': "_x20 5x60", UP: "0x20 1x60"},
+         {"25m": [], "45m": []}),
+    Case("TollkeeperPriceCatalogStale", {n.CATALOG_UPDATED: OLD}, {"50m": [], "70m": [("", 1)]}, step="10m"),
     Case(
         "TollkeeperPriceCatalogStale",
-        {f'{n.CATALOG_UPDATED}{{instance="a"}}': "-1088640x20", f'{n.CATALOG_UPDATED}{{instance="b"}}': "-1330560x20"},
+        {f'{n.CATALOG_UPDATED}{{instance="a"}}': YOUNG, f'{n.CATALOG_UPDATED}{{instance="b"}}': OLD},
         {"70m": []},
         step="10m",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana.rules.promtool import Case
 from tollkeeper.grafana.rules import names as n
-from tollkeeper.grafana.rules.pipeline import DEAD
+from tollkeeper.grafana.rules.pipeline import DEAD, UP
 
 SIDECAR = f'{{job="{n.SIDECARS}"}}'
 APP = '{job="app",instance="one"}'
@@ -42,6 +42,26 @@ RETRIES = {f'{n.LIMIT_EXCESS}{{limit="c",measure="requests"}}': "3x30"}
 NEW = {f'{n.SIDECAR_RECORDS}{{job="sidecar",outcome="new"}}': "0+9x40"}
 
 CASES = (
+    Case(
+        UP,
+        {f'up{{job="{n.SIDECARS}",instance="a"}}': "0x3", f'up{{job="{n.SIDECARS}",instance="b"}}': "1x3"},
+        {"2m": [("", 1)]},
+    ),
+    Case(UP, {f'up{{job="{n.SIDECARS}"}}': "0x3", 'up{job="app"}': "1x3"}, {"2m": [("", 0)]}),
+    Case(
+        "TollkeeperOneSidecarDown",
+        {
+            f'up{{job="{n.SIDECARS}",instance="a"}}': "1x20",
+            f'up{{job="{n.SIDECARS}",instance="b"}}': "0x9 1x11",
+            'up{job="app",instance="c"}': "0x20",
+        },
+        {"4m": [], "6m": [(f'{{job="{n.SIDECARS}",instance="b"}}', 1)], "12m": []},
+    ),
+    Case(
+        "TollkeeperOneSidecarDown",
+        {f'up{{job="{n.SIDECARS}",instance="a"}}': "0x20", 'up{job="app",instance="c"}': "1x20"},
+        {"10m": []},
+    ),
     Case(
         DEAD,
         {
@@ -104,13 +124,26 @@ CASES = (
     _of_processes("TollkeeperLimitsUnknown", n.LIMITS_UNKNOWN, "1", "0", "4m", "6m"),
     Case(
         "TollkeeperNotificationsDead",
-        {f'{DEAD}{{channel="old"}}': "0x7 1x20", f'{DEAD}{{channel="new"}}': "_x10 1x15"},
+        {f'{DEAD}{{channel="old"}}': "0x7 1x20", f'{DEAD}{{channel="new"}}': "_x10 1x15", UP: "1x30"},
         {
             "30m": [],
             "45m": [('{channel="old"}', 1)],
-            "55m": [('{channel="old"}', 1), ('{channel="new"}', 1)],
+            "70m": [('{channel="old"}', 1), ('{channel="new"}', 1)],
             "125m": [],
         },
+        step="5m",
+    ),
+    # Of a Prometheus that is new, or was away: nobody knows what there was before.
+    Case(
+        "TollkeeperNotificationsDead",
+        {f'{DEAD}{{channel="long ago"}}': "3x6 _x12 4x20", UP: "1x6 _x12 1x20"},
+        {"5m": [], "25m": [], "100m": [], "140m": []},
+        step="5m",
+    ),
+    Case(
+        "TollkeeperNotificationsDead",
+        {f'{DEAD}{{channel="late"}}': "_x10 3x20", UP: "0x10 1x20"},
+        {"55m": [], "90m": []},
         step="5m",
     ),
     Case(

@@ -68,13 +68,19 @@ RECORD_CASES = (
 
 
 def _burning(spans: tuple[str, str], limit: float, label: str, step: str, times: tuple[str, str]) -> Case:
+    """Both spans must burn, and there must be enough calls to tell."""
     long, short = spans
     given = {}
     for who, (one, other) in {"both": (1.05, 1.05), "old": (3, 0.95), "short": (0.95, 3)}.items():
         given[f"{errors(long)}{of(who)}"] = f"{one * limit:g}x40"
         given[f"{errors(short)}{of(who)}"] = f"{other * limit:g}x40"
+        given[f"{CALLS}{of(who)}"] = "1x40"
+    seconds = 300 if short == "5m" else 1800
+    for who, traffic in {"busy": 5.5, "few": 4.5}.items():
+        given |= {f"{errors(span)}{of(who)}": f"{2 * limit:g}x40" for span in spans}
+        given[f"{CALLS}{of(who)}"] = f"{traffic / seconds:.6f}x40"
     before, after = times
-    expected = {before: [], after: [(of("both"), 1)]}
+    expected = {before: [], after: [(of("both"), 1), (of("busy"), 1)]}
     return Case("TollkeeperErrorBudgetBurn", given, expected, {"burn_window": label}, step)
 
 

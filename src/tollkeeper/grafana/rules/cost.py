@@ -16,6 +16,7 @@ DEVIATION = "tenant:tollkeeper_ledger_cost_usd:rate5m_stddev1d"
 UPPER = "tenant:tollkeeper_ledger_cost_usd:rate5m_upper"
 LOWER = "tenant:tollkeeper_ledger_cost_usd:rate5m_lower"
 SPENT = "service:tollkeeper_ledger_cost_usd:delta1h"
+UP = "global:tollkeeper_ledger_shown:max"
 UNPRICED = "provider_model:tollkeeper_ledger_unpriced_calls:sum"
 PER_CALL = "service:tollkeeper_ledger_cost_usd_per_call:ratio_delta1h"
 
@@ -25,6 +26,7 @@ RECORDS = (
     Record(PROVIDER_MODEL, n.ledger(n.LEDGER_COST, "provider, model")),
     Record(SERVICE, n.ledger(n.LEDGER_COST, "service")),
     Record(SERVICE_CALLS, f"sum by (service) (max by ({n.LEDGER_LABELS}, outcome) ({n.LEDGER_CALLS}))"),
+    Record(UP, n.SIDECAR_UP),
     Record(UNPRICED, n.ledger(n.LEDGER_UNPRICED, "provider, model")),
     Record("global:tollkeeper_ledger_cost_usd:rate5m", f"{n.growth(GLOBAL, '5m')} / 300"),
     Record("provider_model:tollkeeper_ledger_cost_usd:rate5m", f"{n.growth(PROVIDER_MODEL, '5m')} / 300"),
@@ -32,6 +34,9 @@ RECORDS = (
     Record(SPENT, n.growth(SERVICE, "1h")),
     Record(PER_CALL, f"{SPENT} / ({n.growth(SERVICE_CALLS, '1h')} > 0)"),
 )
+
+A_WEEK_AGO = f"1.5 * avg_over_time({RATE}[1h] offset 167h30m)"
+"""Half as much again as at this hour of a week ago: what comes each week is usual."""
 
 # The sidecar's own anomalies take the place of these bands when there are some.
 BANDS = (
@@ -46,7 +51,7 @@ BANDS = (
           or
             label_replace(1.5 * {AVERAGE}, "band", "margin", "", "")
           or
-            label_replace(1.5 * avg_over_time({RATE}[1h] offset 167h30m), "band", "week", "", "")
+            label_replace({A_WEEK_AGO}, "band", "week", "", "")
         )
         """,
     ),
@@ -77,6 +82,8 @@ ALERTS = (
         {RATE} > 3 * {AVERAGE}
         and
         {RATE} * 3600 > 1
+        unless
+        {RATE} <= {A_WEEK_AGO}
         """,
         "warning",
         "anomaly",
@@ -135,8 +142,7 @@ ALERTS = (
     ),
     Alert(
         "TollkeeperUnpricedModel",
-        # The first call of a new model has nothing before it to be held against.
-        f"{UNPRICED} - ({UNPRICED} offset 30m or {UNPRICED} * 0) > 0",
+        f"{n.more_than(UNPRICED, '30m', UP)} > 0",
         "warning",
         "pricing",
         "No price is known for {{ $labels.model }} of {{ $labels.provider }}.",
@@ -145,7 +151,7 @@ ALERTS = (
     ),
     Alert(
         "TollkeeperPriceCatalogStale",
-        f"time() - max({n.CATALOG_UPDATED}) > 14 * 86400",
+        f"time() - max({n.CATALOG_UPDATED}) > 60 * 86400",
         "info",
         "pricing",
         "The catalogue of prices is {{ $value | humanizeDuration }} old.",

@@ -37,6 +37,8 @@ LIMITS_UNKNOWN = of_apps(metrics.LIMITS_UNKNOWN)
 
 SIDECARS = "tollkeeper-sidecar"
 """The job of the sidecars in `prometheus.yml`."""
+SIDECAR_UP = f'max(up{{job="{SIDECARS}"}})'
+"""To be recorded with what the sidecars tell: of what is not there at that time, there was none."""
 
 LEDGER_COST = sidecar.LEDGER_COST
 LEDGER_CALLS = sidecar.LEDGER_CALLS
@@ -78,6 +80,13 @@ def lately(metric: str, matchers: str = "") -> str:
 def ledger(metric: str, by: str) -> str:
     """A total of the ledger by some of its labels: every sidecar shows the same, so that they are not added up."""
     return f"sum by ({by}) (max by ({LEDGER_LABELS}) ({metric}))"
+
+
+def more_than(recorded: str, span: str, up: str) -> str:
+    """By how much a total is above that of some time ago. What is new had none then, if a sidecar was looked at (`up`);
+    else only what has come since it was first looked at is known to be new."""
+    new = f"{recorded} * 0 and on () {up} offset {span} == 1"
+    return f"{recorded} - ({recorded} offset {span} or {new} or min_over_time({recorded}[{span}]))"
 
 
 def growth(recorded: str, span: str) -> str:

@@ -11,7 +11,12 @@ from tollkeeper.grafana.rules.rule import Alert, Category, Group, Record
 BOARD = "tollkeeper-pipeline"
 DEAD = "channel:tollkeeper_notifications_dead:max"
 
-RECORDS = (Record(DEAD, f'max by (channel) ({n.NOTIFICATIONS}{{outcome="dead"}})'),)
+UP = "global:tollkeeper_notifications_shown:max"
+
+RECORDS = (
+    Record(UP, n.SIDECAR_UP),
+    Record(DEAD, f'max by (channel) ({n.NOTIFICATIONS}{{outcome="dead"}})'),
+)
 
 ALERTS = (
     Alert(
@@ -26,6 +31,20 @@ ALERTS = (
         hold="1m",
         # `absent` takes over no labels from a comparison.
         labels={"job": n.SIDECARS},
+    ),
+    Alert(
+        "TollkeeperOneSidecarDown",
+        f"""
+        up{{job="{n.SIDECARS}"}} == 0
+        and on ()
+        {n.SIDECAR_UP} == 1
+        """,
+        "warning",
+        "pipeline",
+        "Sidecar {{ $labels.instance }} cannot be reached.",
+        "Others can: they record, count and tell in its place, if apps reach them.",
+        BOARD,
+        hold="5m",
     ),
     Alert(
         "TollkeeperLedgerLag",
@@ -154,7 +173,7 @@ ALERTS = (
     ),
     Alert(
         "TollkeeperNotificationsDead",
-        f"{DEAD} - ({DEAD} offset 1h or {DEAD} * 0) > 0",
+        f"{n.more_than(DEAD, '1h', UP)} > 0",
         "critical",
         "notification",
         "Notifications by {{ $labels.channel }} were given up.",

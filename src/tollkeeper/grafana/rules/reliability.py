@@ -79,6 +79,8 @@ ALERTS = (
         {errors("1h")} > 14.4 * {OBJECTIVE_ERRORS}
         and
         {errors("5m")} > 14.4 * {OBJECTIVE_ERRORS}
+        and
+        {CALLS} * 300 > 5
         """,
         "critical",
         "reliability",
@@ -94,6 +96,8 @@ ALERTS = (
         {errors("6h")} > 6 * {OBJECTIVE_ERRORS}
         and
         {errors("30m")} > 6 * {OBJECTIVE_ERRORS}
+        and
+        avg_over_time({CALLS}[30m]) * 1800 > 5
         """,
         "warning",
         "reliability",
