@@ -281,6 +281,7 @@ class Sidecar:
             Task("tell", ALERT_SECONDS, self.alerting.deliver),
             Task("remind", ALERT_SECONDS, self.alerting.remind),
             Task("make digests", MINUTE, self._digests.tick),
+            Task("forget old alerts", HOUR, self.alerts.prune),
         ]
         if self.settings.counters_url is not None:
             tasks.append(Task("compare counters", COUNTERS_SECONDS, self.agreement.tend))

@@ -13,7 +13,7 @@ from tollkeeper.model.finding import Finding, severity_at
 from tollkeeper.storage.alerts.channels import ChannelStore
 from tollkeeper.storage.alerts.outbox import CLAIM, FIRST_WAIT, GIVE_UP, Outbox
 from tollkeeper.storage.alerts.silences import Silences
-from tollkeeper.storage.alerts.store import DEAD_FOR, AlertQuery, AlertStore
+from tollkeeper.storage.alerts.store import DEAD_FOR, KEPT_FOR, AlertQuery, AlertStore
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import Database
 
@@ -152,6 +152,19 @@ def test_who_was_not_reached_is_told_of_what_still_fires(opened: Database, clock
     outbox.finish(again.id, "sent", "200")
     clock.now += DEAD_FOR
     assert store.look([finding(80)], [OPS]) == []
+
+
+def test_what_ended_long_ago_is_forgotten(opened: Database, clock: Clock) -> None:
+    store = AlertStore(opened, clock)
+    store.look([finding(80)], [OPS])
+    clock.now = 2 * DAY
+    store.look([], [OPS])
+    clock.now += KEPT_FOR
+    store.look([finding(80, "globex")], [OPS])
+    assert store.prune() == 0
+    clock.now += 1
+    assert store.prune() == 1
+    assert [alert.finding.scope for alert in store.alerts()] == [{"tenant": "globex"}]
 
 
 def test_a_silence_holds_back_until_it_ends(opened: Database, clock: Clock) -> None:

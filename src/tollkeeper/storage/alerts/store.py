@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, text, update
 
 from tollkeeper.alerting.channel import Channel
 from tollkeeper.alerting.lifecycle import Told, due, follow
@@ -29,6 +29,8 @@ TURN = 7_611_040_121
 """PostgreSQL's advisory lock of everyone who looks."""
 TOLD_ENDED_FOR = 900 * 10**9
 """So long after its end an alert may still be told of, to a channel that was not reached."""
+KEPT_FOR = 400 * 86_400 * 10**9
+"""So long after its end an alert is still shown: a year ago can be looked up."""
 DEAD_FOR = 3600 * 10**9
 """So long after it was given up, what was to be told is noted anew, if it still holds: the channel may be mended."""
 SEEN_EVERY = 4 * 10**9
@@ -154,6 +156,12 @@ class AlertStore:
         """Of all that fires."""
         with told_apart(self._database), self._database.read() as connection:
             return {alert.finding.identity for alert in _open(connection)}
+
+    def prune(self) -> int:
+        """Forget what ended long ago; how many. What was told of it stays, as it is counted."""
+        old = delete(ALERTS).where(ALERTS.c.ended_at < self._clock() - KEPT_FOR)
+        with told_apart(self._database), self._database.write() as connection:
+            return connection.execute(old).rowcount
 
     def firing(self) -> Mapping[tuple[str, str], int]:
         """How many fire, by kind and severity."""
