@@ -12,6 +12,7 @@ from tollkeeper.grafana.series import (
     either,
     label,
     ledger_gain,
+    ledger_gain_known,
     ledger_pace,
     ledger_rate,
     none_while,
@@ -48,11 +49,20 @@ AT_LEAST_SECONDS = 300
 
 MONTH_LEFT = "((days_in_month() - day_of_month() + 1) * 86400 - hour() * 3600 - minute() * 60)"
 """Of the calendar month of UTC, in seconds."""
+MONTH_GONE = "((day_of_month() - 1) * 86400 + hour() * 3600 + minute() * 60)"
 
 
 def period_cost(period: str, by: Sequence[str] = ()) -> str:
     """What the current day or month has cost, in dollars, as the ledger says."""
     return summed(once(selected(sidecar.LEDGER_PERIOD_COST, f'period="{period}"', LEDGER_SELECTION)), by)
+
+
+def month_end(span: str, seconds: int) -> str:
+    """What the month will have cost, with the pace of the last `span`, or where that is not known, of the month."""
+    gone = f"clamp_min({MONTH_GONE}, {DAY})"
+    so_far = period_cost("month")
+    pace = f"({ledger_gain_known(sidecar.LEDGER_COST, span)} / {seconds} or on () {so_far} / on () {gone})"
+    return f"{so_far} + {pace} * on () {MONTH_LEFT}"
 
 
 def spend_rate(by: Sequence[str] = (), ago: str = "") -> str:

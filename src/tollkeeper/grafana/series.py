@@ -115,6 +115,12 @@ def ledger_pace(metric: str, by: Sequence[str] = (), where: str = "", ago: str =
     return of_ledger(f"clamp_min(deriv({series}[{WINDOW}]{shift}), 0)", by)
 
 
+def ledger_gain_known(metric: str, span: str) -> str:
+    """What has been added in all, where it was looked at so long ago: else all of an old ledger would be new."""
+    series = selected(metric, LEDGER_SELECTION)
+    return f"({of_ledger(series, ())} - {of_ledger(f'last_over_time({series}[{LOOKBACK}] offset {span})', ())})"
+
+
 def ledger_gain(metric: str, by: Sequence[str] = (), where: str = "", span: str = RANGE) -> str:
     """What has been added during the range: exact, however few calls there are."""
     series = selected(metric, LEDGER_SELECTION, where)

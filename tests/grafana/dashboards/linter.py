@@ -14,7 +14,19 @@ from collections.abc import Callable, Iterator
 from grafana.dashboards.boards import Json, panels, targets, without_texts
 
 UNITS = frozenset(
-    ["none", "short", "percent", "percentunit", "currencyUSD", "bytes", "s", "dtdurations", "cps", "reqps"]
+    [
+        "none",
+        "short",
+        "percent",
+        "percentunit",
+        "currencyUSD",
+        "bytes",
+        "s",
+        "dtdurations",
+        "cps",
+        "reqps",
+        "suffix: tokens/s",
+    ]
 )  # of those that Grafana knows, the ones in use
 MOST_PANELS = 20
 COLUMNS = 24

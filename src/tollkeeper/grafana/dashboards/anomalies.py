@@ -9,17 +9,17 @@ from __future__ import annotations
 from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.measures import (
     DAY,
-    MONTH_LEFT,
     alerts_firing,
     calls_rate,
     failed_share,
+    month_end,
     period_cost,
     spend_rate,
     tokens_rate,
     top,
 )
 from tollkeeper.grafana.panels import Panel, Query, Steps, Style, bars, chart, figure
-from tollkeeper.grafana.series import MODEL_NAME, WINDOW, ledger_gain, once
+from tollkeeper.grafana.series import MODEL_NAME, WINDOW, once
 from tollkeeper.telemetry import sidecar_metrics as sidecar
 
 LAST_DAY = f"[1d:{WINDOW}]"
@@ -65,10 +65,6 @@ def ranked(by: str, title: str) -> Panel:
     )  # fmt: skip
 
 
-def month_end(span: str, seconds: int) -> str:
-    return f"{period_cost('month')} + {ledger_gain(sidecar.LEDGER_COST, span=span)} / {seconds} * on () {MONTH_LEFT}"
-
-
 NOW = Section(
     "Now",
     (
@@ -82,11 +78,12 @@ NOW = Section(
         ),
         figure(
             "Month's end, at this pace",
-            "Spent this month, and for what is left of it as much a day as in the last 24 hours. Needs the sidecar.",
+            "Spent this month, and for what is left of it as much a day as in the last 24 hours, "
+            "or while that is not known, as in the month. Needs the sidecar.",
             month_end("1d", DAY), "currencyUSD", decimals=2, nothing="needs the sidecar",
         ),
         figure(
-            "Alerts firing", "Alerts of the sidecar that fire at the moment, of all severities.",
+            "Alerts of the sidecar", "Alerts of the sidecar that fire at the moment, of all severities.",
             alerts_firing(), "none", decimals=0, steps=((1, "red"),), nothing="needs the sidecar",
         ),
     ),

@@ -6,17 +6,17 @@ from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.measures import (
     APP_ANSWERED,
     DAY,
-    MONTH_LEFT,
     alerts_firing,
     calls,
     calls_rate,
     failed_share,
+    month_end,
     period_cost,
     spend_rate,
     spent,
 )
 from tollkeeper.grafana.panels import FAILING, FILLING, Column, Query, bars, chart, figure, rows
-from tollkeeper.grafana.series import DURATION, ledger_gain, quantile
+from tollkeeper.grafana.series import DURATION, quantile
 from tollkeeper.telemetry import sidecar_metrics as sidecar
 
 NEEDS_SIDECAR = "needs the sidecar"
@@ -39,8 +39,9 @@ NOW = Section(
         ),
         figure(
             "Month's end, at this pace",
-            "Spent this month, and for what is left of it as much a day as in the last 24 hours. Needs the sidecar.",
-            f"{period_cost('month')} + {ledger_gain(sidecar.LEDGER_COST, span='1d')} / {DAY} * on () {MONTH_LEFT}",
+            "Spent this month, and for what is left of it as much a day as in the last 24 hours, "
+            "or while that is not known, as in the month. Needs the sidecar.",
+            month_end("1d", DAY),
             "currencyUSD", decimals=2, over_time=False, nothing=NEEDS_SIDECAR,
         ),
         figure(
@@ -60,7 +61,7 @@ NOW = Section(
             quantile(0.95, DURATION, where=APP_ANSWERED), "s", decimals=2,
         ),
         figure(
-            "Alerts firing", "Alerts of the sidecar that fire at the moment, of all severities.",
+            "Alerts of the sidecar", "Alerts of the sidecar that fire at the moment, of all severities.",
             alerts_firing(), "none", decimals=0, steps=((1, "red"),), nothing="needs the sidecar",
         ),
     ),

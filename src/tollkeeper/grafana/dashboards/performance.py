@@ -73,7 +73,7 @@ NOW = Section(
         ),
         figure(
             "Output speed", "Tokens of output for each second that calls took." + KNOWS_NO_TENANTS,
-            speed(), "short", decimals=0, width=4,
+            speed(), "suffix: tokens/s", decimals=0, width=4,
         ),
     ),
 )  # fmt: skip
@@ -109,7 +109,7 @@ LATENCY = Section(
         ),
         chart(
             "Output speed by model", "Tokens of output for each second that calls took." + KNOWS_NO_TENANTS,
-            [Query(top(speed(MODEL)), LEGEND)], "short", decimals=0, width=8,
+            [Query(top(speed(MODEL)), LEGEND)], "suffix: tokens/s", decimals=0, width=8,
         ),
         chart(
             "Latency by model", "What 95 % of the answered calls take at the most; the ten slowest." + KNOWS_NO_TENANTS,
@@ -147,7 +147,7 @@ FAILURES = Section(
                 Column("Latency, half", quantile_in_range(0.5, DURATION, MODEL, APP_ANSWERED), "s", 2),
                 Column("Latency, 95 %", quantile_in_range(0.95, DURATION, MODEL, APP_ANSWERED), "s", 2),
                 Column("First chunk, 95 %", quantile_in_range(0.95, FIRST_CHUNK, MODEL), "s", 2),
-                Column("Output speed", speed(MODEL, "increase"), "short", 0),
+                Column("Output speed", speed(MODEL, "increase"), "suffix: tokens/s", 0),
                 Column("Cost of 1000 calls", f"{ratio(spent(MODEL), calls(MODEL))} * 1000", "currencyUSD", 2),
             ],
             width=24, height=10,
