@@ -44,3 +44,10 @@ def test_models_without_a_price() -> None:
     ]
     *_, others = bounded(many, ())
     assert (others.subject, others.facts["others"]) == (OTHERS, 5)
+
+
+def test_what_is_only_followed_is_not_among_the_others() -> None:
+    followed = [finding(number, 0) for number in range(MOST_ALERTS + 10)]
+    found = list(bounded([*followed, finding(1000)], {one.identity for one in followed}))
+    assert len(found) == len(followed) + 1
+    assert all(one.scope != {"user": OTHERS} for one in found)

@@ -145,7 +145,10 @@ def bounded(findings: Sequence[Finding], firing: Container[Identity]) -> Iterato
     """
     by_subject: dict[str, list[Finding]] = {}
     for finding in findings:
-        by_subject.setdefault(finding.subject if finding.kind == "limit" else finding.kind, []).append(finding)
+        if finding.kind == "limit" and not finding.level:
+            yield finding
+        else:
+            by_subject.setdefault(finding.subject if finding.kind == "limit" else finding.kind, []).append(finding)
     for ours in by_subject.values():
         ours.sort(key=lambda one: (one.identity not in firing, -one.level, -one.facts.get("percent", 0)))
         yield from ours[:MOST_ALERTS]

@@ -59,6 +59,9 @@ Calls beyond it are denied.
 {% elif mode == "soft" %}
 It only tells: no call is denied.
 {% endif %}
+{% if facts.others|default(0) %}
+It stands for {{ facts.others }} that are at a threshold, and too many to be told of each; this is the worst of them.
+{% endif %}
 {% endif %}
 {% if contributors %}
 
