@@ -206,6 +206,10 @@ class Agreement:
             for one in self._lasting:
                 if not one.is_expected and one.limit.name not in known:
                     log.warning("the counters of limit %r do not agree with the ledger: %s", one.limit.name, _said(one))
+        else:
+            seen = {one.limit.name for one in self._lasting}
+            new = lasting(Checked((), {}), checked)
+            self._lasting = [*self._lasting, *(one for one in new if one.limit.name not in seen)]
         self._last = checked
 
     def _note_changes(self) -> bool:

@@ -82,7 +82,7 @@ DASHBOARD = "tollkeeper-budgets?var-tenant={{ $labels.tenant }}"
 """Of a limit that is no tenant's, the variable is empty, which Grafana reads as all."""
 
 DENYING = (
-    '{{ if and (eq $labels.threshold "100") (lt $value 1.0) }}, and what is left is too little for calls, '
+    '{{ if and (eq $labels.threshold "100") (lt $value 1.0) }}, and the rest is too little for calls, '
     "which are denied{{ end }}"
 )
 
