@@ -19,6 +19,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, NamedTuple, get_args
 
+from tollkeeper.alerting.duration import seconds_of
 from tollkeeper.alerting.schemes import SCHEMES
 from tollkeeper.model.finding import FINDING_KINDS, SEVERITIES, Finding, Severity, worse_than
 from tollkeeper.model.limit import PER
@@ -44,8 +45,6 @@ _SCHEME = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.-]*)://.")
 _WEB = re.compile(r"(https?)://(?:([^/?#@]*)@)?([^/?#@:\[\]\s]+|\[[0-9a-fA-F:.]+\])(?::([0-9]{1,5}))?(?:[/?]\S*)?")
 """An address: its scheme, user and password, host, and port."""
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-_DURATION = re.compile(r"([0-9]{1,7}) ?(s|m|h|d)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class ChannelError(ValueError):
@@ -346,12 +345,15 @@ def _kinds(value: Any) -> tuple[str, ...]:
 
 
 def _seconds(value: Any) -> int:
-    said = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    seconds = int(said[1]) * _SECONDS[said[2]] if said else value
+    expected = 'a time such as "30m", "4h" or "1d", or seconds; from a minute to 30 days, or 0 for never'
+    try:
+        seconds = seconds_of(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(expected) from None
     is_whole = isinstance(seconds, int) and not isinstance(seconds, bool)
     if is_whole and (seconds == 0 or 60 <= seconds <= LONGEST_REPEAT):
         return int(seconds)
-    raise ValueError('a time such as "30m", "4h" or "1d", or seconds; from a minute to 30 days, or 0 for never')
+    raise ValueError(expected)
 
 
 def _boolean(value: Any) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from tollkeeper.alerting.channel import DIGESTS, KINDS, VIAS, Channel, ChannelError, document_of, read_channels
 from tollkeeper.cli.connection import add_connection, answer, console, run
+from tollkeeper.cli.reading import reading
 from tollkeeper.cli.tables import table
 from tollkeeper.client import Client
 from tollkeeper.client import alerting as asks
@@ -24,6 +24,9 @@ TRY_SECONDS = 60.0
 """A service may take half a minute to answer."""
 OUTCOMES = {"sent": "green", "failed": "yellow", "refused": "red"}
 FIELDS = ("kind", "secret", "at_least", "repeat", "title", "body", "via", "digest")
+
+
+_reading = reading("channels", ChannelError)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,21 +79,6 @@ def _verb(verbs: Any, name: str, meaning: str, do: Callable[[argparse.Namespace]
 def _named(verb: argparse.ArgumentParser) -> argparse.ArgumentParser:
     verb.add_argument("name", help="of the channel")
     return verb
-
-
-def _reading(do: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """What is wrong with a file is told as it is, and has an exit code of its own."""
-
-    def guarded(options: argparse.Namespace) -> int:
-        try:
-            return do(options)
-        except OSError as error:
-            print(f"tollkeeper channels: {error.filename}: {error.strerror or error}", file=sys.stderr)
-        except ChannelError as error:
-            print(error, file=sys.stderr)
-        return 2
-
-    return guarded
 
 
 def _list(options: argparse.Namespace) -> int:

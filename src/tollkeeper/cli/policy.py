@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.text import Text
@@ -14,10 +13,13 @@ from tollkeeper.cli.connection import console, run
 from tollkeeper.cli.policy_doubts import doubts_about
 from tollkeeper.cli.policy_served import add_verbs
 from tollkeeper.cli.policy_shown import summary_of, tables_of
+from tollkeeper.cli.reading import reading
 from tollkeeper.policy import Policy
 from tollkeeper.policy.document import policy_document, read_policy, write_toml
 from tollkeeper.policy.mistakes import PolicyError
 from tollkeeper.policy.presets import PRESETS, limits_of_preset
+
+_reading = reading("policy", PolicyError)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,21 +40,6 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     return run("policy", parser(), arguments)
-
-
-def _reading(do: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """What is wrong with a file is told as it is, and has an exit code of its own."""
-
-    def guarded(options: argparse.Namespace) -> int:
-        try:
-            return do(options)
-        except OSError as error:
-            print(f"tollkeeper policy: {options.file}: {error.strerror or error}", file=sys.stderr)
-        except PolicyError as error:
-            print(error, file=sys.stderr)
-        return 2
-
-    return guarded
 
 
 def _check(options: argparse.Namespace) -> int:
