@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
+from cli.telling import Tell, telling
 from services.sinks import HttpSink, http_sink
 from sidecar.api.serving import serving
 from sidecar.api.test_alerts import finding, look
 from sidecar.api.world import World
 from tollkeeper import Client
-from tollkeeper.cli.main import main
 from tollkeeper.client import NotFound
 
 SECRET = "secret-part-of-a-path"
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def rows(self) -> list[list[str]]:
-        """The cells of a table, without its head."""
-        lines = [line for line in self.out.splitlines() if line.strip()]
-        start = next((at + 1 for at, line in enumerate(lines) if "───" in line), 0)
-        return [re.split(r" {2,}", line.strip()) for line in lines[start:]]
-
-
-Tell = Callable[..., Said]
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +35,7 @@ def url(world: World) -> Iterator[str]:
 
 @pytest.fixture
 def tollkeeper(world: World, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tell:
-    monkeypatch.setenv("TOLLKEEPER_URL", url)
-    monkeypatch.setenv("TOLLKEEPER_API_KEY", world.key("admin"))
-
-    def tell(*arguments: str) -> Said:
-        code = main(arguments)
-        return Said(code, *capsys.readouterr())
-
-    return tell
+    return telling(world, url, monkeypatch, capsys)
 
 
 @pytest.fixture

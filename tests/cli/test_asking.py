@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
+from cli.telling import Tell, telling
 from sidecar.api.serving import serving
 from sidecar.api.world import World, failed, make_call, unpriced
-from tollkeeper.cli.main import main
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.database import Database
 
 LAST_WEEK = datetime.now(UTC) - timedelta(days=5)
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Tell = Callable[..., Said]
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +39,7 @@ def url(world: World) -> Iterator[str]:
 
 @pytest.fixture
 def tollkeeper(world: World, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tell:
-    monkeypatch.setenv("TOLLKEEPER_URL", url)
-    monkeypatch.setenv("TOLLKEEPER_API_KEY", world.key("admin"))
-
-    def tell(*arguments: str) -> Said:
-        code = main(arguments)
-        return Said(code, *capsys.readouterr())
-
-    return tell
+    return telling(world, url, monkeypatch, capsys)
 
 
 def lines_with(text: str, *words: str) -> list[str]:

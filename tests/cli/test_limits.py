@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
+from cli.telling import Tell, telling
 from sidecar.api.serving import serving
 from sidecar.api.world import World, make_call
-from tollkeeper.cli.main import main
 from tollkeeper.model import Bound
 from tollkeeper.policy.document import read_toml
 from tollkeeper.storage.admission import Ticket
 
 POLICY = '[policy]\nname = "acme"\n[[limit]]\nlimit = "2 requests / day per tenant"\n[[limit]]\nlimit = "$0.50 / day"\n'
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Tell = Callable[..., Said]
 
 
 @pytest.fixture
@@ -45,14 +35,7 @@ def sqlite_world(tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def tollkeeper(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Tell]:
     with serving(world.app) as url:
-        monkeypatch.setenv("TOLLKEEPER_URL", url)
-        monkeypatch.setenv("TOLLKEEPER_API_KEY", world.key("admin"))
-
-        def tell(*arguments: str) -> Said:
-            code = main(arguments)
-            return Said(code, *capsys.readouterr())
-
-        yield tell
+        yield telling(world, url, monkeypatch, capsys)
 
 
 @pytest.fixture
