@@ -17,7 +17,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = (
     {"version", "model"},
     {"pricing", "policy"},
-    {"alerting"},
+    {"alerting", "insight"},
     {"config"},
     {"telemetry"},
     {"storage"},
@@ -30,7 +30,7 @@ LAYERS = (
 )
 """A package imports from itself and from the rows above it. `simulator` needs nothing of ours."""
 
-QUIET = {"model", "policy", "pricing", "telemetry", "alerting"}
+QUIET = {"model", "policy", "pricing", "telemetry", "alerting", "insight"}
 IO_MODULES = {
     "os", "sys", "time", "random", "secrets", "socket", "sqlite3", "threading", "asyncio", "subprocess", "urllib",
     "http", "pathlib", "tempfile", "shutil", "uuid", "httpx", "httpx2", "redis", "opentelemetry", "prometheus_client",
