@@ -34,6 +34,9 @@ from tollkeeper.sidecar.foreign import Foreign
 from tollkeeper.sidecar.forward import ForwardCounts, Forwarder, Upstream
 from tollkeeper.sidecar.gauges import Gauges
 from tollkeeper.sidecar.health import SidecarHealth
+from tollkeeper.sidecar.insight.evaluators import Evaluators
+from tollkeeper.sidecar.insight.insight import Sources
+from tollkeeper.sidecar.insight.insight import build as build_insight
 from tollkeeper.sidecar.intake import Unavailable
 from tollkeeper.sidecar.ledger_use import LedgerUse
 from tollkeeper.sidecar.limit_use import LimitUses
@@ -73,6 +76,7 @@ BOARD_SECONDS = 1.0
 REVIEW_SECONDS = 5.0
 COUNTERS_SECONDS = 10.0
 ALERT_SECONDS = 1.0
+INSIGHT_SECONDS = 5.0
 GC_ALLOCATIONS = 300_000
 """A few batches make as many objects, and hardly any cycle."""
 MINUTE, HOUR, DAY, NANO = 60, 3600, 86_400, 1_000_000_000
@@ -131,7 +135,11 @@ class Sidecar:
         self._health = SidecarHealth(self.database, self.pipeline, self.door.counts, self._sent_on, self._lost, utc_now)
         self._uses = LimitUses(use, self.limiting, time.time_ns)
         self.alerts, self.silences = AlertStore(self.database), Silences(self.database)
-        self.outbox = Outbox(self.database, f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}")
+        owner = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.outbox = Outbox(self.database, owner)
+        self.insight = build_insight(
+            Sources(self.database, self.ledger, self.price_book, self.limiting, self._uses, self.audit, owner)
+        )
         of_file = () if settings.channels is None else channels_of_file(settings.channels)
         self.channels = Channels(of_file, ChannelStore(self.database))
         self._watch = LimitWatch(lambda: self.alerting.wake())
@@ -160,6 +168,7 @@ class Sidecar:
             alerts=self.alerts,
             silences=self.silences,
             outbox=self.outbox,
+            insight=self.insight,
             channels=self.channels,
             notifier_of=notifier_of,
             open_on_loopback=self.settings.open_on_loopback,
@@ -282,6 +291,7 @@ class Sidecar:
             Task("remind", ALERT_SECONDS, self.alerting.remind),
             Task("make digests", MINUTE, self._digests.tick),
             Task("forget old alerts", HOUR, self.alerts.prune),
+            Task("evaluate", INSIGHT_SECONDS, Evaluators(self.insight.evaluators, self.insight.evaluations).tick),
         ]
         if self.settings.counters_url is not None:
             tasks.append(Task("compare counters", COUNTERS_SECONDS, self.agreement.tend))

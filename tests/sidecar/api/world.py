@@ -17,7 +17,10 @@ from tollkeeper.sidecar.agreement import Agreement
 from tollkeeper.sidecar.alerting import Channels
 from tollkeeper.sidecar.api import DatabaseState, Ingest, Services, Vitals, build
 from tollkeeper.sidecar.api.answer import nanoseconds
+from tollkeeper.sidecar.insight.insight import Sources
+from tollkeeper.sidecar.insight.insight import build as build_insight
 from tollkeeper.sidecar.ledger_use import LedgerUse
+from tollkeeper.sidecar.limit_use import LimitUses
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.notify.build import notifier_of
 from tollkeeper.sidecar.quotas import Quotas
@@ -119,12 +122,26 @@ class World:
         self.policies = PolicyStore(self.database, self.clock.nanoseconds)
         self.limiting = Limiting(self.policies, self.counters, "tests")
         self.resets = Resets(self.database, self.clock.nanoseconds)
-        self.agreement = Agreement(LedgerUse(self.ledger, self.resets), self.limiting, self.database, self.audit)
+        use = LedgerUse(self.ledger, self.resets)
+        self.agreement = Agreement(use, self.limiting, self.database, self.audit)
         self.health = Still(self.clock)
         self.alerts = AlertStore(self.database, self.clock.nanoseconds)
         self.silences = Silences(self.database, self.clock.nanoseconds)
         self.outbox = Outbox(self.database, "tests", self.clock.nanoseconds)
         self.channels = Channels(of_file, ChannelStore(self.database, self.clock.nanoseconds))
+        uses = LimitUses(use, self.limiting, self.clock.nanoseconds)
+        self.insight = build_insight(
+            Sources(
+                self.database,
+                self.ledger,
+                self.prices,
+                self.limiting,
+                uses,
+                self.audit,
+                "tests",
+                self.clock.nanoseconds,
+            )  # fmt: skip
+        )
         self.services = Services(
             ledger=self.ledger,
             price_book=self.prices,
@@ -138,6 +155,7 @@ class World:
             alerts=self.alerts,
             silences=self.silences,
             outbox=self.outbox,
+            insight=self.insight,
             channels=self.channels,
             notifier_of=notifier_of,
             open_on_loopback=open_on_loopback,

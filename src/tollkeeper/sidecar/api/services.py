@@ -14,6 +14,7 @@ from tollkeeper.sidecar.agreement import Agreement
 from tollkeeper.sidecar.alerting import Channels
 from tollkeeper.sidecar.api.answer import nanoseconds
 from tollkeeper.sidecar.api.vitals import Health
+from tollkeeper.sidecar.insight.insight import Insight
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.notify.contract import Notifier
 from tollkeeper.sidecar.quotas import Quotas
@@ -49,6 +50,7 @@ class Services:
     alerts: AlertStore
     silences: Silences
     outbox: Outbox
+    insight: Insight
     channels: Channels
     notifier_of: Callable[[Channel], Notifier]
     health: Health

@@ -1,0 +1,47 @@
+"""Everything that insight is made of, in one sidecar: what it reads, what it keeps, and what evaluates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tollkeeper.sidecar.insight.evaluators import Evaluator
+from tollkeeper.sidecar.limit_use import LimitUses
+from tollkeeper.sidecar.limiting import Limiting
+from tollkeeper.storage.audit import AuditTrail
+from tollkeeper.storage.database import Database
+from tollkeeper.storage.insight.evaluations import Evaluations
+from tollkeeper.storage.insight.history import History
+from tollkeeper.storage.ledger import Ledger
+from tollkeeper.storage.prices import PriceBook
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What insight is made from. `owner` names this process, `clock` tells nanoseconds since the epoch."""
+
+    database: Database
+    ledger: Ledger
+    price_book: PriceBook
+    limiting: Limiting
+    uses: LimitUses
+    audit: AuditTrail
+    owner: str
+    clock: Callable[[], int] = time.time_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """`evaluators` are in the order in which they run where several are due: what others rest on before them."""
+
+    evaluations: Evaluations
+    history: History
+    evaluators: tuple[Evaluator, ...]
+
+
+def build(sources: Sources) -> Insight:
+    """Of one sidecar."""
+    evaluations, history = Evaluations(sources.database, sources.owner, sources.clock), History(sources.ledger)
+    evaluators: tuple[Evaluator, ...] = ()
+    return Insight(evaluations, history, evaluators)

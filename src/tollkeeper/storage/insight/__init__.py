@@ -1,0 +1,1 @@
+"""What insight is made from, and what came of it."""

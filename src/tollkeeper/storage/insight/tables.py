@@ -1,0 +1,88 @@
+"""The tables of insight. Moments are nanoseconds since the epoch, money is nano-dollars, `NULL` is unknown."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Table, Text, text
+
+from tollkeeper.storage.database import METADATA
+
+_OPEN = text("ended_at IS NULL")
+
+EVALUATIONS = Table(
+    "evaluations",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("due_at", BigInteger, nullable=False),
+    Column("claimed_by", Text, nullable=False),
+    Column("at", BigInteger),  # of the body
+    Column("body", Text),  # JSON
+)
+"""Of each evaluator: when it is to run again, and what came of it last."""
+
+ANOMALIES = Table(
+    "anomalies",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("identity", Text, nullable=False),  # JSON: kind, metric, scope, step, rule
+    Column("kind", Text, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("scope", Text, nullable=False),  # JSON
+    Column("severity", Text, nullable=False),
+    Column("excess_nano_usd", BigInteger),
+    Column("began_at", BigInteger, nullable=False),
+    Column("found_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("document", Text, nullable=False),  # JSON: the anomaly as it was seen last
+    Column("acknowledged_by", Text),
+    Column("acknowledged_at", BigInteger),
+    Column("label", Text),  # real or false, says a person
+    Column("labelled_by", Text),
+    Column("labelled_at", BigInteger),
+    Column("note", Text),
+    Index("uq_anomalies_identity", "identity", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_anomalies_began_at", "began_at"),
+    Index("ix_anomalies_ended_at", "ended_at"),
+)
+"""Of each identity, one at most is open."""
+
+RECOMMENDATIONS = Table(
+    "recommendations",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("scope", Text, nullable=False),  # JSON
+    Column("state", Text, nullable=False),  # open, accepted, dismissed or gone
+    Column("made_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("saving_nano_usd", BigInteger, nullable=False),  # a month
+    Column("document", Text, nullable=False),  # JSON: the recommendation as it was made last
+    Column("decided_by", Text),
+    Column("decided_at", BigInteger),
+    Column("reason", Text),
+    Column("before", Text),  # JSON: what was measured when it was accepted
+    Index("ix_recommendations_state", "state"),
+)
+
+INVOICE_LINES = Table(
+    "invoice_lines",
+    METADATA,
+    Column("id", Text, primary_key=True),  # a hash of what line it is
+    Column("source", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("day", BigInteger, nullable=False),  # where the day begins, in the source's own zone
+    Column("model", Text, nullable=False),  # '' where the source does not say
+    Column("item", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("requests", BigInteger),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("cache_read_tokens", BigInteger),
+    Column("cache_write_tokens", BigInteger),
+    Column("nano_usd", BigInteger),
+    Column("imported_at", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("raw", Text, nullable=False),  # JSON: as the source says it
+    Index("ix_invoice_lines_provider_day", "provider", "day"),
+)
+"""What providers say was used, and what it cost. A line that is told again takes the place of what it said before."""

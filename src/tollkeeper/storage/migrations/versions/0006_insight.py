@@ -1,0 +1,100 @@
+"""What evaluators found last, anomalies, recommendations, and what providers say was used."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006_insight"
+down_revision = "0005_alerts"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    _evaluations()
+    _anomalies()
+    _recommendations()
+    _invoice_lines()
+
+
+def downgrade() -> None:
+    for table in ("invoice_lines", "recommendations", "anomalies", "evaluations"):
+        op.drop_table(table)
+
+
+def _evaluations() -> None:
+    op.create_table(
+        "evaluations",
+        *_texts("name"),
+        *_numbers("due_at"),
+        *_texts("claimed_by"),
+        sa.Column("at", sa.BigInteger),
+        sa.Column("body", sa.Text),
+        sa.PrimaryKeyConstraint("name", name="pk_evaluations"),
+    )
+
+
+def _anomalies() -> None:
+    op.create_table(
+        "anomalies",
+        *_texts("id", "identity", "kind", "metric", "scope", "severity"),
+        sa.Column("excess_nano_usd", sa.BigInteger),
+        *_numbers("began_at", "found_at", "seen_at"),
+        sa.Column("ended_at", sa.BigInteger),
+        *_texts("document"),
+        sa.Column("acknowledged_by", sa.Text),
+        sa.Column("acknowledged_at", sa.BigInteger),
+        sa.Column("label", sa.Text),
+        sa.Column("labelled_by", sa.Text),
+        sa.Column("labelled_at", sa.BigInteger),
+        sa.Column("note", sa.Text),
+        sa.PrimaryKeyConstraint("id", name="pk_anomalies"),
+    )
+    still_open = sa.text("ended_at IS NULL")
+    op.create_index(
+        "uq_anomalies_identity",
+        "anomalies",
+        ["identity"],
+        unique=True,
+        sqlite_where=still_open,
+        postgresql_where=still_open,
+    )
+    for moment in ("began_at", "ended_at"):
+        op.create_index(f"ix_anomalies_{moment}", "anomalies", [moment])
+
+
+def _recommendations() -> None:
+    op.create_table(
+        "recommendations",
+        *_texts("id", "kind", "scope", "state"),
+        *_numbers("made_at", "seen_at", "saving_nano_usd"),
+        *_texts("document"),
+        sa.Column("decided_by", sa.Text),
+        sa.Column("decided_at", sa.BigInteger),
+        sa.Column("reason", sa.Text),
+        sa.Column("before", sa.Text),
+        sa.PrimaryKeyConstraint("id", name="pk_recommendations"),
+    )
+    op.create_index("ix_recommendations_state", "recommendations", ["state"])
+
+
+def _invoice_lines() -> None:
+    unknown = ("requests", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "nano_usd")
+    op.create_table(
+        "invoice_lines",
+        *_texts("id", "source", "provider"),
+        *_numbers("day"),
+        *_texts("model", "item", "project"),
+        *(sa.Column(name, sa.BigInteger) for name in unknown),
+        *_numbers("imported_at"),
+        *_texts("author", "raw"),
+        sa.PrimaryKeyConstraint("id", name="pk_invoice_lines"),
+    )
+    op.create_index("ix_invoice_lines_provider_day", "invoice_lines", ["provider", "day"])
+
+
+def _texts(*names: str) -> list[sa.Column[str]]:
+    return [sa.Column(name, sa.Text, nullable=False) for name in names]
+
+
+def _numbers(*names: str) -> list[sa.Column[int]]:
+    return [sa.Column(name, sa.BigInteger, nullable=False) for name in names]
