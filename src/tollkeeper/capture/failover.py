@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tollkeeper.capture.contract import Adapter, Request
-from tollkeeper.capture.health import ProviderHealth, failure_by
+from tollkeeper.capture.health import ProviderHealth
+from tollkeeper.model.failure import failure_by
 from tollkeeper.model.ladder import Failure, Fallback
 from tollkeeper.policy import Policy
 from tollkeeper.telemetry.attributes import ASKED_MODEL

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tollkeeper.model import Call
+from tollkeeper.model.failure import failure_by
 from tollkeeper.model.health import Circuit, Health
-from tollkeeper.model.ladder import Failure
 
 KEPT_CALLS = 100
 """Of each model, the newest; older than `KEPT_SECONDS` they say nothing any more."""
@@ -109,27 +109,6 @@ class ProviderHealth:
                 self._records = _newest(self._records)
             record = self._records.setdefault(key, _Record())
         return record
-
-
-def failure_by(status: int | None, word: str) -> Failure | None:
-    """The kind of a failure that is the provider's own, by the status or the name of the error; `None` for others."""
-    if status is not None:
-        return "429" if status == 429 else "timeout" if status == 408 else "5xx" if status >= 500 else None
-    if "timeout" in word.lower() or "timedout" in word.lower():
-        return "timeout"
-    if word in _SERVER_WORDS:
-        return "5xx"
-    if word in _CONNECTION_WORDS or "Connect" in word:
-        return "connection"
-    return None
-
-
-_SERVER_WORDS = frozenset(("overloaded_error", "api_error", "server_error", "InternalServerException"))
-"""What a stream is ended with that has begun well: its status was 200."""
-
-_CONNECTION_WORDS = frozenset(
-    ("RemoteProtocolError", "ReadError", "WriteError", "NetworkError", "EndpointConnectionError")
-)
 
 
 def _health(provider: str, model: str, record: _Record, now: float) -> Health:
