@@ -16,13 +16,13 @@ from pydantic import BaseModel, Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tollkeeper.sidecar.cells import cell, plain
+
 EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 NANO = Decimal("1e-9")
 NANOSECONDS = 1_000_000_000
 
 CSV = "text/csv"
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a text begins that a spreadsheet would run as a formula. Tags are the users' own texts."""
 
 Usd = Annotated[Decimal, WithJsonSchema({"type": "number", "title": "US dollars"})]
 """US dollars, exact: written as a decimal literal, so that nothing is lost on the way through a float of ours."""
@@ -61,12 +61,6 @@ def write(value: Any) -> str:
     return re.sub(f'"{mark}([^"]*)"', r"\1", text)
 
 
-def plain(amount: Decimal) -> str:
-    """A decimal without exponent and without zeros at its end."""
-    text = format(amount, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 def usd(nano: int) -> Decimal:
     """Nano-dollars as dollars."""
     return EXACT.multiply(Decimal(nano), NANO)
@@ -97,16 +91,6 @@ def table(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], head
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerows([cell(value) for value in row] for row in rows)
     told = {"Content-Disposition": f'attachment; filename="{name}.csv"', **headers}
     return Response(text.getvalue(), media_type=CSV, headers=told)
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return plain(value)
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value

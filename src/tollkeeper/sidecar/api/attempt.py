@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field
 
 from tollkeeper.model.cost import CostSource
 from tollkeeper.model.usage import TOKEN_METERS
-from tollkeeper.sidecar.api.answer import EXACT, NanoUsd, Usd, moment, plain, usd
+from tollkeeper.sidecar.api.answer import EXACT, NanoUsd, Usd, moment, usd
+from tollkeeper.sidecar.cells import plain
 
 MILLION = Decimal(1_000_000)
 COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")

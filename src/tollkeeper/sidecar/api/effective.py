@@ -13,12 +13,13 @@ from tollkeeper.model import Call
 from tollkeeper.model.cost import CostSource
 from tollkeeper.pricing import Catalog
 from tollkeeper.pricing.rates import Rates, Unpriced
-from tollkeeper.sidecar.api.answer import Answer, moment, nanoseconds, plain
+from tollkeeper.sidecar.api.answer import Answer, moment, nanoseconds
 from tollkeeper.sidecar.api.filters import LONGEST
 from tollkeeper.sidecar.api.price_models import HeldPrice, held_price
 from tollkeeper.sidecar.api.problems import Problem, Refusal, Refused, wrong
 from tollkeeper.sidecar.api.services import Given, Services
 from tollkeeper.sidecar.api.zones import IN_UTC, read_moment
+from tollkeeper.sidecar.cells import plain
 
 router = APIRouter(tags=["prices"])
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 from pydantic import BaseModel, Field
 
 from tollkeeper.sidecar.api.answer import EXACT, NanoUsd, Usd, usd
+from tollkeeper.sidecar.totals import add, nano_usd, tokens_known
 from tollkeeper.storage.ledger import Totals
+
+__all__ = ["Sums", "add", "average_usd", "nano_usd", "sums", "tokens_known"]
 
 NANOSECONDS_A_MILLISECOND = 1_000_000
 
@@ -58,25 +60,8 @@ def sums(totals: Totals) -> Sums:
     )
 
 
-def tokens_known(totals: Totals) -> bool:
-    """Whether the sum of tokens says anything: not if it is of calls that nobody has counted."""
-    counted = totals.calls - totals.failed - totals.unmeasured
-    return bool(totals.input_tokens or totals.output_tokens) or not totals.unmeasured or counted > 0
-
-
-def nano_usd(totals: Totals) -> int | None:
-    """What the calls cost, or `None` if the cost of none is known, and some may have cost something."""
-    return totals.nano_usd if totals.costed or not (totals.unpriced or totals.calls > totals.failed) else None
-
-
 def average_usd(totals: Totals) -> Decimal | None:
     """The cost of a call, over those whose cost is known, rounded half to even to the nano-dollar."""
     if not totals.costed:
         return None
     return usd(int(EXACT.to_integral_value(EXACT.divide(Decimal(totals.nano_usd), Decimal(totals.costed)))))
-
-
-def add(rows: Iterable[Totals]) -> Totals:
-    """All of them together."""
-    columns = list(zip(*rows, strict=True))
-    return Totals(*map(sum, columns)) if columns else Totals()
