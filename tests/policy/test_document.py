@@ -271,8 +271,8 @@ tags = { feature = "x", priority = [
         "policy.toml:18: limit[1].exempt[1]: 'local'; expected words such as \"ollama/*\", a provider and a model,"
         " or tables of provider, model, operation and tags",
         'policy.toml:22: limit[1].match.tags.priority: [5]; expected a glob such as "gpt-4*", or a list of them',
-        "policy.toml:26: rung: [{}]; expected a known table; one of emergency, endpoint, fallback, ladder, limit,"
-        " policy, quality",
+        "policy.toml:26: rung: [{}]; expected a known table; one of anomaly, detection, emergency, endpoint, fallback,"
+        " ladder, limit, policy, quality",
     ]
 
 
@@ -283,7 +283,8 @@ def test_the_places_in_json_have_no_lines() -> None:
     with pytest.raises(PolicyError) as raised:
         read_json(text, "request")
     assert str(raised.value).splitlines() == [
-        "request: a: 1; expected a known table; one of emergency, endpoint, fallback, ladder, limit, policy, quality",
+        "request: a: 1; expected a known table; one of anomaly, detection,"
+        " emergency, endpoint, fallback, ladder, limit, policy, quality",
         "request: limit[1]: 5; expected a table, headed [[limit]]",
         "request: limit[2].amount: 'x'; expected US dollars from $0 to $9,007,199.254740992, exact to a billionth,"
         " such as 0.50",

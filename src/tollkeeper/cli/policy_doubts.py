@@ -12,14 +12,26 @@ from tollkeeper.pricing.rates import Unpriced
 
 
 def doubts_about(policy: Policy) -> list[str]:
-    """Models to be asked that are at no endpoint, or have no price where a hard limit of dollars needs one."""
+    """Models to be asked that are at no endpoint, or have no price where a hard limit of dollars needs one; and rules
+    of anomalies that do for calls of theirs what these will hardly meet.
+    """
     targets = list(dict.fromkeys(_targets(policy)))
+    unusual = list(_of_anomalies(policy))
     if not targets:
-        return []
+        return unusual
     needs_price = any(limit.measure == "usd" and limit.mode == "hard" for limit in policy.limits)
     catalog = Catalog()
     found = [_doubt(policy, catalog, place, model, needs_price) for place, model in targets]
-    return [each for each in found if each is not None]
+    return [each for each in found if each is not None] + unusual
+
+
+def _of_anomalies(policy: Policy) -> Iterator[str]:
+    for rule in policy.anomalies:
+        said, place = rule.respond, f"anomaly {rule.name!r}"
+        if said is not None and not said.emergency and not rule.per:
+            yield f"{place}: the steps of ladder {said.ladder!r} will hold for every call, as the rule has no `per`"
+        if said is not None and rule.type == "z_score" and not rule.floor_nano_usd:
+            yield f"{place}: a plain z-score finds any busy hour of a quiet day, and without `floor` changes calls"
 
 
 def _targets(policy: Policy) -> Iterator[tuple[str, str]]:

@@ -9,9 +9,11 @@ from rich.text import Text
 
 from tollkeeper.cli.tables import table
 from tollkeeper.model import Limit
+from tollkeeper.model.anomaly_rule import AnomalyRule, Detection
 from tollkeeper.model.ladder import Emergency, Endpoint, Fallback, Step
 from tollkeeper.policy import Policy
-from tollkeeper.policy.forms import write_form
+from tollkeeper.policy.anomaly_table import length_text, threshold_text
+from tollkeeper.policy.forms import amount_text, write_form
 from tollkeeper.policy.limit_table import exceeded_text
 from tollkeeper.policy.match_table import calls_text
 
@@ -21,6 +23,8 @@ EMERGENCY = ("In an emergency", "How")
 FALLBACKS = ("If these fail", "Asked instead", "When")
 ENDPOINTS = ("Endpoint", "At", "Provider", "Speaks", "Key in")
 CLASSES = ("Class", "Models")
+ANOMALIES = ("Unusual", "When", "Per", "Calls", "Severity", "Cooldown", "Then")
+DETECTION = ("Built-in detectors", "Metrics", "Of", "How")
 
 
 def tables_of(policy: Policy) -> Iterator[Table]:
@@ -34,6 +38,8 @@ def tables_of(policy: Policy) -> Iterator[Table]:
         (FALLBACKS, [_fallback_row(fallback) for fallback in policy.fallbacks]),
         (ENDPOINTS, [_endpoint_row(endpoint) for endpoint in policy.endpoints]),
         (CLASSES, [(name, _whole(", ".join(models))) for name, models in policy.quality.items()]),
+        (ANOMALIES, [_anomaly_row(rule) for rule in policy.anomalies]),
+        (DETECTION, [_detection_row(each) for each in policy.detection]),
     )
     return (table(columns, rows) for columns, rows in parts if rows)
 
@@ -45,6 +51,7 @@ def summary_of(policy: Policy) -> str:
         _number(len(policy.ladders), "ladder") if policy.ladders else "",
         "an emergency" if policy.emergency is not None else "",
         _number(len(policy.fallbacks), "fallback") if policy.fallbacks else "",
+        _number(len(policy.anomalies), "rule") + " of anomalies" if policy.anomalies else "",
     ]
     return f"{policy.name}: " + ", ".join([said, *filter(None, more)])
 
@@ -93,6 +100,26 @@ def _fallback_row(fallback: Fallback) -> Sequence[str | Text]:
 def _endpoint_row(endpoint: Endpoint) -> Sequence[str | Text]:
     provider = endpoint.provider or Text("by its host", "yellow")
     return (endpoint.name, _whole(endpoint.base_url), provider, endpoint.api, endpoint.api_key_env or "")
+
+
+def _anomaly_row(rule: AnomalyRule) -> Sequence[str | Text]:
+    worse = [f"{name} from {value:f}" for name, value in rule.severities.items()]
+    said = rule.respond
+    then = (
+        "emergency" if said is not None and said.emergency else f"steps of {said.ladder} to {said.at} %" if said else ""
+    )
+    return (
+        _whole(rule.name), threshold_text(rule), " and ".join(rule.per), _whole(calls_text(rule.match)),
+        ", ".join(["warning", *worse]), length_text(rule.cooldown_seconds), _whole(then),
+    )  # fmt: skip
+
+
+def _detection_row(said: Detection) -> Sequence[str | Text]:
+    how = [] if said.enabled else ["off"]
+    how += [] if said.deviations is None else [f"{said.deviations:f} standard deviations"]
+    how += [] if said.floor_nano_usd is None else [f"from {amount_text('usd', said.floor_nano_usd)} on"]
+    named = (", ".join(each) or "all" for each in (said.detectors, said.metrics, said.scopes))
+    return (*named, ", ".join(how) or "as usual")
 
 
 def _models(models: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@
     limit = "$20 / day"
 
 The other tables are `[[ladder]]` and `[emergency]` (see `ladder_table`), `[[endpoint]]`, `[[fallback]]` and `[quality]`
-(see `fallback_table`).
+(see `fallback_table`), `[[anomaly]]` and `[[detection]]` (see `anomaly_table`).
 
 In JSON it is the same: `{"policy": {"name": "acme"}, "limit": [{"limit": "$20 / day"}]}`.
 """
@@ -23,8 +23,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from tollkeeper.model.anomaly_rule import AnomalyRule
 from tollkeeper.model.ladder import Endpoint, Fallback, Ladder
 from tollkeeper.model.limit import Limit
+from tollkeeper.policy.anomaly_table import anomaly_document, anomaly_of, detection_document, detection_of
 from tollkeeper.policy.fallback_table import (
     check_models,
     endpoint_document,
@@ -41,7 +43,7 @@ from tollkeeper.policy.policy import Policy
 from tollkeeper.policy.presets import PRESETS, limits_of_preset
 from tollkeeper.policy.toml_lines import Place, lines_of
 
-TABLES = ("policy", "limit", "ladder", "emergency", "endpoint", "fallback", "quality")
+TABLES = ("policy", "limit", "ladder", "emergency", "endpoint", "fallback", "quality", "anomaly", "detection")
 HEAD = ("name", "time_zone", "preset", "health")
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -104,6 +106,10 @@ def policy_document(policy: Policy) -> Document:
         document["fallback"] = [fallback_document(fallback) for fallback in policy.fallbacks]
     if policy.quality:
         document["quality"] = {name: list(models) for name, models in policy.quality.items()}
+    if policy.anomalies:
+        document["anomaly"] = [anomaly_document(rule) for rule in policy.anomalies]
+    if policy.detection:
+        document["detection"] = [detection_document(each) for each in policy.detection]
     return document
 
 
@@ -127,6 +133,8 @@ def _read(tables: Mapping[str, Any], mistakes: Mistakes) -> Policy:
     endpoints = _endpoints(top.tables("endpoint"))
     fallbacks = tuple(fallback_of(table) for table in top.tables("fallback"))
     quality = quality_of(top.table("quality", "a table, headed [quality]"))
+    anomalies = _anomalies(top.tables("anomaly"), [ladder for _, ladder in ladders], "emergency" in top)
+    detection = tuple(detection_of(table) for table in top.tables("detection"))
     if "emergency" not in top:
         for place, ladder in ladders:
             if any(step.do == "emergency" for step in ladder.steps):
@@ -142,6 +150,8 @@ def _read(tables: Mapping[str, Any], mistakes: Mistakes) -> Policy:
         fallbacks,
         quality,
         head.health,
+        anomalies,
+        detection,
     )
 
 
@@ -163,6 +173,19 @@ def _begins_by_what_is_held(ladder: Ladder, limits: Sequence[Limit]) -> bool:
     limit = next(each for each in limits if each.name == ladder.limit)
     is_rolling = limit.window is not None and limit.window.rolling
     return is_rolling and any(step.do == "emergency" for step in ladder.steps)
+
+
+def _anomalies(tables: Sequence[Table], ladders: Sequence[Ladder], has_emergency: bool) -> tuple[AnomalyRule, ...]:
+    found: dict[str, AnomalyRule] = {}
+    for table in tables:
+        rule = anomaly_of(table, ladders)
+        if rule is not None and rule.name in found:
+            table.note("name", "another name than that of another rule")
+        elif rule is not None:
+            found[rule.name] = rule
+        if rule is not None and rule.respond is not None and rule.respond.emergency and not has_emergency:
+            table.note("respond", "a table [emergency] that says what is done then")
+    return tuple(found.values())
 
 
 def _endpoints(tables: Sequence[Table]) -> tuple[Endpoint, ...]:

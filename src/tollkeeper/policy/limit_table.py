@@ -65,7 +65,7 @@ def limit_of(table: Table, zone: str) -> Limit | None:
     """The limit that a table says; nothing if it does not say what is limited. `zone` is the policy's."""
     table.know(FIELDS)
     said = _said(table, table.read("time_zone", time_zone, zone))
-    name = table.read("name", _name) or (name_of(said) if said else "")
+    name = table.read("name", said_name) or (name_of(said) if said else "")
     mode: Mode = table.read("mode", _MODE, "hard")
     if mode == "soft" and "on_exceeded" in table:
         table.note("on_exceeded", 'nothing, as a limit of mode "soft" only warns')
@@ -130,7 +130,7 @@ def _said(table: Table, zone: str) -> Form | None:
     """What is limited: as the form says, or the single fields. Where both say something, they are to agree."""
     form = table.read("limit", lambda value: read_form(_form_text(value), zone))
     measure = table.read("measure", choice(*MEASURES)) or (form.measure if form else None)
-    per = table.read("per", _whose)
+    per = table.read("per", per_of)
     amount = table.read("amount", lambda value: read_amount(value, measure)) if measure else None
     window = table.read("window", lambda value: _window(value, measure, zone)) if measure else None
     said = form if "limit" in table else _of_fields(table, measure, amount, window, per or ())
@@ -187,7 +187,8 @@ def _window(value: Any, measure: Measure, zone: str) -> tuple[Window | None]:
     return (read_window(value, measure, zone),)
 
 
-def _whose(value: Any) -> tuple[Per, ...]:
+def per_of(value: Any) -> tuple[Per, ...]:
+    """What is counted by: a name, several, or `global`."""
     if value == "global":
         return ()
     names = value if isinstance(value, list) else str(value).split(" and ") if isinstance(value, str) else [value]
@@ -197,7 +198,8 @@ def _whose(value: Any) -> tuple[Per, ...]:
     return tuple(each for each in PER if each in names)
 
 
-def _name(value: Any) -> str:
+def said_name(value: Any) -> str:
+    """A name that can be a part of a key."""
     if isinstance(value, str) and len(value) <= LONGEST_NAME and _NAME.fullmatch(value):
         return value
     raise ValueError(f"a name of letters, digits, spaces, and any of _ . -, no longer than {LONGEST_NAME}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tollkeeper.model import Limit
+from tollkeeper.model.anomaly_rule import AnomalyRule, Detection, Detector
 from tollkeeper.model.ladder import Emergency, Endpoint, Fallback, Ladder
 
 
@@ -14,7 +15,8 @@ class Policy:
     """What holds for the calls of an app.
 
     `quality` are classes of models, by name, from which `cheapest` chooses. `health`: whether it is kept how providers
-    do, if neither fallbacks nor classes need it.
+    do, if neither fallbacks nor classes need it. `anomalies` are rules of one's own, `detection` how the built-in
+    detectors look.
     """
 
     name: str = "policy"
@@ -25,11 +27,26 @@ class Policy:
     fallbacks: tuple[Fallback, ...] = ()
     quality: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     health: bool = False
+    anomalies: tuple[AnomalyRule, ...] = ()
+    detection: tuple[Detection, ...] = ()
 
     @property
     def changes_calls(self) -> bool:
         """Whether a call may be sent otherwise than it was asked for, before any provider has failed."""
         return bool(self.ladders or self.emergency)
+
+    def detects(self, detector: Detector, metric: str, scope: str) -> Detection:
+        """How a built-in detector looks at a metric of a scope, such as `tenant`, or `total`."""
+        made = Detection()
+        for said in self.detection:
+            if said.means(detector, metric, scope):
+                made = replace(
+                    made,
+                    enabled=said.enabled,
+                    deviations=made.deviations if said.deviations is None else said.deviations,
+                    floor_nano_usd=made.floor_nano_usd if said.floor_nano_usd is None else said.floor_nano_usd,
+                )
+        return made
 
     @property
     def keeps_health(self) -> bool:
