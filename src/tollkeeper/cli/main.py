@@ -19,6 +19,7 @@ VERBS = {
     "emergency": "whether there is one; to begin it, and to end it, which only people do",
     "alerts": "what fires, and who was told; to take it on, silence it, and try again what could not be delivered",
     "channels": "where alerts are told: list, set, remove, try; check a file of them",
+    "what-if": "what the past would have cost with other models, in another tier, or with more from a cache",
     "keys": "keys to the sidecar's API: create, list, revoke",
     "ledger": "whether the ledger is sound; its sums made from its calls again",
     "demo": "a simulated provider, an app that uses it, and what Tollkeeper sees of it",
@@ -34,6 +35,7 @@ EXTRAS = {
     "emergency": "client",
     "alerts": "client",
     "channels": "client",
+    "what-if": "client",
     "keys": "sidecar",
     "ledger": "sidecar",
 }
@@ -57,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
-        verb = importlib.import_module(f"tollkeeper.cli.{given.verb}")
+        verb = importlib.import_module(f"tollkeeper.cli.{given.verb.replace('-', '_')}")
     except ModuleNotFoundError as missing:
         if (missing.name or "").startswith("tollkeeper"):
             raise

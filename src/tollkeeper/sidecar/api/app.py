@@ -29,6 +29,7 @@ from tollkeeper.sidecar.api import (
     stats,
     status,
     usage,
+    what_if,
 )
 from tollkeeper.sidecar.api.auth import needs
 from tollkeeper.sidecar.api.problems import Refusal, install, refuse_unknown_parameters
@@ -52,6 +53,7 @@ ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
     (emergency.router, "read"),
     (emergency.changes, "admin"),
     (backtests.router, "read"),
+    (what_if.router, "read"),
     (quotas.alerts, "write"),  # before those of single quotas, which match any path
     (quotas.router, "read"),
     (quotas.changes, "admin"),
@@ -79,6 +81,7 @@ TAGS = [
     {"name": "prices", "description": "What models cost, from when on, and who says so."},
     {"name": "limits", "description": "How much may be used, how much is, and what would be admitted."},
     {"name": "alerts", "description": "What people are told of, where, and what became of it."},
+    {"name": "insight", "description": "What is unusual, where it will end, and what could be cheaper."},
     {"name": "keys", "description": "Who may use this API."},
     {"name": "system", "description": "How the sidecar itself is."},
 ]
