@@ -1,0 +1,50 @@
+"""Whether a provider's days begin at another hour: by which beginning the ledger's days agree with the invoice's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import NamedTuple
+
+from tollkeeper.insight.reconcile.recorded import Hours, day_sums
+
+OFFSETS = range(-14, 13)
+"""Hours after midnight of UTC: +14 is the furthest east that a zone is, so that its day begins 14 hours earlier."""
+FEWEST_DAYS = 3
+"""With fewer, lost hours would look the same."""
+BETTER_BY = 0.5
+"""What is left of the differences of single days must be at most this part of what there is without a shift."""
+
+
+class Shift(NamedTuple):
+    """The provider's days begin `hours` after those of UTC; and the tokens that differ, without that and with it."""
+
+    hours: int
+    before: int
+    after: int
+
+
+Invoiced = Mapping[tuple[str, date], int]
+"""Tokens that were billed, by model and day."""
+
+
+def shift_of(recorded: Mapping[str, Hours], invoiced: Invoiced, days: Sequence[date], least: float) -> Shift | None:
+    """How far a provider's days are shifted, by the models that both sides have; `None`: they are not.
+
+    `least` is the part of all tokens that has to differ before anything is looked for.
+    """
+    cells = {(model, day): tokens for (model, day), tokens in invoiced.items() if model in recorded and day in days}
+    if len({day for _, day in cells}) < FEWEST_DAYS:
+        return None
+    differing = {offset: _differing(recorded, cells, offset) for offset in OFFSETS}
+    before = differing[0]
+    if before <= least * sum(cells.values()):
+        return None
+    best = min(OFFSETS, key=lambda offset: (differing[offset], abs(offset)))
+    if best == 0 or differing[best] > BETTER_BY * before:
+        return None
+    return Shift(best, before, differing[best])
+
+
+def _differing(recorded: Mapping[str, Hours], cells: Invoiced, offset: int) -> int:
+    return sum(abs(tokens - day_sums(recorded[model], day, offset).tokens) for (model, day), tokens in cells.items())
