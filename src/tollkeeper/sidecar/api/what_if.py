@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -138,7 +139,7 @@ def _answer(found: Outcome, start: datetime, end: datetime, zone: str) -> Otherw
     )
 
 
-def _compared(sums: Sums) -> dict[str, object]:
+def _compared(sums: Sums) -> dict[str, Any]:
     old, new, delta = (
         (sums.old_nano_usd, sums.new_nano_usd, sums.delta_nano_usd) if sums.compared else (None, None, None)
     )
