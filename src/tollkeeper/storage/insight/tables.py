@@ -23,7 +23,7 @@ ANOMALIES = Table(
     "anomalies",
     METADATA,
     Column("id", Text, primary_key=True),
-    Column("identity", Text, nullable=False),  # JSON: kind, metric, scope, step, rule
+    Column("identity", Text, nullable=False),  # JSON: source, metric, scope, step, rule
     Column("kind", Text, nullable=False),
     Column("metric", Text, nullable=False),
     Column("scope", Text, nullable=False),  # JSON
@@ -34,15 +34,20 @@ ANOMALIES = Table(
     Column("seen_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Column("document", Text, nullable=False),  # JSON: the anomaly as it was seen last
+    Column("facts", Text, nullable=False),  # JSON: figures of its kind alone, for people
     Column("acknowledged_by", Text),
     Column("acknowledged_at", BigInteger),
     Column("label", Text),  # real or false, says a person
     Column("labelled_by", Text),
     Column("labelled_at", BigInteger),
     Column("note", Text),
+    Column("response", Text),  # emergency or steps: what was done, as a policy says
+    Column("responded_at", BigInteger),
+    Column("response_ended_at", BigInteger),
     Index("uq_anomalies_identity", "identity", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("ix_anomalies_began_at", "began_at"),
     Index("ix_anomalies_ended_at", "ended_at"),
+    Index("ix_anomalies_labelled_at", "labelled_at"),
 )
 """Of each identity, one at most is open."""
 
@@ -86,3 +91,16 @@ INVOICE_LINES = Table(
     Index("ix_invoice_lines_provider_day", "provider", "day"),
 )
 """What providers say was used, and what it cost. A line that is told again takes the place of what it said before."""
+
+BENCHMARKS = Table(
+    "benchmarks",
+    METADATA,
+    Column("provider", Text, primary_key=True),
+    Column("model", Text, primary_key=True),  # '': of all models of the provider
+    Column("metric", Text, primary_key=True),
+    Column("value", Text, nullable=False),  # a decimal number, in the metric's unit
+    Column("source", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+)
+"""What providers are held against, and who says so. People fill it: it is empty at first."""

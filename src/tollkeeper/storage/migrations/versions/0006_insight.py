@@ -14,10 +14,11 @@ def upgrade() -> None:
     _anomalies()
     _recommendations()
     _invoice_lines()
+    _benchmarks()
 
 
 def downgrade() -> None:
-    for table in ("invoice_lines", "recommendations", "anomalies", "evaluations"):
+    for table in ("benchmarks", "invoice_lines", "recommendations", "anomalies", "evaluations"):
         op.drop_table(table)
 
 
@@ -40,13 +41,16 @@ def _anomalies() -> None:
         sa.Column("excess_nano_usd", sa.BigInteger),
         *_numbers("began_at", "found_at", "seen_at"),
         sa.Column("ended_at", sa.BigInteger),
-        *_texts("document"),
+        *_texts("document", "facts"),
         sa.Column("acknowledged_by", sa.Text),
         sa.Column("acknowledged_at", sa.BigInteger),
         sa.Column("label", sa.Text),
         sa.Column("labelled_by", sa.Text),
         sa.Column("labelled_at", sa.BigInteger),
         sa.Column("note", sa.Text),
+        sa.Column("response", sa.Text),
+        sa.Column("responded_at", sa.BigInteger),
+        sa.Column("response_ended_at", sa.BigInteger),
         sa.PrimaryKeyConstraint("id", name="pk_anomalies"),
     )
     still_open = sa.text("ended_at IS NULL")
@@ -58,7 +62,7 @@ def _anomalies() -> None:
         sqlite_where=still_open,
         postgresql_where=still_open,
     )
-    for moment in ("began_at", "ended_at"):
+    for moment in ("began_at", "ended_at", "labelled_at"):
         op.create_index(f"ix_anomalies_{moment}", "anomalies", [moment])
 
 
@@ -90,6 +94,16 @@ def _invoice_lines() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_invoice_lines"),
     )
     op.create_index("ix_invoice_lines_provider_day", "invoice_lines", ["provider", "day"])
+
+
+def _benchmarks() -> None:
+    op.create_table(
+        "benchmarks",
+        *_texts("provider", "model", "metric", "value", "source"),
+        *_numbers("changed_at"),
+        *_texts("author"),
+        sa.PrimaryKeyConstraint("provider", "model", "metric", name="pk_benchmarks"),
+    )
 
 
 def _texts(*names: str) -> list[sa.Column[str]]:
