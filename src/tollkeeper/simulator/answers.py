@@ -170,7 +170,9 @@ def compose(prompt: Prompt, knobs: Knobs, world: World, choice: int = 0) -> Repl
     output = reasoning + count_tokens(text if call is None else call.name + call.text)
     if knobs.output_tokens is not None:
         output = max(reasoning, min(knobs.output_tokens, room))
-    return Reply(text, call, thoughts, finish, _counts(prompt, knobs, world, output, reasoning))
+    counts = _counts(prompt, knobs, world, output, reasoning)
+    world.meter.count(models.find(prompt.model).snapshot, counts.input, counts.output, counts.cached, counts.written)
+    return Reply(text, call, thoughts, finish, counts)
 
 
 def _reasoning(prompt: Prompt, knobs: Knobs, chance: random.Random) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,8 @@ from tollkeeper.simulator.world import World
 
 KNOB_HEADERS = ("x-simulator", "x-replay-fault")
 HANG_UP = 0
+KINDS = {"embeddings": "embeddings", "moderations": "moderations"}
+"""What OpenAI counts apart from completions, by the end of the path."""
 CREDENTIALS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 
 
@@ -93,11 +96,33 @@ class Provider:
         if found is None or not self.makes_answers:
             raise Refused(404, f"There is nothing to answer {request.method} {request.path} with.", code="unknown_url")
         row, placed = found
+        self.world.meter.finish()  # what a request that failed half-way has left
         try:
-            return row.answer(replace(placed, knobs=turned), self.world)
+            answer = row.answer(replace(placed, knobs=turned), self.world)
+            self._meter(request, row)
+            return answer
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             # Something in the body is not what its place is for; a provider would say so too.
             raise Refused(400, f"The request cannot be understood: {error!r}") from error
+
+    def _meter(self, request: Request, row: routes.Route) -> None:
+        if (use := self.world.meter.finish()) is None:
+            return
+        key = credential(request)
+        body = request.body if isinstance(request.body, dict) else {}
+        tier = body.get("service_tier")
+        is_hour = use.cache_write_5m and '"ttl":"1h"' in request.raw.decode(errors="replace").replace(" ", "")
+        use = use._replace(
+            at=self.world.now(),
+            provider=request.service or ("openrouter" if request.path.startswith("/api/v1/") else row.provider),
+            kind=KINDS.get(request.path.rpartition("/")[2], "completions"),
+            key="key_none" if key is None else f"key_{hashlib.blake2b(key.encode(), digest_size=6).hexdigest()}",
+            project=request.headers.get("openai-project", use.project),
+            tier=tier if tier in ("flex", "priority") else "standard",
+        )
+        if is_hour:
+            use = use._replace(cache_write_5m=0, cache_write_1h=use.cache_write_5m)
+        self.world.meter.add([use])
 
     def _spoil(self, answer: Answer, pieces: Iterable[bytes], turned: Knobs, form: str) -> Iterable[bytes]:
         drop = turned.drop

@@ -39,6 +39,8 @@ class Request:
     knobs: Knobs = field(default_factory=Knobs)
     place: Mapping[str, str] = field(default_factory=dict)
     """What the route's pattern found in the path."""
+    pairs: tuple[tuple[str, str], ...] = ()
+    """The query as it was sent: in `query`, the last of several values counts."""
 
     def object(self) -> dict[str, Any]:
         """The body of a request that has to be a JSON object."""
@@ -82,6 +84,11 @@ def read_target(target: str) -> tuple[str | None, str, dict[str, str]]:
     query = dict(urllib.parse.parse_qsl(parts.query)) if parts.query else {}
     match = SERVICE.match(path)
     return (match[1], match[2] or "/", query) if match else (None, path, query)
+
+
+def read_pairs(target: str) -> tuple[tuple[str, str], ...]:
+    """All parameters of a request's target, in their order."""
+    return tuple(urllib.parse.parse_qsl(urllib.parse.urlsplit(target).query))
 
 
 def read_body(raw: bytes, content_type: str) -> Any:

@@ -48,6 +48,26 @@ class Knobs:
     """Of the input, how much the cache is said to have given."""
     reasoning_tokens: int | None = None
     """Of the output, how much is reasoning."""
+    bill_extra: float = 0.0
+    """The share of calls that are billed twice: as if there had been another one, that nobody has seen."""
+    bill_others: float = 0.0
+    """The share of calls that are billed once more, to another key and project."""
+    bill_batch: float = 0.0
+    """The share of calls that are billed as batches, at half the price."""
+    bill_price: float = 1.0
+    """How many times its price a model is billed at."""
+    bill_model: str | None = None
+    """The model that `bill_price` is for; `None`: all."""
+    bill_discount: float = 1.0
+    """The part of their prices that all models are billed at."""
+    bill_credit: float = 0.0
+    """US dollars that are taken off each day."""
+    bill_zone: int = 0
+    """How many hours after midnight of UTC days begin."""
+    bill_late: float = 0.0
+    """For so many hours a call is not on any bill yet."""
+    bill_places: int | None = None
+    """To so many decimals of a dollar each amount is rounded."""
 
     def changed(self, options: Mapping[str, object]) -> Knobs:
         """These knobs with some turned; `ValueError` names an option that is unknown or cannot be read."""

@@ -28,9 +28,10 @@ def embeddings(request: Request, world: World) -> Answer:
         for index, text in enumerate(texts)
     ]
     answer: dict[str, Any] = {"object": "list", "data": rows, "model": model.snapshot}
+    tokens = request.knobs.input_tokens
+    tokens = sum(count_tokens(text) for text in texts) if tokens is None else tokens
+    world.meter.count(model.snapshot, tokens, 0)
     if request.knobs.usage:
-        tokens = request.knobs.input_tokens
-        tokens = sum(count_tokens(text) for text in texts) if tokens is None else tokens
         answer["usage"] = {"prompt_tokens": tokens, "total_tokens": tokens}
     return json_answer(answer)
 

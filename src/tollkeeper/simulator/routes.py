@@ -7,7 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from tollkeeper.simulator import anthropic, gemini, ollama, openai_chat, openai_responses, openai_vectors
+from tollkeeper.simulator import (
+    anthropic,
+    anthropic_admin,
+    gemini,
+    ollama,
+    openai_admin,
+    openai_chat,
+    openai_responses,
+    openai_vectors,
+    openrouter_admin,
+)
 from tollkeeper.simulator.exchange import Answer, Request
 from tollkeeper.simulator.world import World
 
@@ -57,6 +67,11 @@ ROUTES = (
     Route("GET", "/v1/models", "anthropic", anthropic.list_models, header="anthropic-version"),
     Route("GET", GOOGLE, "gemini", gemini.list_models, header="x-goog-api-client"),
     Route("GET", COPIES + "/models", "openai", openai_vectors.list_models),
+    Route("GET", "/v1/organization/usage/(?P<kind>[a-z_]+)", "openai", openai_admin.usage),
+    Route("GET", "/v1/organization/costs", "openai", openai_admin.costs),
+    Route("GET", "/v1/organizations/usage_report/messages", "anthropic", anthropic_admin.usage_report),
+    Route("GET", "/v1/organizations/cost_report", "anthropic", anthropic_admin.cost_report),
+    Route("GET", "/api/v1/activity", "openrouter", openrouter_admin.activity),
 )
 
 BASES = {

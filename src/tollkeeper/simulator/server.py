@@ -6,8 +6,9 @@ import re
 import socket
 import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,8 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tollkeeper.simulator.bill import Meter
 from tollkeeper.simulator.dispatch import CREDENTIALS, Cut, Dispatched, Provider
-from tollkeeper.simulator.exchange import Answer, Request, json_answer, read_body, read_target
+from tollkeeper.simulator.exchange import Answer, Request, json_answer, read_body, read_pairs, read_target
 from tollkeeper.simulator.knobs import Knobs
 from tollkeeper.simulator.replay import Library
 from tollkeeper.simulator.routes import BASES
@@ -59,7 +61,8 @@ class Simulator:
 
     `recordings`: folders whose answers come first; `makes_answers`: make one where there is no recording, by default
     only when there are no recordings at all; `strict`: recordings of the same conversation only. `keys`: the only
-    credentials that are taken. `keep`: how many requests are remembered. The rest are knobs, see `Knobs`.
+    credentials that are taken. `keep`: how many requests are remembered. `clock` tells seconds since the epoch.
+    The rest are knobs, see `Knobs`.
     """
 
     def __init__(
@@ -73,11 +76,12 @@ class Simulator:
         keep: int = 1000,
         host: str = "127.0.0.1",
         port: int = 0,
+        clock: Callable[[], float] = time.time,
         **knobs: object,
     ):
         folders = list(recordings)
         self.provider = Provider(
-            world=World(seed),
+            world=World(seed, clock),
             knobs=Knobs().changed(knobs),
             library=Library(folders, strict) if folders else None,
             makes_answers=not folders if makes_answers is None else makes_answers,
@@ -95,6 +99,11 @@ class Simulator:
     @property
     def port(self) -> int:
         return int(self._server.server_address[1])
+
+    @property
+    def meter(self) -> Meter:
+        """What was used of it, which its admin APIs bill; a made-up past can be added."""
+        return self.provider.world.meter
 
     @property
     def requests(self) -> list[Arrival]:
@@ -190,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         service, path, query = read_target(self.path)
         body = read_body(raw, headers.get("content-type", ""))
-        request = Request(self.command, path, query, headers, raw, body, service)
+        request = Request(self.command, path, query, headers, raw, body, service, pairs=read_pairs(self.path))
         if path.startswith(CONTROL):
             self._send_whole(_control(self.server.simulator, request))
             return

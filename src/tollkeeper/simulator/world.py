@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from tollkeeper.simulator.bill import Meter
+
 BLOCK_TOKENS = 1024
 BLOCK_CHARACTERS = 4 * BLOCK_TOKENS
 
@@ -51,6 +53,7 @@ class World:
         self.seed = secrets.randbits(32) if seed is None else seed
         self.clock = clock
         self.prompt_cache = PromptCache()
+        self.meter = Meter()
         self.lock = threading.Lock()
         self._ids = itertools.count()
         self._chance = random.Random(self.seed)
