@@ -41,6 +41,7 @@ from tollkeeper.model.anomaly_rule import (
     AnomalyRule,
     Detection,
     Response,
+    RuleType,
 )
 from tollkeeper.model.finding import SEVERITIES, Severity
 from tollkeeper.model.ladder import Ladder
@@ -72,7 +73,7 @@ _LARGEST = Decimal(10**9)
 def anomaly_of(table: Table, ladders: Sequence[Ladder]) -> AnomalyRule | None:
     """The rule that a table says; nothing if it does not say of what."""
     table.know(FIELDS)
-    kind = table.read("type", choice(*RULE_TYPES), "z_score")
+    kind: RuleType = table.read("type", choice(*RULE_TYPES), "z_score")
     metric = table.read("metric", choice(*RULE_METRICS))
     name = table.read("name", said_name)
     for key, expected in (("name", "a name, by which it is known"), ("metric", f"one of {', '.join(RULE_METRICS)}")):
@@ -84,7 +85,7 @@ def anomaly_of(table: Table, ladders: Sequence[Ladder]) -> AnomalyRule | None:
         table.note("baseline", 'nothing, as only type "ratio" compares with other days')
     reads = _amounts(metric if kind == "threshold" else None)
     threshold = table.read("threshold", reads, Z_SCORE)
-    per = table.read("per", per_of, ())
+    per: tuple[Per, ...] = table.read("per", per_of, ())
     rule = AnomalyRule(
         name=name or "",
         metric=metric or "spend",

@@ -1,0 +1,208 @@
+"""Looks for loops that run away: the last hour's calls, against the same hours of the weeks before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from tollkeeper.insight.anomaly.anomaly import Anomaly
+from tollkeeper.insight.anomaly.runaway import (
+    COLD,
+    DEFAULTS,
+    LEAST_HOURS,
+    LEAST_SPREAD,
+    LONG,
+    MINUTE,
+    SLOPES,
+    TIMES,
+    Key,
+    Row,
+    Runaway,
+    Sensitivity,
+    Slope,
+    Use,
+    Usual,
+    found,
+    goes_on,
+    is_steep,
+    narrowed,
+    since,
+    uses,
+    usual_of,
+    usual_of_peers,
+)
+from tollkeeper.insight.series import Scope
+from tollkeeper.policy import Policy
+from tollkeeper.storage.insight.anomalies import AnomalyStore, Found, Kept, factors
+from tollkeeper.storage.insight.recent import RecentUse
+from tollkeeper.storage.ledger import DIMENSIONS, Ledger, UsageQuery
+from tollkeeper.storage.ledger.contract import Totals
+
+HOUR = LONG
+DAY = 24 * HOUR
+DAYS = 28
+"""So many days say what is usual."""
+COOLDOWN = 30 * MINUTE
+MOST_LOOKED_AT = 100
+"""Scopes of which it is looked up what is usual for them: the steepest ones."""
+LONGEST_LOOK = DAY
+"""No further back is it added up what a loop has cost."""
+
+
+class Hours(NamedTuple):
+    """What the same hours of other days had, and what a call cost then: how many an hour, and nano-dollars."""
+
+    amounts: Mapping[Slope, list[float]]
+    before: tuple[float, float] | None
+
+
+class Runaways:
+    """Of one sidecar. Raises `LedgerUnavailable`."""
+
+    def __init__(self, recent: RecentUse, ledger: Ledger, store: AnomalyStore, policy: Callable[[], Policy]) -> None:
+        self._recent = recent
+        self._ledger = ledger
+        self._store = store
+        self._policy = policy
+        self._known: tuple[int, dict[Key, Hours]] = (0, {})
+
+    def find(self, now: int) -> list[Found]:
+        """All that run away now."""
+        rows = self._recent.rows(now)
+        used = uses(rows)
+        tuned = factors(self._store.tunings())
+        open_ones = [kept for kept in self._store.open() if kept.source == "runaway"]
+        known = [(kept, again) for kept in open_ones if (again := self._again(kept, used, rows)) is not None]
+        policy = self._policy()
+        new = narrowed(self._new(used, rows, policy, tuned, now), rows, [again for _, again in known])
+        found_now = [self._found(again, now, kept) for kept, again in known]
+        return found_now + [self._found(one, now, None) for one in new]
+
+    def _new(
+        self, used: Mapping[Key, Use], rows: Sequence[Row], policy: Policy, tuned: Mapping[Any, float], now: int
+    ) -> Iterator[Runaway]:
+        for slope in SLOPES:
+            steep = []
+            for key, use in used.items():
+                said = policy.detects("runaway", slope, key[0] or "total")
+                how = DEFAULTS[slope]
+                if said.deviations is not None:
+                    how = how._replace(deviations=float(said.deviations))
+                if said.floor_nano_usd is not None and slope == "spend":
+                    how = how._replace(floor=max(float(said.floor_nano_usd), 1.0))
+                if said.enabled and is_steep(use, slope, how.floor):
+                    steep.append((key, use, how))
+            steep.sort(key=lambda one: -one[1].minutes.of(slope))  # noqa: B023  used at once
+            for key, use, how in steep[:MOST_LOOKED_AT]:
+                usual, before = self._usual(key, slope, how, used, now)
+                factor = tuned.get((slope, ((key[0], key[1]),) if key[0] else ()), 1.0)
+                usual = usual._replace(too_much=max(usual.too_much * factor, how.floor))
+                if is_steep(use, slope, usual.too_much):
+                    yield found(key, slope, usual, rows, before)
+
+    def _again(self, kept: Kept, used: Mapping[Key, Use], rows: Sequence[Row]) -> Runaway | None:
+        """What was found before, as it is now; nothing if it is over."""
+        anomaly = kept.anomaly
+        slope: Slope = "spend" if anomaly.metric == "spend" else "requests"
+        key = next(iter(anomaly.scope.items()), ("", ""))
+        too_much = anomaly.high or DEFAULTS[slope].floor * COLD
+        if not goes_on(used.get(key, Use()), slope, too_much):
+            return None
+        usual = Usual(anomaly.expected, too_much, kept.facts.get("spread", LEAST_SPREAD))
+        calls, cost = kept.facts.get("usual_calls_per_hour"), kept.facts.get("usual_nano_usd_per_call")
+        return found(key, slope, usual, rows, None if calls is None or cost is None else (calls, cost))
+
+    def _usual(
+        self, key: Key, slope: Slope, how: Sensitivity, used: Mapping[Key, Use], now: int
+    ) -> tuple[Usual, tuple[float, float] | None]:
+        if key[0] == "session":
+            peers = (float(use.hour.of(slope)) for other, use in used.items() if other[0] == "session" and other != key)
+            return usual_of_peers(peers, how), None
+        hours = self._hours(key, now)
+        return usual_of(hours.amounts[slope], how), hours.before
+
+    def _hours(self, key: Key, now: int) -> Hours:
+        hour = now // HOUR
+        if self._known[0] != hour:
+            self._known = hour, {}
+        known = self._known[1]
+        if key not in known:
+            known[key] = self._looked_up(key, hour)
+        return known[key]
+
+    def _looked_up(self, key: Key, hour: int) -> Hours:
+        name, value = key
+        filters = {each: (value,) for each in DIMENSIONS if each == name}
+        start = (hour - DAYS * 24 - 1) * HOUR
+        totals = {
+            row.bucket // HOUR: row.totals
+            for row in self._ledger.usage(UsageQuery(start, (hour - 1) * HOUR, (), filters, "hour"))
+            if row.bucket is not None
+        }
+        first = self._first_hour(start, hour)
+        alike = [each for each in same_hours(hour, DAYS) if each >= first]
+        found = [totals.get(each, Totals()) for each in alike]
+        calls, costed = sum(one.calls for one in found), sum(one.costed for one in found)
+        before = None
+        if calls and costed:
+            before = calls / len(found), sum(one.nano_usd for one in found) / costed
+        return Hours(
+            {"spend": [float(one.nano_usd) for one in found], "requests": [float(one.calls) for one in found]}, before
+        )
+
+    def _first_hour(self, start: int, hour: int) -> int:
+        days = self._ledger.usage(UsageQuery(start, hour * HOUR, (), {}, "day"))
+        return min((row.bucket for row in days if row.bucket is not None), default=hour * HOUR) // HOUR
+
+    def _found(self, one: Runaway, now: int, kept: Kept | None) -> Found:
+        began = now - LONG + since([each.of(one.slope) for each in self._recent.minutes(one.scope, now)]) * MINUTE
+        start = began if kept is None else kept.anomaly.start
+        spent = self._recent.total(one.scope, max(start, now - LONGEST_LOOK), now)
+        usual = one.usual
+        excess = None
+        if one.slope == "spend":
+            excess = max(round(spent.nano_usd - usual.expected * (now - start) / HOUR), 0)
+        anomaly = Anomaly(
+            "runaway", one.slope, one.scope, None, start, now, one.rate, usual.expected, None, usual.too_much,
+            round(one.score, 3), excess, one.severity,
+        )  # fmt: skip
+        return Found(anomaly, _facts(one, spent.calls, spent.nano_usd), COOLDOWN)
+
+
+def same_hours(hour: int, days: int) -> list[int]:
+    """The hours of the days before at about that time, of working days or of weekends as the hour is itself; of all
+    days where those are too few. Hours are counted from the epoch.
+    """
+    around = [(day, hour - day * 24 + each) for day in range(1, days + 1) for each in (-1, 0, 1)]
+    is_weekend = _is_weekend(hour)
+    alike = [each for _, each in around if _is_weekend(each) == is_weekend]
+    return alike if len(alike) >= LEAST_HOURS else [each for _, each in around]
+
+
+def _is_weekend(hour: int) -> bool:
+    return datetime.fromtimestamp(hour * 3600, UTC).weekday() >= 5
+
+
+def _facts(one: Runaway, calls: int, nano_usd: int) -> dict[str, Any]:
+    """Money is in nano-dollars. `calls` and `nano_usd` are since it began, `…_per_hour` by the last five minutes."""
+    minutes = one.use.minutes
+    return {
+        "calls": calls,
+        "nano_usd": nano_usd,
+        "calls_per_hour": minutes.calls * TIMES,
+        "nano_usd_per_hour": minutes.nano_usd * TIMES,
+        "failed_per_hour": minutes.failed * TIMES,
+        "usual_calls_per_hour": None if one.before is None else round(one.before[0], 3),
+        "usual_nano_usd_per_call": None if one.before is None else round(one.before[1]),
+        "change": None if one.bigger is None else "bigger_calls" if one.bigger else "more_calls",
+        "cause": list(_causes(one.scope, one.cause)),
+        "spread": one.usual.spread,
+    }
+
+
+def _causes(scope: Scope, cause: Mapping[str, tuple[str, float]]) -> Iterable[dict[str, Any]]:
+    for name, value in scope.items():
+        yield {"dimension": name, "value": value, "share": 1.0}
+    for name, (value, share) in cause.items():
+        yield {"dimension": name, "value": value, "share": round(share, 3)}

@@ -1,0 +1,73 @@
+"""What the last hour's calls have used, told apart by whose they are and by session: the ledger's sums know none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, exists, func, select
+
+from tollkeeper.insight.anomaly.runaway import LONG, MINUTE, NARROWEST, SHORT, Row, Sums, Use
+from tollkeeper.storage.database import Database
+from tollkeeper.storage.ledger.failures import told_apart
+from tollkeeper.storage.ledger.tables import CALLS, RETRACTIONS
+
+_counts = ~exists().where(RETRACTIONS.c.id == CALLS.c.id, RETRACTIONS.c.attempt == CALLS.c.attempt)
+_tokens = func.coalesce(CALLS.c.input_tokens, 0) + func.coalesce(CALLS.c.output_tokens, 0)
+_cost = func.coalesce(CALLS.c.nano_usd, 0)
+_failed = case((CALLS.c.error_type.is_not(None), 1), else_=0)
+_SUMMED: tuple[Any, ...] = (1, _failed, _tokens, _cost)
+
+
+class RecentUse:
+    """Of one database. A price that was corrected since is not looked at: within the hour hardly any is.
+
+    All of it raises `LedgerUnavailable`.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def rows(self, now: int) -> list[Row]:
+        """By every combination of values: the last hour, and its last five minutes."""
+        is_late = CALLS.c.started_at >= now - SHORT
+        late = [case((is_late, each), else_=0) for each in _SUMMED]
+        columns = [CALLS.c[name] for name in NARROWEST]
+        sums = [_whole(func.sum(each)) for each in (*_SUMMED, *late)]
+        asked = select(*columns, *sums).where(_between(now - LONG, now)).group_by(*columns)
+        with told_apart(self._database), self._database.read() as connection:
+            return [_row(row) for row in connection.execute(asked)]
+
+    def minutes(self, scope: Mapping[str, str], now: int) -> Sequence[Sums]:
+        """Of calls with these values: each minute of the last hour, the oldest first."""
+        start = now - LONG
+        minute = ((CALLS.c.started_at - start) // MINUTE).label("minute")
+        asked = select(minute, *(_whole(func.sum(each)) for each in _SUMMED))
+        asked = asked.where(_between(start, now), *_of(scope)).group_by("minute")
+        with told_apart(self._database), self._database.read() as connection:
+            found = {int(row[0]): Sums(*row[1:]) for row in connection.execute(asked)}
+        return [found.get(minute, Sums()) for minute in range(LONG // MINUTE)]
+
+    def total(self, scope: Mapping[str, str], start: int, end: int) -> Sums:
+        """All that calls with these values have used from `start` to `end`."""
+        asked = select(*(_whole(func.coalesce(func.sum(each), 0)) for each in _SUMMED))
+        with told_apart(self._database), self._database.read() as connection:
+            return Sums(*connection.execute(asked.where(_between(start, end), *_of(scope))).one())
+
+
+def _between(start: int, end: int) -> ColumnElement[bool]:
+    return and_(CALLS.c.started_at >= start, CALLS.c.started_at < end, _counts)
+
+
+def _of(scope: Mapping[str, str]) -> list[ColumnElement[bool]]:
+    return [func.coalesce(CALLS.c[name], "") == value for name, value in scope.items()]
+
+
+def _whole(each: Any) -> Any:
+    return cast(each, BigInteger)
+
+
+def _row(row: Any) -> Row:
+    values = {name: value for name, value in zip(NARROWEST, row, strict=False) if value}
+    sums = row[len(NARROWEST) :]
+    return Row(values, Use(Sums(*sums[:4]), Sums(*sums[4:])))
