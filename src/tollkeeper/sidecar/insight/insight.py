@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tollkeeper.sidecar.insight.evaluators import Evaluator
+from tollkeeper.sidecar.insight.health import EVERY_SECONDS, NAME, HealthEvaluator
 from tollkeeper.sidecar.limit_use import LimitUses
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import Database
+from tollkeeper.storage.insight.benchmarks import Benchmarks
 from tollkeeper.storage.insight.evaluations import Evaluations
 from tollkeeper.storage.insight.history import History
 from tollkeeper.storage.ledger import Ledger
@@ -37,11 +39,14 @@ class Insight:
 
     evaluations: Evaluations
     history: History
+    benchmarks: Benchmarks
     evaluators: tuple[Evaluator, ...]
 
 
 def build(sources: Sources) -> Insight:
     """Of one sidecar."""
     evaluations, history = Evaluations(sources.database, sources.owner, sources.clock), History(sources.ledger)
-    evaluators: tuple[Evaluator, ...] = ()
-    return Insight(evaluations, history, evaluators)
+    benchmarks = Benchmarks(sources.database, sources.clock)
+    health = HealthEvaluator(sources.database, sources.ledger, benchmarks)
+    evaluators: tuple[Evaluator, ...] = (Evaluator(NAME, EVERY_SECONDS, health.run),)
+    return Insight(evaluations, history, benchmarks, evaluators)

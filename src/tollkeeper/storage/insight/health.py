@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from tollkeeper.insight.error_budget import Counted
 from tollkeeper.insight.health import Failed, Key, Tally
@@ -93,7 +93,9 @@ class HealthHistory:
         found: dict[Key, Tally] = {}
         with told_apart(self._database), self._database.read() as connection:
             for provider, model, tier, place, *sums in self._rows(connection, self._sums, start, end):
-                tally = Tally(*(float(each) if isinstance(each, float) else int(each) for each in sums))
+                # PostgreSQL sums whole numbers to decimals.
+                numbers: list[Any] = [each if isinstance(each, float) else int(each) for each in sums]
+                tally = Tally(*numbers)
                 if place >= 0:
                     tally.latencies[place] = tally.calls
                 found.setdefault(Key(provider, model, tier), Tally()).add(tally)
@@ -102,7 +104,8 @@ class HealthHistory:
             for provider, model, tier, status, error, number in self._rows(connection, _FAILURES, start, end):
                 found[Key(provider, model, tier)].failures[Failed(status, error)] = number
             for provider, model, tier, *deltas in self._rows(connection, _CORRECTIONS, start, end):
-                correction = Tally(**dict(zip(_CORRECTED, map(int, deltas), strict=True)))
+                corrected: dict[str, Any] = dict(zip(_CORRECTED, map(int, deltas), strict=True))
+                correction = Tally(**corrected)
                 found.setdefault(Key(provider, model, tier), Tally()).add(correction)
         return found
 
@@ -133,7 +136,7 @@ class HealthHistory:
             for provider in providers
         }
 
-    def _rows(self, connection: Connection, statement: str, start: int, end: int) -> Iterator[Row[Any]]:
+    def _rows(self, connection: Connection, statement: str, start: int, end: int) -> Iterator[Any]:
         return iter(connection.execute(text(statement), {"start": start, "end": end}))
 
 
