@@ -109,9 +109,7 @@ def test_every_grouping_has_every_call_once(calls: list[Call], tier: Any, cheape
     scenario = Scenario((("gpt-4o", "gpt-4o-mini"),) if cheaper else (), tier, Decimal("0.5"))
     found = asked(scenario, *calls)
     for groups in (found.by_model, found.by_feature, found.by_tenant):
-        total = Sums()
-        for _, sums in groups:
-            total = total.and_(sums)
+        total = Sums(*map(sum, zip(Sums(), *(sums for _, sums in groups), strict=True)))
         assert total == found.total
     assert found.total.calls == len(calls) == found.total.compared + found.total.not_repriced + found.total.unknown
 

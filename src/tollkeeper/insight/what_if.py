@@ -75,10 +75,6 @@ class Sums(NamedTuple):
         """By how much it would be dearer."""
         return self.new_nano_usd - self.old_nano_usd
 
-    def and_(self, other: Sums) -> Sums:
-        """Of both."""
-        return Sums(*map(sum, zip(self, other, strict=True)))
-
 
 class ModelChange(NamedTuple):
     """A model, and the one that would be asked instead: the same, where nothing else is."""
@@ -87,6 +83,9 @@ class ModelChange(NamedTuple):
     model: str
     new_provider: str
     new_model: str
+
+
+ALL_OTHERS: Final = ModelChange(OTHERS, OTHERS, OTHERS, OTHERS)
 
 
 class Outcome(NamedTuple):
@@ -110,9 +109,9 @@ class WhatIf:
         self._imagine = Imagination(scenario, catalog)
         self._batch = scenario.tier == "batch"
         self._catalog = catalog
-        self._models: dict[ModelChange, Sums] = {}
-        self._features: dict[str, Sums] = {}
-        self._tenants: dict[str, Sums] = {}
+        self._models: dict[ModelChange, list[int]] = {}
+        self._features: dict[str, list[int]] = {}
+        self._tenants: dict[str, list[int]] = {}
         self._streamed = 0
         self._reasons: dict[tuple[str, str], str] = {}
 
@@ -123,16 +122,13 @@ class WhatIf:
         after = imagined or call
         self._streamed += imagined is not None and self._batch and call.stream
         names = ModelChange(call.provider, _model(call), after.provider, _model(after))
-        rest = ModelChange(OTHERS, OTHERS, OTHERS, OTHERS)
-        _add(self._models, names, rest, sums)
+        _add(self._models, names, ALL_OTHERS, sums)
         _add(self._features, call.tags.get("feature", ""), OTHERS, sums)
         _add(self._tenants, call.tags.get("tenant", ""), OTHERS, sums)
 
     def outcome(self) -> Outcome:
         """Of all that were added."""
-        total = Sums()
-        for sums in self._models.values():
-            total = total.and_(sums)
+        total = Sums(*map(sum, zip(*self._models.values(), strict=True))) if self._models else Sums()
         return Outcome(
             total, _sorted(self._models), _sorted(self._features), _sorted(self._tenants), self._reasons, self._streamed
         )
@@ -250,15 +246,21 @@ def _sums(call: Call, old: int | None, new: int | None, is_changed: bool) -> Sum
     return Sums(1, is_changed, 1, old, new)
 
 
-def _add(groups: dict[K, Sums], key: K, rest: K, sums: Sums) -> None:
+def _add(groups: dict[K, list[int]], key: K, rest: K, sums: Sums) -> None:
     if key not in groups and len(groups) >= MOST_GROUPS:
         key = rest
     known = groups.get(key)
-    groups[key] = sums if known is None else known.and_(sums)
+    if known is None:
+        groups[key] = list(sums)
+        return
+    for place, value in enumerate(sums):
+        if value:
+            known[place] += value
 
 
-def _sorted(groups: Mapping[K, Sums]) -> tuple[tuple[K, Sums], ...]:
-    return tuple(sorted(groups.items(), key=lambda item: (-abs(item[1].delta_nano_usd), str(item[0]))))
+def _sorted(groups: Mapping[K, list[int]]) -> tuple[tuple[K, Sums], ...]:
+    found = ((key, Sums(*sums)) for key, sums in groups.items())
+    return tuple(sorted(found, key=lambda item: (-abs(item[1].delta_nano_usd), str(item[0]))))
 
 
 def _model(call: Call) -> str:
