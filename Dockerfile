@@ -3,7 +3,7 @@ FROM python:3.13-slim
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
-ARG EXTRAS=sidecar,postgres,redis
+ARG EXTRAS=sidecar,reports,postgres,redis
 RUN pip install --no-cache-dir --constraint constraints.txt ".[${EXTRAS}]" \
  && useradd --system --create-home --home-dir /data tollkeeper
 USER tollkeeper

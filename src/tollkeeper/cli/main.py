@@ -12,6 +12,7 @@ from tollkeeper.version import __version__
 VERBS = {
     "serve": "the sidecar: receives every call, prices it, keeps it, and answers questions about it",
     "usage": "what was used and what it cost, by model, tenant, day and so on",
+    "report": "a report as a page, a PDF, a table or FOCUS: costs by day, providers, budgets, a tenant's statement",
     "calls": "the log of calls; with an id, how the cost of one comes about",
     "prices": "your own prices: list, add, change, schedule, history; models without one; pricing the past again",
     "policy": "limits: check a policy file, see and set what is in force, test one against the past; presets",
@@ -28,6 +29,7 @@ VERBS = {
 EXTRAS = {
     "serve": "sidecar",
     "usage": "client",
+    "report": "client",
     "calls": "client",
     "prices": "client",
     "policy": "client",

@@ -7,7 +7,7 @@ The address is `url`, else `TOLLKEEPER_URL`, else `http://127.0.0.1:4318`; `unix
 else `TOLLKEEPER_API_KEY`. Every error is an `ApiError`.
 """
 
-from tollkeeper.client import administration, advice, alerting, asks, emergencies, limiting
+from tollkeeper.client import administration, advice, alerting, asks, emergencies, limiting, reporting
 from tollkeeper.client.errors import ApiError, Invalid, KeyRefused, NotFound, Outdated, Unavailable, Unreachable
 from tollkeeper.client.operation import Operation
 from tollkeeper.client.transport import AsyncConnection, Connection
@@ -71,6 +71,9 @@ class _Operations:
     test_channel = Operation(alerting.test_channel)
     notifications = Operation(alerting.notifications)
     retry_notification = Operation(alerting.retry_notification)
+    reports = Operation(reporting.reports)
+    report = Operation(reporting.report)
+    report_file = Operation(reporting.report_file)
     what_if = Operation(advice.what_if)
 
 

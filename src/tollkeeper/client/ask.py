@@ -19,7 +19,7 @@ PREFIX = "/api/v1"
 
 @dataclass(frozen=True, slots=True)
 class Ask(Generic[T]):
-    """One request. `answer` makes of the body what the caller gets."""
+    """One request. `answer` makes of the body what the caller gets; of a file, the body as it came."""
 
     method: str
     path: str
@@ -27,6 +27,7 @@ class Ask(Generic[T]):
     query: Sequence[tuple[str, str]] = ()
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_file: bool = False
 
     @property
     def target(self) -> str:
@@ -38,6 +39,8 @@ class Ask(Generic[T]):
 
     def understand(self, status: int, headers: Mapping[str, str], content: bytes) -> T:
         """What the caller gets. Raises `ApiError` for everything that is no answer to the question."""
+        if self.is_file and status < 400:
+            return self.answer(content)
         try:
             found = json.loads(content, parse_float=Decimal) if content else None
         except ValueError:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import IO, Any, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
@@ -101,6 +101,15 @@ class Connection(_Connection):
             answer = self._http.request(**self._options(ask))
         ask.understand(answer.status_code, answer.headers, answer.content)
         return answer.text
+
+    def save(self, ask: Ask[bytes], file: IO[bytes]) -> Mapping[str, str]:
+        """Write a file as it comes, however long it is. Returns the answer's headers; their names are in lower case."""
+        with self._telling(), self._http.stream(**self._options(ask)) as answer:
+            if answer.status_code >= 400:
+                ask.understand(answer.status_code, answer.headers, answer.read())
+            for part in answer.iter_bytes():
+                file.write(part)
+        return {name.lower(): value for name, value in answer.headers.items()}
 
     def close(self) -> None:
         self._http.close()

@@ -52,6 +52,7 @@ from tollkeeper.sidecar.receive.counts import Loss
 from tollkeeper.sidecar.receive.door import Door
 from tollkeeper.sidecar.receive.grpc import GrpcReceiver
 from tollkeeper.sidecar.receive.http import routes
+from tollkeeper.sidecar.reports.material import Sources as ReportSources
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.sidecar.samples import build_info, limit_samples, samples_of
 from tollkeeper.sidecar.schedule import Schedule, Task
@@ -140,6 +141,9 @@ class Sidecar:
         self.insight = build_insight(
             Sources(self.database, self.ledger, self.price_book, self.limiting, self._uses, self.audit, owner)
         )
+        self._reports = ReportSources(
+            self.ledger, self._uses, use, self.limiting, self.alerts, self.insight.evaluations
+        )  # fmt: skip
         of_file = () if settings.channels is None else channels_of_file(settings.channels)
         self.channels = Channels(of_file, ChannelStore(self.database))
         self._watch = LimitWatch(lambda: self.alerting.wake())
@@ -169,6 +173,7 @@ class Sidecar:
             silences=self.silences,
             outbox=self.outbox,
             insight=self.insight,
+            reports=self._reports,
             channels=self.channels,
             notifier_of=notifier_of,
             open_on_loopback=self.settings.open_on_loopback,

@@ -24,6 +24,7 @@ from tollkeeper.sidecar.limit_use import LimitUses
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.notify.build import notifier_of
 from tollkeeper.sidecar.quotas import Quotas
+from tollkeeper.sidecar.reports.material import Sources as ReportSources
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.alerts.channels import ChannelStore
@@ -156,6 +157,9 @@ class World:
             silences=self.silences,
             outbox=self.outbox,
             insight=self.insight,
+            reports=ReportSources(
+                self.ledger, uses, use, self.limiting, self.alerts, self.insight.evaluations
+            ),
             channels=self.channels,
             notifier_of=notifier_of,
             open_on_loopback=open_on_loopback,

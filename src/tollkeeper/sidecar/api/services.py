@@ -18,6 +18,7 @@ from tollkeeper.sidecar.insight.insight import Insight
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.notify.contract import Notifier
 from tollkeeper.sidecar.quotas import Quotas
+from tollkeeper.sidecar.reports.material import Sources as ReportSources
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.alerts.outbox import Outbox
@@ -51,6 +52,7 @@ class Services:
     silences: Silences
     outbox: Outbox
     insight: Insight
+    reports: ReportSources
     channels: Channels
     notifier_of: Callable[[Channel], Notifier]
     health: Health

@@ -1,0 +1,158 @@
+"""The questions about reports, and what is answered. Each function here is a method of both clients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import quote
+
+from tollkeeper.client.ask import Ask, query_of, reader
+from tollkeeper.client.asks import Wanted, When
+
+Format = Literal["json", "html", "pdf", "csv", "focus"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindOfReport:
+    """One kind of report, and the forms in which it can be had."""
+
+    name: str
+    title: str
+    meaning: str
+    formats: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindsOfReports:
+    """All of them."""
+
+    reports: list[KindOfReport]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFigure:
+    """One number worth a large print. `form` says what `value` is: `money` is US dollars, exact; `None` is unknown."""
+
+    label: str
+    form: str
+    value: Any
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportColumn:
+    """A column of a table."""
+
+    name: str
+    label: str
+    form: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportTable:
+    """A table; its values are as the forms of its columns say."""
+
+    name: str
+    title: str
+    columns: list[ReportColumn]
+    rows: list[list[Any]]
+    total: list[Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportLine:
+    """Values of a chart, one for each label."""
+
+    name: str
+    values: list[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportChart:
+    """What a chart is drawn from."""
+
+    title: str
+    form: str
+    labels: list[str]
+    lines: list[ReportLine]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSection:
+    """A part of a report."""
+
+    title: str
+    intro: str
+    figures: list[ReportFigure]
+    charts: list[ReportChart]
+    tables: list[ReportTable]
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What is said about a period, as it was known at `as_of`; `about` says whose calls, where not everybody's."""
+
+    kind: str
+    title: str
+    about: str
+    start: datetime
+    end: datetime
+    zone: str
+    as_of: datetime
+    sections: list[ReportSection]
+    notes: list[str]
+
+
+def reports() -> Ask[KindsOfReports]:
+    """The kinds of reports."""
+    return Ask("GET", "/reports", reader(KindsOfReports))
+
+
+def report(
+    kind: str,
+    *,
+    days: int | None = None,
+    start: When | None = None,
+    end: When | None = None,
+    month: str | None = None,
+    zone: str | None = None,
+    provider: Wanted = None,
+    model: Wanted = None,
+    operation: Wanted = None,
+    tenant: Wanted = None,
+    project: Wanted = None,
+    user: Wanted = None,
+    service: Wanted = None,
+    feature: Wanted = None,
+    config: Wanted = None,
+) -> Ask[Report]:
+    """A report of a range (the last 30 days, if none is given) or of a `month` such as `2026-01`."""
+    given = {name: value for name, value in locals().items() if name != "kind"}
+    return Ask("GET", f"/reports/{quote(kind, safe='')}", reader(Report), query_of(given))
+
+
+def report_file(
+    kind: str,
+    format: Format,
+    *,
+    table: str | None = None,
+    days: int | None = None,
+    start: When | None = None,
+    end: When | None = None,
+    month: str | None = None,
+    zone: str | None = None,
+    provider: Wanted = None,
+    model: Wanted = None,
+    operation: Wanted = None,
+    tenant: Wanted = None,
+    project: Wanted = None,
+    user: Wanted = None,
+    service: Wanted = None,
+    feature: Wanted = None,
+    config: Wanted = None,
+) -> Ask[bytes]:
+    """A report as a file. Of `csv`, the `table` of that name, else the first; `focus` are the charges behind it."""
+    given = {name: value for name, value in locals().items() if name != "kind"}
+    return Ask("GET", f"/reports/{quote(kind, safe='')}", bytes, query_of(given), is_file=True)

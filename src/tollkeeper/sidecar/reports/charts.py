@@ -1,0 +1,215 @@
+"""Charts as plain shapes: computed once, drawn by each rendering. The origin is the upper left; units are points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal, NamedTuple
+
+from tollkeeper.sidecar.reports.document import Chart, Form, Line
+from tollkeeper.sidecar.reports.wording import shown
+
+COLOURS: Final = ("#2f6690", "#e08e45", "#4f9d69", "#b5495b", "#8367c7", "#7d8597")
+"""Told apart by people who see no red or green as well; each has 3:1 at least against white, or an edge."""
+INK, PALE, GRID = "#1f2933", "#5b6770", "#dfe3e8"
+SIZE: Final = 8.0
+"""Of letters."""
+LETTER: Final = 0.56
+"""The width of most letters, of their size; wide ones are as wide as their size."""
+ROW: Final = 18.0
+"""Of lying bars."""
+
+Anchor = Literal["start", "middle", "end"]
+
+
+class Box(NamedTuple):
+    """A filled rectangle. `says` is what it stands for, in words."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    fill: str
+    says: str = ""
+
+
+class Stroke(NamedTuple):
+    """A line through points."""
+
+    points: tuple[tuple[float, float], ...]
+    colour: str
+    width: float = 1.0
+    dashed: bool = False
+
+
+class Dot(NamedTuple):
+    """A small disc."""
+
+    x: float
+    y: float
+    fill: str
+    says: str = ""
+
+
+class Words(NamedTuple):
+    """Text on its baseline."""
+
+    x: float
+    y: float
+    text: str
+    colour: str = INK
+    anchor: Anchor = "start"
+
+
+Shape = Box | Stroke | Dot | Words
+
+
+class Drawing(NamedTuple):
+    """What is to be drawn, and how much room it takes."""
+
+    width: float
+    height: float
+    shapes: tuple[Shape, ...]
+
+
+def draw(chart: Chart, width: float, height: float = 170.0) -> Drawing:
+    """The shapes of a chart, so many points wide; lying bars are as high as there are bars."""
+    if chart.style == "bars":
+        return _bars(chart, width)
+    legend = list(_legend(chart.lines, width)) if len(chart.lines) > 1 else []
+    top = 8.0 + (max(words.y for words in legend if isinstance(words, Words)) + 6 if legend else 0)
+    ticks = ticks_of(_highest(chart), chart.form)
+    left = 12 + max(text_width(shown(_whole(tick, chart.form), chart.form)) for tick in ticks)
+    plot = Box(left, top, width - left - 6, height - top - 18, "")
+    shapes: list[Shape] = [*legend, *_axis(chart, plot, ticks)]
+    shapes += _columns(chart, plot, ticks[-1]) if chart.style == "columns" else _lines(chart, plot, ticks[-1])
+    return Drawing(width, height, tuple(shapes))
+
+
+def ticks_of(highest: float, form: Form) -> list[float]:
+    """From 0 to no less than the highest, in steps of 1, 2 or 5 times a power of ten; money in whole nano-dollars."""
+    if highest <= 0:
+        return [0.0, 1e9 if form == "money" else 1.0]
+    rough = highest / 4
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    if form == "count":
+        step = max(step, 1.0)
+    return [step * number for number in range(math.ceil(highest / step - 1e-9) + 1)]
+
+
+def text_width(text: str, size: float = SIZE) -> float:
+    """About."""
+    return sum(size if ord(letter) > 0x2E80 else size * LETTER for letter in text)
+
+
+def cut(text: str, width: float, size: float = SIZE) -> str:
+    """As much of a text as there is room for."""
+    if text_width(text, size) <= width:
+        return text
+    while text and text_width(f"{text}…", size) > width:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def _whole(value: float, form: Form) -> float | int:
+    return round(value) if form in ("money", "count") else value
+
+
+def _highest(chart: Chart) -> float:
+    if chart.style == "columns":
+        stacks = [sum(value or 0 for value in values) for values in zip(*(one.values for one in chart.lines))]  # noqa: B905
+        found = max(stacks, default=0)
+    else:
+        found = max((value for one in chart.lines for value in one.values if value is not None), default=0)
+    return float(max(found, chart.mark[0] if chart.mark else 0))
+
+
+def _legend(lines: Sequence[Line], width: float) -> Iterator[Shape]:
+    x, y = 0.0, SIZE
+    for number, line in enumerate(lines):
+        name = cut(line.name, 150)
+        room = 14 + text_width(name) + 14
+        if x and x + room > width:
+            x, y = 0.0, y + SIZE + 6
+        yield Box(x, y - SIZE + 1, SIZE, SIZE, colour(number))
+        yield Words(x + 12, y, name)
+        x += room
+
+
+def colour(number: int) -> str:
+    """Of the line of that number."""
+    return COLOURS[number % len(COLOURS)]
+
+
+def _axis(chart: Chart, plot: Box, ticks: Sequence[float]) -> Iterator[Shape]:
+    for tick in ticks:
+        y = plot.y + plot.height * (1 - tick / ticks[-1])
+        right = plot.x + plot.width
+        yield Stroke(((plot.x, y), (right, y)), INK if not tick else GRID, 0.8 if not tick else 0.5)
+        yield Words(plot.x - 5, y + SIZE * 0.35, shown(_whole(tick, chart.form), chart.form), PALE, "end")
+    if chart.mark is not None:
+        y = plot.y + plot.height * (1 - chart.mark[0] / ticks[-1])
+        yield Stroke(((plot.x, y), (plot.x + plot.width, y)), COLOURS[3], 1.0, dashed=True)
+        yield Words(plot.x + plot.width, y - 3, chart.mark[1], COLOURS[3], "end")
+    slot = plot.width / max(len(chart.labels), 1)
+    widest = max((text_width(label) for label in chart.labels), default=0) + 8
+    every = max(1, math.ceil(widest / slot))
+    for place in range(0, len(chart.labels), every):
+        x = plot.x + slot * (place + 0.5)
+        yield Words(x, plot.y + plot.height + SIZE + 5, chart.labels[place], PALE, "middle")
+
+
+def _columns(chart: Chart, plot: Box, top: float) -> Iterator[Shape]:
+    slot = plot.width / max(len(chart.labels), 1)
+    wide = min(slot * 0.72, 42)
+    for place, label in enumerate(chart.labels):
+        y = plot.y + plot.height
+        for number, line in enumerate(chart.lines):
+            value = line.values[place]
+            if value:
+                high = plot.height * float(value) / top
+                y -= high
+                says = f"{label}, {line.name}: {shown(value, chart.form)}"
+                yield Box(plot.x + slot * (place + 0.5) - wide / 2, y, wide, high, colour(number), says)
+
+
+def _lines(chart: Chart, plot: Box, top: float) -> Iterator[Shape]:
+    slot = plot.width / max(len(chart.labels), 1)
+    for number, line in enumerate(chart.lines):
+        run: list[tuple[float, float]] = []
+        for place, value in enumerate((*line.values, None)):
+            if value is not None:
+                run.append((plot.x + slot * (place + 0.5), plot.y + plot.height * (1 - float(value) / top)))
+                continue
+            if len(run) > 1:
+                yield Stroke(tuple(run), colour(number), 1.6)
+            elif run:
+                yield Dot(*run[0], colour(number), line.name)
+            run = []
+
+
+def _bars(chart: Chart, width: float) -> Drawing:
+    """Lying bars of one line, each with its label before it and its value after it."""
+    (line,) = chart.lines
+    values = [shown(value, chart.form) for value in line.values]
+    left = min(max((text_width(label) for label in chart.labels), default=0) + 8, width * 0.4)
+    right = max((text_width(value) for value in values), default=0) + 8
+    room = width - left - right
+    highest = max(_highest(chart), 1e-12)
+    shapes: list[Shape] = []
+    for place, (label, value) in enumerate(zip(chart.labels, line.values, strict=True)):
+        y = 4 + ROW * place
+        long = room * float(value or 0) / highest
+        shapes.append(Words(left - 6, y + ROW / 2 + 1, cut(label, left - 8), INK, "end"))
+        is_over = chart.mark is not None and value is not None and value > chart.mark[0]
+        says = f"{label}: {values[place]}"
+        shapes.append(Box(left, y, max(long, 0.5), ROW - 6, COLOURS[3] if is_over else COLOURS[0], says))
+        shapes.append(Words(left + long + 5, y + ROW / 2 + 1, values[place], PALE))
+    height = 8 + ROW * len(chart.labels)
+    if chart.mark is not None:
+        x = left + room * chart.mark[0] / highest
+        shapes.append(Stroke(((x, 0), (x, height - 4)), COLOURS[3], 1.0, dashed=True))
+        shapes.append(Words(x + 3, height + 2, chart.mark[1], COLOURS[3]))
+        height += SIZE
+    return Drawing(width, height, tuple(shapes))
