@@ -86,6 +86,11 @@ def _amounts(one: Decimal | None, other: Decimal | None) -> Decimal | None:
     return other if one is None else one if other is None else _EXACT.add(one, other)
 
 
+def in_dollars(cents: Decimal) -> Decimal:
+    """Cents as dollars, exactly."""
+    return _EXACT.scaleb(cents, -2)
+
+
 def total(amounts: Iterable[Decimal]) -> Decimal:
     """Their sum, exact."""
     found = Decimal(0)

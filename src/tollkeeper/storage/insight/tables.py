@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
 from tollkeeper.storage.database import METADATA
 
@@ -69,28 +69,48 @@ RECOMMENDATIONS = Table(
     Index("ix_recommendations_state", "state"),
 )
 
+_CURRENT = text("replaced_at IS NULL")
+
 INVOICE_LINES = Table(
     "invoice_lines",
     METADATA,
-    Column("id", Text, primary_key=True),  # a hash of what line it is
+    Column("id", Text, nullable=False),  # a hash of what line it is: of which source, day, model, item and so on
+    Column("version", Integer, nullable=False),
     Column("source", Text, nullable=False),
     Column("provider", Text, nullable=False),
-    Column("day", BigInteger, nullable=False),  # where the day begins, in the source's own zone
-    Column("model", Text, nullable=False),  # '' where the source does not say
+    Column("day", BigInteger, nullable=False),  # where the day of UTC begins that the source names
+    Column("told", Text, nullable=False),  # usage or cost
+    Column("model", Text, nullable=False),  # '' where the source does not say, as in what follows
     Column("item", Text, nullable=False),
+    Column("tier", Text, nullable=False),
     Column("project", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("tokens", BigInteger),
     Column("requests", BigInteger),
-    Column("input_tokens", BigInteger),
-    Column("output_tokens", BigInteger),
-    Column("cache_read_tokens", BigInteger),
-    Column("cache_write_tokens", BigInteger),
-    Column("nano_usd", BigInteger),
+    Column("amount", Text),  # dollars, as a decimal number of any length
     Column("imported_at", BigInteger, nullable=False),
+    Column("replaced_at", BigInteger),
     Column("author", Text, nullable=False),
     Column("raw", Text, nullable=False),  # JSON: as the source says it
+    PrimaryKeyConstraint("id", "version"),
+    Index("uq_invoice_lines_id", "id", unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT),
     Index("ix_invoice_lines_provider_day", "provider", "day"),
 )
-"""What providers say was used, and what it cost. A line that is told again takes the place of what it said before."""
+"""What providers say was used, and what it cost. A line that is told otherwise later takes the place of what it said
+before, which stays; one that is not told any more is replaced by none.
+"""
+
+INVOICE_DAYS = Table(
+    "invoice_days",
+    METADATA,
+    Column("source", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("day", BigInteger, nullable=False),
+    Column("told_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("source", "provider", "day"),
+)
+"""The days of which a source was asked: one without lines is a day without a bill."""
 
 BENCHMARKS = Table(
     "benchmarks",

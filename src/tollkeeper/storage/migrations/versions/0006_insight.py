@@ -18,7 +18,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("benchmarks", "invoice_lines", "recommendations", "anomalies", "evaluations"):
+    for table in ("benchmarks", "invoice_days", "invoice_lines", "recommendations", "anomalies", "evaluations"):
         op.drop_table(table)
 
 
@@ -82,18 +82,32 @@ def _recommendations() -> None:
 
 
 def _invoice_lines() -> None:
-    unknown = ("requests", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "nano_usd")
     op.create_table(
         "invoice_lines",
-        *_texts("id", "source", "provider"),
+        *_texts("id"),
+        sa.Column("version", sa.Integer, nullable=False, autoincrement=False),
+        *_texts("source", "provider"),
         *_numbers("day"),
-        *_texts("model", "item", "project"),
-        *(sa.Column(name, sa.BigInteger) for name in unknown),
+        *_texts("told", "model", "item", "tier", "project", "key", "label"),
+        sa.Column("tokens", sa.BigInteger),
+        sa.Column("requests", sa.BigInteger),
+        sa.Column("amount", sa.Text),
         *_numbers("imported_at"),
+        sa.Column("replaced_at", sa.BigInteger),
         *_texts("author", "raw"),
-        sa.PrimaryKeyConstraint("id", name="pk_invoice_lines"),
+        sa.PrimaryKeyConstraint("id", "version", name="pk_invoice_lines"),
+    )
+    current = sa.text("replaced_at IS NULL")
+    op.create_index(
+        "uq_invoice_lines_id", "invoice_lines", ["id"], unique=True, sqlite_where=current, postgresql_where=current
     )
     op.create_index("ix_invoice_lines_provider_day", "invoice_lines", ["provider", "day"])
+    op.create_table(
+        "invoice_days",
+        *_texts("source", "provider"),
+        *_numbers("day", "told_at"),
+        sa.PrimaryKeyConstraint("source", "provider", "day", name="pk_invoice_days"),
+    )
 
 
 def _benchmarks() -> None:
