@@ -19,7 +19,7 @@ from tollkeeper.policy.wording import whom
 from tollkeeper.storage.admission import NS_A_SECOND, Admission
 from tollkeeper.storage.counters import CountersUnavailable
 from tollkeeper.storage.emergency import WATCH, is_emergency
-from tollkeeper.storage.ladders import NOTHING_GOES, Filled, becoming, percent_of
+from tollkeeper.storage.ladders import NOTHING_GOES, Filled, Signal, Signals, becoming, percent_of
 
 log = logging.getLogger("tollkeeper")
 
@@ -56,6 +56,9 @@ class Ladders:
         self._standing: dict[str, _Standing] = before._standing if before is not None and is_kept else {}
         self._emergency_level: Level = before._emergency_level if before is not None else Level(0, 0)
         self._emergency_seen_at = 0
+        self._signals = Signals(policy)
+        # By key: whether it held when it was last looked at, and when that was.
+        self._signalled: dict[str, tuple[bool, int]] = {}
 
     def change(self, call: Call) -> Change | Denial:
         """What becomes of a call, by how the limits of its ladders stand; or why it is not sent."""
@@ -68,12 +71,15 @@ class Ladders:
                 charge = binding.charge(0, now)
                 found.append((ladder, binding, charge, self._look(binding, charge, now)))
         emergency = self._emergency_does if self._emergency_does is not None and self._is_emergency(now) else None
-        if emergency is None and not any(known.in_force for _, _, _, known in found):
+        signals = self._signals.of(call)
+        held = self._held(signals, now) if signals else ()
+        if emergency is None and not held and not any(known.in_force for _, _, _, known in found):
             return NO_CHANGE
         found.sort(key=lambda each: self._order[each[0].limit])
         filled = [
             Filled(ladder, binding, charge, known.level, known.in_force) for ladder, binding, charge, known in found
         ]
+        filled += [signal.filled() for signal in held]
         return becoming(call, filled, emergency, now)
 
     def learn(self, bindings: Sequence[Binding], charges: Sequence[Charge], levels: Sequence[Level]) -> None:
@@ -103,6 +109,27 @@ class Ladders:
             # Whether the call may go is for its limits to say; until they can be asked, the steps stay as they were.
             return known or _Standing()
         return self._note(self._by_limit[binding.limit.name], binding, charge, level, now)
+
+    def _held(self, signals: Sequence[Signal], now: int) -> list[Signal]:
+        """Those that hold: what anomalies ask for, as it was known a moment ago."""
+        never = (False, -LOOK_AGAIN_NS)
+        old = [one for one in signals if now - self._signalled.get(one.charge.key, never)[1] > LOOK_AGAIN_NS]
+        if old:
+            with suppress(CountersUnavailable):
+                levels = self._admission.counters.read([one.charge for one in old])
+                if len(self._signalled) >= KEPT:
+                    self._signalled = {}
+                for one, level in zip(old, levels, strict=True):
+                    self._tell_signal(one, is_emergency(level))
+                    self._signalled[one.charge.key] = is_emergency(level), now
+        return [one for one in signals if self._signalled.get(one.charge.key, never)[0]]
+
+    def _tell_signal(self, signal: Signal, is_on: bool) -> None:
+        was_on, _ = self._signalled.get(signal.charge.key, (False, 0))
+        if is_on is not was_on:
+            status = signal.filled().binding.status(Level(0, 0), None)
+            how = "hold because of an anomaly" if is_on else "hold no more"
+            log.warning("rule %r%s: steps of ladder %r %s", signal.rule, whom(status), signal.ladder.limit, how)
 
     def _is_emergency(self, now: int) -> bool:
         if now - self._emergency_seen_at > LOOK_AGAIN_NS:

@@ -25,7 +25,7 @@ from tollkeeper.client.tellings import (
 
 STYLES = {"info": "", "warning": "yellow", "critical": "red", "emergency": "bold red"}
 STATES = {"sent": "green", "waiting": "yellow", "dead": "red"}
-KINDS = ("limit", "emergency", "unpriced_model", "stale_prices", "counters_disagree", "rule")
+KINDS = ("limit", "emergency", "anomaly", "unpriced_model", "stale_prices", "counters_disagree", "rule")
 
 
 def parser() -> argparse.ArgumentParser:

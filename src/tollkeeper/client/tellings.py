@@ -8,7 +8,9 @@ from decimal import Decimal
 from typing import Literal
 
 Severity = Literal["info", "warning", "critical", "emergency"]
-AlertKind = Literal["limit", "emergency", "unpriced_model", "stale_prices", "counters_disagree", "rule"]
+AlertKind = Literal[
+    "limit", "emergency", "anomaly", "unpriced_model", "stale_prices", "counters_disagree", "rule"
+]  # fmt: skip
 MessageState = Literal["waiting", "sent", "dead"]
 
 

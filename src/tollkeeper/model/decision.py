@@ -64,11 +64,13 @@ class Status(NamedTuple):
         return 100.0 * self.used / self.limit.amount if self.limit.amount else 100.0
 
 
-Reason = Literal["used_up", "call_too_large", "unbounded", "unpriced", "unavailable", "shed", "step", "emergency"]
+Reason = Literal[
+    "used_up", "call_too_large", "unbounded", "unpriced", "unavailable", "shed", "step", "emergency", "anomaly"
+]  # fmt: skip
 """`used_up`: no room is left. `call_too_large`: there never is for such a call. `unbounded`: nobody can tell what it
 may use. `unpriced`: nor what it costs. `unavailable`: the counters cannot be reached, and the limit says to deny.
 `shed`: the limit is so far used that calls of its priority do not go; `step`: that none does. `emergency`: until it is
-over, calls of its priority do not go."""
+over, calls of its priority do not go. `anomaly`: nor do such calls, in which a rule has found what is unusual."""
 
 
 class Denial(NamedTuple):

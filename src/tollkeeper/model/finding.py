@@ -9,7 +9,9 @@ Severity = Literal["info", "warning", "critical", "emergency"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """The milder first."""
 
-FindingKind = Literal["limit", "emergency", "unpriced_model", "stale_prices", "counters_disagree", "rule", "digest"]
+FindingKind = Literal[
+    "limit", "emergency", "anomaly", "unpriced_model", "stale_prices", "counters_disagree", "rule", "digest"
+]  # fmt: skip
 FINDING_KINDS: tuple[FindingKind, ...] = tuple(kind for kind in get_args(FindingKind) if kind != "digest")
 """But a digest: that is no alert, and only goes the way that alerts do."""
 
@@ -24,9 +26,10 @@ class Finding(NamedTuple):
     """Something that holds at this moment. Kind, subject, scope and period are what it is; the rest is how it stands.
 
     `subject` is the name of a limit, of a model, or of a rule of Prometheus (of kind `rule` is what an Alertmanager has
-    told of). `period_start` and `period_end` are nanoseconds since the epoch; 0 where there is no period. `level` is
-    the highest threshold that is reached, in percent; 0 where there are none. `facts` are what JSON can say: figures
-    for people, and for those who write templates.
+    told of); of an anomaly, what is unusual, such as `hourly spend`, or the name of one's own rule. `period_start` and
+    `period_end` are nanoseconds since the epoch; 0 where there is no period. `level` is the highest threshold that is
+    reached, in percent; 0 where there are none. `facts` are what JSON can say: figures for people, and for those who
+    write templates.
     """
 
     kind: FindingKind

@@ -181,6 +181,9 @@ def _check(table: Table, rule: AnomalyRule) -> None:
         table.note("match", f"no tag {tag!r}, as the ledger's sums tell calls apart by {', '.join(_TAGS)} only")
     if "session" in rule.match.tags and "session" not in rule.per:
         table.note("match", "a session only where `per` names it")
+    by_model = "model" in rule.per or bool(rule.match.model)
+    if rule.respond is not None and rule.respond.ladder is not None and by_model:
+        table.note("respond", '"emergency", as the ledger has the model that answered, and a call asks before')
     if rule.type != "threshold" and "session" in rule.per:
         table.note("type", '"threshold", as sessions have no days before to compare with')
 

@@ -18,6 +18,7 @@ _WHY = {
     "unavailable": "cannot be looked up, and says to deny calls then",
     "shed": "is so far used that calls are shed",
     "step": "is so far used that no call is sent",
+    "anomaly": "holds: such calls are unusual, and are not sent until that is over",
     "emergency": "holds: this call is not sent until a person ends the emergency",
 }
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from tollkeeper.model import Limit
-from tollkeeper.model.finding import Finding, FindingKind, Identity, Unseen, severity_at
+from tollkeeper.model.finding import SEVERITIES, Finding, FindingKind, Identity, Unseen, severity_at
 from tollkeeper.model.limit import THRESHOLDS
 from tollkeeper.policy.forms import window_text, write_form
 from tollkeeper.policy.period import LENGTHS
@@ -44,7 +44,10 @@ OTHERS = "all others"
 
 
 class Findings:
-    """Of one sidecar. `clock` tells nanoseconds since the epoch. Raises `LedgerUnavailable`."""
+    """Of one sidecar. `clock` tells nanoseconds since the epoch. Raises `LedgerUnavailable`.
+
+    `others` are what looks for findings of other kinds; they are given the moment.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,9 @@ class Findings:
         ledger: Ledger,
         watch: LimitWatch,
         clock: Callable[[], int],
+        others: Mapping[FindingKind, Callable[[int], Iterator[Finding]]] = {},  # noqa: B006  never changed
     ) -> None:
+        self._others = others
         self._uses = uses
         self._limiting = limiting
         self._emergency = EmergencySwitch(limiting.counters, "alerts")
@@ -78,6 +83,7 @@ class Findings:
             "unpriced_model": self._of_unpriced,
             "counters_disagree": self._of_counters,
             "stale_prices": self._of_prices,
+            **self._others,
         }
         found: list[Finding] = []
         unseen: set[tuple[str, str | None]] = set()
@@ -150,10 +156,11 @@ def bounded(findings: Sequence[Finding], firing: Container[Identity]) -> Iterato
         else:
             by_subject.setdefault(finding.subject if finding.kind == "limit" else finding.kind, []).append(finding)
     for ours in by_subject.values():
-        ours.sort(key=lambda one: (one.identity not in firing, -one.level, -one.facts.get("percent", 0)))
+        ours.sort(key=lambda one: (one.identity not in firing, -one.level, -SEVERITIES.index(one.severity),
+                                     -one.facts.get("percent", 0)))  # fmt: skip
         yield from ours[:MOST_ALERTS]
         if rest := ours[MOST_ALERTS:]:
-            worst = max(rest, key=lambda one: one.level)
+            worst = max(rest, key=lambda one: (one.level, SEVERITIES.index(one.severity)))
             scope = dict.fromkeys(worst.scope, OTHERS)
             subject = worst.subject if worst.kind == "limit" else OTHERS
             yield worst._replace(subject=subject, scope=scope, facts={**worst.facts, "others": len(rest)})

@@ -17,28 +17,53 @@ WATCH = Charge(KEY, 0, LARGEST_AMOUNT, hard=False)
 
 
 def is_emergency(level: Level) -> bool:
-    """Whether the level of `WATCH` says so."""
+    """Whether the level of `WATCH`, or of another such state, says so."""
     return level.spent % 2 == 1
 
 
-class EmergencySwitch:
-    """Reads and changes the state. Every method may raise `CountersUnavailable`. `owner` is who does it."""
+class Switch:
+    """Reads and changes such a state. Every method may raise `CountersUnavailable`. `owner` is who does it.
 
-    def __init__(self, counters: Counters, owner: str) -> None:
+    `charge` names the state, and takes nothing.
+    """
+
+    def __init__(self, counters: Counters, owner: str, charge: Charge) -> None:
         self._counters = counters
         self._owner = owner
+        self._charge = charge
 
     def is_on(self) -> bool:
-        """Whether there is an emergency."""
-        return is_emergency(self._level(WATCH))
+        """Whether the state holds."""
+        return is_emergency(self._level(self._charge))
 
     def enter(self) -> bool:
-        """Begin one. False: there was one already."""
+        """Begin it. False: it has begun already."""
         return self._turn(to=True)
 
     def leave(self) -> bool:
-        """End it. False: there was none."""
+        """End it. False: it did not hold."""
         return self._turn(to=False)
+
+    def _turn(self, *, to: bool) -> bool:
+        level = self._level(self._charge)
+        if is_emergency(level) is to:
+            return False
+        self._book(self._charge, f"{self._charge.key} {level.spent + 1}")
+        return True
+
+    def _book(self, charge: Charge, id: str) -> None:
+        self._counters.settle(Hold(id, self._owner, self._counters.now(), (charge,)), (1,))
+
+    def _level(self, charge: Charge) -> Level:
+        (level,) = self._counters.read((charge,))
+        return level
+
+
+class EmergencySwitch(Switch):
+    """That of the emergency."""
+
+    def __init__(self, counters: Counters, owner: str) -> None:
+        super().__init__(counters, owner, WATCH)
 
     def enter_once(self, cause: Charge) -> bool:
         """Begin one because of a limit, once for each of its periods: who has ended it is not overruled.
@@ -54,17 +79,3 @@ class EmergencySwitch:
         entered = self.enter()
         self._book(mark, mark.key)
         return entered
-
-    def _turn(self, *, to: bool) -> bool:
-        level = self._level(WATCH)
-        if is_emergency(level) is to:
-            return False
-        self._book(WATCH, f"{KEY} {level.spent + 1}")
-        return True
-
-    def _book(self, charge: Charge, id: str) -> None:
-        self._counters.settle(Hold(id, self._owner, self._counters.now(), (charge,)), (1,))
-
-    def _level(self, charge: Charge) -> Level:
-        (level,) = self._counters.read((charge,))
-        return level

@@ -198,7 +198,7 @@ def test_a_name_is_shown_as_it_is_and_does_nothing(tenant: str, subject: str) ->
     said = message(subject=subject, scope={"tenant": tenant})
     assert said.title.isprintable() or "\u200b" in said.title or set(said.title) & set(tenant + subject)
     assert not set(said.title) & set("\r\n\x00\x1b\u202e\u2066")
-    assert clean(tenant) in said.body
+    assert clean(tenant).strip() in said.body
     assert "cannot be used" not in said.body.replace(tenant, "").replace(subject, "")
     assert said.title.encode()
 

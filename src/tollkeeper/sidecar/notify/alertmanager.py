@@ -31,6 +31,7 @@ PATH: Final = "/api/v2/alerts"
 ALERT_NAMES: Final = {
     "limit": "TollkeeperLimit",
     "emergency": "TollkeeperEmergency",
+    "anomaly": "TollkeeperAnomaly",
     "unpriced_model": "TollkeeperUnpricedModel",
     "stale_prices": "TollkeeperStalePrices",
     "counters_disagree": "TollkeeperCountersDisagree",

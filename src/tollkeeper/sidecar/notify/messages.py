@@ -21,6 +21,9 @@ DEFAULT_TITLE: Final = """\
 {% if percent is not none and not resolved %} at {{ percent }} %{% endif %}
 {% if who %} for {{ who }}{% endif %}
 {% elif kind == "emergency" %} emergency mode
+{% elif kind == "anomaly" %}
+ {{ facts.title|default(subject, true) if not resolved else subject }}
+{% if resolved and who %} for {{ who }}{% endif %}
 {% elif kind == "unpriced_model" %} {{ subject }} has no price
 {% elif kind == "stale_prices" %} prices are out of date
 {% elif kind == "rule" %} {{ facts.summary|default(subject, true) }}
@@ -77,6 +80,30 @@ Most of it by:
 Emergency mode has ended.
 {% else %}
 Emergency mode holds: calls go as the policy says for it, until a person ends it.
+{% endif %}
+{% elif kind == "anomaly" %}
+{% if resolved %}
+What was unusual is over: {{ subject }}{% if who %} for {{ who }}{% endif %}.
+
+Last seen:
+{% else %}
+Unusual: {{ facts.title|default(subject, true) }}.
+
+{% endif %}
+{% for line in facts.lines|default([]) %}
+{{ line }}
+{% endfor %}
+{% if facts.response|default("", true) == "emergency" %}
+It has begun an emergency, as the policy says: a person ends it.
+{% elif facts.response|default("", true) == "steps" %}
+Its calls go by steps of a ladder until it is over, as the policy says.
+{% endif %}
+{% if top %}
+
+Most of the excess:
+{% for each in top %}
+- {{ each }}
+{% endfor %}
 {% endif %}
 {% elif kind == "unpriced_model" %}
 {% if resolved %}

@@ -51,11 +51,33 @@ def payload_of(notification: Notification | None, message: Message) -> dict[str,
         "pace": facts.get("pace"),
         "mode": facts.get("mode"),
         "form": facts.get("form"),
+        "anomaly": _anomaly(facts) if finding.kind == "anomaly" else None,
         "period_start": moment(finding.period_start),
         "period_end": moment(finding.period_end),
         "began_at": moment(alert.began_at),
         "ended_at": moment(alert.ended_at),
     }
+
+
+ANOMALY: Final = (
+    "anomaly_id", "anomaly_kind", "metric", "step", "actual", "expected", "low", "high", "score", "rule", "response",
+    "calls", "calls_per_hour", "change", "cause", "top",
+)  # fmt: skip
+
+
+def _anomaly(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures in the metric's unit: money in dollars, latencies in seconds."""
+    is_money = facts.get("metric") in ("spend", "cost_per_request")
+    said = {name: facts.get(name) for name in ANOMALY}
+    if is_money:
+        said |= {name: _dollars(facts.get(name)) for name in ("actual", "expected", "low", "high")}
+    for name in ("excess", "per_hour"):
+        said[f"{name}_usd"] = _dollars(facts.get("excess_nano_usd" if name == "excess" else "nano_usd_per_hour"))
+    return said
+
+
+def _dollars(nano_usd: float | None) -> Decimal | None:
+    return None if nano_usd is None else Decimal(round(nano_usd)) / NANO
 
 
 def in_unit(measure: object, number: int | None) -> int | Decimal | None:
