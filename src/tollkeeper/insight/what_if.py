@@ -205,11 +205,11 @@ def place_of(name: str, provider: str, at: int, catalog: Catalog) -> tuple[str, 
     return catalog.provider_of(name) or provider, name
 
 
-def put_in_tier(call: Call, tier: Tier) -> None:
-    """Have a call processed in a tier, and in none of the others."""
+def put_in_tier(call: Call, tier: str) -> None:
+    """Have a call processed in a tier, by a provider's own name or one of ours, and in none of the others."""
     said = {name: value for name, value in call.price_context.items() if name not in TIER_KEYS}
     call.price_context = {**said, "processing": "batch"} if tier == "batch" else said
-    call.service_tier = tier if tier in ("flex", "priority") else None
+    call.service_tier = None if tier in ("batch", "standard") else tier
 
 
 def with_cache_hit(usage: Usage, share: Decimal) -> Usage:

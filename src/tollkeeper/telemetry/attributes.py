@@ -35,6 +35,7 @@ COST_SOURCE = "gen_ai.usage.cost.source"
 ASKED_MODEL = "tollkeeper.asked.model"
 STEPS = "tollkeeper.steps"
 FALLBACK_REASON = "tollkeeper.fallback.reason"
+PROMPT_DIGEST = "tollkeeper.prompt.digest"
 NOTES = frozenset((ASKED_MODEL, STEPS, FALLBACK_REASON))
 """What a policy has made of a call: the model that the caller asked for, the steps that changed it, and what failed."""
 EVENT_NAME = "gen_ai.client.inference.operation.details"

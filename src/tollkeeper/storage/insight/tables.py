@@ -60,12 +60,14 @@ RECOMMENDATIONS = Table(
     Column("state", Text, nullable=False),  # open, accepted, dismissed or gone
     Column("made_at", BigInteger, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
-    Column("saving_nano_usd", BigInteger, nullable=False),  # a month
-    Column("document", Text, nullable=False),  # JSON: the recommendation as it was made last
+    Column("saving_nano_usd", BigInteger),  # a month
+    Column("document", Text, nullable=False),  # JSON: the recommendation as it was made last, or as it was accepted
     Column("decided_by", Text),
     Column("decided_at", BigInteger),
     Column("reason", Text),
+    Column("decided_saving_nano_usd", BigInteger),  # what it would have saved when it was decided
     Column("before", Text),  # JSON: what was measured when it was accepted
+    Column("tracking", Text),  # JSON: what it has saved since, as it was found last
     Index("ix_recommendations_state", "state"),
 )
 

@@ -70,12 +70,15 @@ def _recommendations() -> None:
     op.create_table(
         "recommendations",
         *_texts("id", "kind", "scope", "state"),
-        *_numbers("made_at", "seen_at", "saving_nano_usd"),
+        *_numbers("made_at", "seen_at"),
+        sa.Column("saving_nano_usd", sa.BigInteger),
         *_texts("document"),
         sa.Column("decided_by", sa.Text),
         sa.Column("decided_at", sa.BigInteger),
         sa.Column("reason", sa.Text),
+        sa.Column("decided_saving_nano_usd", sa.BigInteger),
         sa.Column("before", sa.Text),
+        sa.Column("tracking", sa.Text),
         sa.PrimaryKeyConstraint("id", name="pk_recommendations"),
     )
     op.create_index("ix_recommendations_state", "recommendations", ["state"])

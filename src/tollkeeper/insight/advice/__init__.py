@@ -1,0 +1,1 @@
+"""What could be cheaper, by how much, and how sure that is: one file for each kind of advice."""

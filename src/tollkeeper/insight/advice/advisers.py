@@ -1,0 +1,35 @@
+"""All advisers, and what they say together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from tollkeeper.insight.advice import cheaper_model
+from tollkeeper.insight.advice.facts import Facts
+from tollkeeper.insight.advice.recommendation import CONFIDENCES, Recommendation
+
+Adviser = Callable[[Facts], Iterable[Recommendation]]
+
+ADVISERS: Final[tuple[Adviser, ...]] = (cheaper_model.advise,)
+SAME_CALLS: Final = frozenset(("cheaper_model", "batch", "flex", "prompt_caching"))
+"""Each takes its part of the whole cost of the same calls."""
+MOST: Final = 200
+
+
+def recommend(facts: Facts, advisers: Sequence[Adviser] = ADVISERS) -> list[Recommendation]:
+    """All that they say, the largest savings first; where several are about the same calls, all but the best say so."""
+    found = sorted((one for advise in advisers for one in advise(facts)), key=_order)
+    best: dict[tuple[object, ...], str] = {}
+    marked = []
+    for one in found:
+        if one.kind in SAME_CALLS:
+            same = (tuple(sorted(one.scope.items())), one.evidence.get("provider"), one.evidence.get("model"))
+            first = best.setdefault(same, one.id)
+            one = one._replace(alternative_to=None if first == one.id else first)
+        marked.append(one)
+    return marked[:MOST]
+
+
+def _order(one: Recommendation) -> tuple[int, int, str]:
+    return (-(one.saving.mid if one.saving else 0), -CONFIDENCES.index(one.confidence), one.id)
