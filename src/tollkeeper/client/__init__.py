@@ -7,7 +7,7 @@ The address is `url`, else `TOLLKEEPER_URL`, else `http://127.0.0.1:4318`; `unix
 else `TOLLKEEPER_API_KEY`. Every error is an `ApiError`.
 """
 
-from tollkeeper.client import administration, advice, alerting, asks, emergencies, limiting, reporting
+from tollkeeper.client import administration, advice, alerting, asks, emergencies, limiting, observing, reporting
 from tollkeeper.client.errors import ApiError, Invalid, KeyRefused, NotFound, Outdated, Unavailable, Unreachable
 from tollkeeper.client.operation import Operation
 from tollkeeper.client.transport import AsyncConnection, Connection
@@ -58,6 +58,11 @@ class _Operations:
     emergency = Operation(emergencies.emergency)
     enter_emergency = Operation(emergencies.enter_emergency)
     leave_emergency = Operation(emergencies.leave_emergency)
+    provider_health = Operation(observing.provider_health)
+    provider_comparison = Operation(observing.provider_comparison)
+    benchmarks = Operation(observing.benchmarks)
+    set_benchmark = Operation(observing.set_benchmark)
+    remove_benchmark = Operation(observing.remove_benchmark)
     alerts = Operation(alerting.alerts)
     alert = Operation(alerting.alert)
     acknowledge_alert = Operation(alerting.acknowledge_alert)
