@@ -34,6 +34,7 @@ from tollkeeper.sidecar.foreign import Foreign
 from tollkeeper.sidecar.forward import ForwardCounts, Forwarder, Upstream
 from tollkeeper.sidecar.gauges import Gauges
 from tollkeeper.sidecar.health import SidecarHealth
+from tollkeeper.sidecar.insight.anomaly_findings import findings_of
 from tollkeeper.sidecar.insight.evaluators import Evaluators
 from tollkeeper.sidecar.insight.insight import Sources
 from tollkeeper.sidecar.insight.insight import build as build_insight
@@ -181,7 +182,10 @@ class Sidecar:
         )
 
     def _alerting(self) -> Alerting:
-        findings = Findings(self._uses, self.limiting, self.agreement, self.ledger, self._watch, time.time_ns)
+        findings = Findings(
+            self._uses, self.limiting, self.agreement, self.ledger, self._watch, time.time_ns,
+            {"anomaly": findings_of(self.insight.anomalies)},
+        )  # fmt: skip
         return Alerting(
             findings, self.alerts, self.outbox, self.channels, notifier_of, self.settings.public_url, time.monotonic
         )

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tollkeeper.sidecar.insight.anomalies import anomaly_evaluators
 from tollkeeper.sidecar.insight.evaluators import Evaluator
 from tollkeeper.sidecar.insight.health import EVERY_SECONDS, NAME, HealthEvaluator
 from tollkeeper.sidecar.limit_use import LimitUses
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import Database
+from tollkeeper.storage.insight.anomalies import AnomalyStore
 from tollkeeper.storage.insight.benchmarks import Benchmarks
 from tollkeeper.storage.insight.evaluations import Evaluations
 from tollkeeper.storage.insight.history import History
@@ -40,6 +42,7 @@ class Insight:
     evaluations: Evaluations
     history: History
     benchmarks: Benchmarks
+    anomalies: AnomalyStore
     evaluators: tuple[Evaluator, ...]
 
 
@@ -48,5 +51,9 @@ def build(sources: Sources) -> Insight:
     evaluations, history = Evaluations(sources.database, sources.owner, sources.clock), History(sources.ledger)
     benchmarks = Benchmarks(sources.database, sources.clock)
     health = HealthEvaluator(sources.database, sources.ledger, benchmarks)
-    evaluators: tuple[Evaluator, ...] = (Evaluator(NAME, EVERY_SECONDS, health.run),)
-    return Insight(evaluations, history, benchmarks, evaluators)
+    anomalies = AnomalyStore(sources.database, sources.clock)
+    evaluators: tuple[Evaluator, ...] = (
+        *anomaly_evaluators(sources.database, sources.ledger, sources.limiting, anomalies, sources.audit),
+        Evaluator(NAME, EVERY_SECONDS, health.run),
+    )
+    return Insight(evaluations, history, benchmarks, anomalies, evaluators)

@@ -119,6 +119,8 @@ class AnomalyStore:
     def follow(self, source: Source, found: Iterable[Found], now: int) -> list[Kept]:
         """Keep what a source finds now; what it finds no more has ended. Returns what holds, of that source."""
         by_identity = {identity_of(one.anomaly): one for one in found}
+        if not by_identity and not any(kept.source == source for kept in self.open()):
+            return []
         with told_apart(self._database), self._database.write() as connection:
             self._take_turn(connection)
             known = {identity_of(kept.anomaly): kept for kept in _open(connection) if kept.source == source}
