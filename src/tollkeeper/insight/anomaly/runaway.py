@@ -220,6 +220,22 @@ def _score(amount: float, usual: Usual) -> float:
     return (math.log(amount + least) - math.log(usual.expected + least)) / usual.spread
 
 
+def by_session(one: Runaway, rows: Sequence[Row]) -> Runaway:
+    """The same as the loop of one session, if it is that: few other sessions may say what is usual for one."""
+    if "session" in one.scope:
+        return one
+    sessions: dict[str, Use] = {}
+    for row in rows:
+        if _is_in(row, one.scope) and (name := row.values.get("session")):
+            sessions[name] = sessions.get(name, Use()).plus(row.use)
+    name, use = max(sessions.items(), key=lambda each: each[1].minutes.of(one.slope), default=("", Use()))
+    beyond = one.use.minutes.of(one.slope) - one.usual.expected / TIMES
+    if not name or use.minutes.of(one.slope) < beyond * EXPLAINED or not is_steep(use, one.slope, one.usual.too_much):
+        return one
+    usual = one.usual._replace(expected=0.0)
+    return found(("session", name), one.slope, usual, rows, one.before)
+
+
 def narrowed(runaways: Iterable[Runaway], rows: Sequence[Row], known: Sequence[Runaway] = ()) -> list[Runaway]:
     """Those that stand for themselves: of what is the same loop, the one that is `known`, else the narrowest."""
     scopes = [one.scope for one in known]

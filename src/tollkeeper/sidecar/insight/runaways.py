@@ -23,6 +23,7 @@ from tollkeeper.insight.anomaly.runaway import (
     Slope,
     Use,
     Usual,
+    by_session,
     found,
     goes_on,
     is_steep,
@@ -99,7 +100,7 @@ class Runaways:
                 factor = tuned.get((slope, ((key[0], key[1]),) if key[0] else ()), 1.0)
                 usual = usual._replace(too_much=max(usual.too_much * factor, how.floor))
                 if is_steep(use, slope, usual.too_much):
-                    yield found(key, slope, usual, rows, before)
+                    yield by_session(found(key, slope, usual, rows, before), rows)
 
     def _again(self, kept: Kept, used: Mapping[Key, Use], rows: Sequence[Row]) -> Runaway | None:
         """What was found before, as it is now; nothing if it is over."""
