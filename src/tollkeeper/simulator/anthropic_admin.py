@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from tollkeeper.simulator.bill import Charge, merged
+from tollkeeper.simulator.bill import Charge, merged, rounded
 from tollkeeper.simulator.exchange import Answer, Refused, Request, json_answer
+from tollkeeper.simulator.knobs import Knobs
 from tollkeeper.simulator.paging import Limits, Page, page, values
 from tollkeeper.simulator.world import World
 
@@ -55,7 +56,10 @@ def cost_report(request: Request, world: World) -> Answer:
     found = _found(request, world, COST_LIMITS)
     credit = Decimal(str(request.knobs.bill_credit))
     rows = {
-        start: [*_costs(charges, grouped), *([_row(-credit, "Credit", None)] if credit and charges else [])]
+        start: [
+            *_costs(charges, grouped, request.knobs),
+            *([_row(-credit, "Credit", None)] if credit and charges else []),
+        ]
         for start, charges in found.buckets.items()
     }
     return _report(rows, found)
@@ -88,7 +92,7 @@ def _used(fields: Mapping[str, str | None], charge: Charge, grouped: list[str]) 
     }
 
 
-def _costs(charges: list[Charge], grouped: list[str]) -> list[dict[str, Any]]:
+def _costs(charges: list[Charge], grouped: list[str], knobs: Knobs) -> list[dict[str, Any]]:
     names = [
         *(["project"] if "workspace_id" in grouped else []),
         *(["model", "tier"] if "description" in grouped else []),
@@ -97,7 +101,7 @@ def _costs(charges: list[Charge], grouped: list[str]) -> list[dict[str, Any]]:
     for fields, charge in merged(charges, names):
         workspace = _workspace(fields.get("project"))
         if "description" not in grouped:
-            rows.append(_row(sum(charge.amounts.values(), Decimal(0)), None, workspace))
+            rows.append(_row(rounded(sum(charge.amounts.values(), Decimal(0)), knobs), None, workspace))
             continue
         for item, (token_type, words) in TOKEN_TYPES.items():
             if charge.tokens[item]:
@@ -105,7 +109,9 @@ def _costs(charges: list[Charge], grouped: list[str]) -> list[dict[str, Any]]:
                     "model": charge.model, "service_tier": charge.tier, "token_type": token_type, "cost_type": "tokens",
                     "context_window": WINDOW, "inference_geo": "not_available",
                 }  # fmt: skip
-                rows.append(_row(charge.amounts[item], f"{charge.model} Usage - {words}", workspace, about))
+                rows.append(
+                    _row(rounded(charge.amounts[item], knobs), f"{charge.model} Usage - {words}", workspace, about)
+                )
     return rows
 
 

@@ -167,11 +167,12 @@ def _charge(place: tuple[object, ...], known: list[int], knobs: Knobs) -> Charge
     if knobs.bill_model in (None, model):
         factor *= Decimal(str(knobs.bill_price))
     prices = prices_of(model)
-    amounts = {item: _rounded(number * prices[item] * factor / MILLION, knobs) for item, number in tokens.items()}
+    amounts = {item: number * prices[item] * factor / MILLION for item, number in tokens.items()}
     return Charge(int(start), provider, kind, model, tier, key, project, known[0], tokens, amounts)
 
 
-def _rounded(amount: Decimal, knobs: Knobs) -> Decimal:
+def rounded(amount: Decimal, knobs: Knobs) -> Decimal:
+    """An amount as it is told."""
     return amount if knobs.bill_places is None else round(amount, knobs.bill_places)
 
 

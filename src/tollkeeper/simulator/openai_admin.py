@@ -9,8 +9,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from tollkeeper.simulator.bill import DAY, INPUT_ITEMS, Charge, merged
+from tollkeeper.simulator.bill import DAY, INPUT_ITEMS, Charge, merged, rounded
 from tollkeeper.simulator.exchange import Answer, Refused, Request, json_answer
+from tollkeeper.simulator.knobs import Knobs
 from tollkeeper.simulator.paging import Limits, page, values
 from tollkeeper.simulator.world import World
 
@@ -47,7 +48,7 @@ def costs(request: Request, world: World) -> Answer:
     found = page(request, world, _moment(request, "start_time"), _end(request), COST_LIMITS,
                  lambda charge: charge.provider == "openai")  # fmt: skip
     buckets = {
-        start: [*_cost_rows(charges, grouped), *_credit(charges, grouped, request.knobs.bill_credit)]
+        start: [*_cost_rows(charges, grouped, request.knobs), *_credit(charges, grouped, request.knobs.bill_credit)]
         for start, charges in found.buckets.items()
     }
     return _page(buckets, DAY, found.next_page)
@@ -82,18 +83,20 @@ def _tier(tier: str | None) -> str | None:
     return "default" if tier in ("standard", "batch") else tier
 
 
-def _cost_rows(charges: list[Charge], grouped: list[str]) -> list[dict[str, Any]]:
+def _cost_rows(charges: list[Charge], grouped: list[str], knobs: Knobs) -> list[dict[str, Any]]:
     names = [name for name, wanted in (("project", "project_id"), ("key", "api_key_id")) if wanted in grouped]
     by_item = "line_item" in grouped
     rows = []
     for fields, charge in merged(charges, [*names, *(["model"] if by_item else [])]):
         places = {"project_id": fields.get("project"), "api_key_id": fields.get("key")}
         if not by_item:
-            rows.append(_cost(sum(charge.amounts.values(), Decimal(0)), None, None, places))
+            rows.append(_cost(rounded(sum(charge.amounts.values(), Decimal(0)), knobs), None, None, places))
             continue
         for item, words in LINE_ITEMS.items():
             if charge.tokens[item]:
-                rows.append(_cost(charge.amounts[item], f"{charge.model}, {words}", charge.tokens[item], places))
+                rows.append(
+                    _cost(rounded(charge.amounts[item], knobs), f"{charge.model}, {words}", charge.tokens[item], places)
+                )
     return rows
 
 

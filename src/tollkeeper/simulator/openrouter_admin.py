@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from tollkeeper.simulator.bill import DAY, INPUT_ITEMS, Charge, as_number, bill, merged
+from tollkeeper.simulator.bill import DAY, INPUT_ITEMS, Charge, as_number, bill, merged, rounded
 from tollkeeper.simulator.exchange import Answer, Refused, Request, json_answer
+from tollkeeper.simulator.knobs import Knobs
 from tollkeeper.simulator.world import World
 
 KEPT_DAYS = 30
@@ -34,7 +35,7 @@ def activity(request: Request, world: World) -> Answer:
         if charge.provider == "openrouter" and charge.start in days
     ]
     rows = [
-        _row(day, charge)
+        _row(day, charge, request.knobs)
         for day in days
         for _, charge in merged([one for one in charges if one.start == day], ["model"])
     ]
@@ -53,7 +54,7 @@ def _day(said: str, days: list[int]) -> int:
     return day
 
 
-def _row(day: int, charge: Charge) -> dict[str, Any]:
+def _row(day: int, charge: Charge, knobs: Knobs) -> dict[str, Any]:
     digest = hashlib.blake2b(charge.model.encode(), digest_size=16).hexdigest()
     return {
         "date": datetime.fromtimestamp(day, UTC).strftime("%Y-%m-%d"),
@@ -61,7 +62,7 @@ def _row(day: int, charge: Charge) -> dict[str, Any]:
         "model_permaslug": charge.model,
         "endpoint_id": f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}",
         "provider_name": "Simulator",
-        "usage": as_number(sum(charge.amounts.values(), Decimal(0))),
+        "usage": as_number(rounded(sum(charge.amounts.values(), Decimal(0)), knobs)),
         "byok_usage_inference": 0,
         "requests": charge.requests,
         "prompt_tokens": sum(charge.tokens[item] for item in INPUT_ITEMS),

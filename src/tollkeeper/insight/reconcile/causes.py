@@ -65,14 +65,21 @@ def _exact_sum(prices: Mapping[Group, Decimal], numbers: Mapping[Group, int]) ->
     return sum((price * numbers[group] for group, price in prices.items()), Decimal(0))
 
 
-def price_ratio(sums: Sums, invoice: Invoiced) -> float | None:
-    """What the invoice's tokens cost on it, of what they would cost by the ledger; `None`: nobody can tell."""
+def price_ratio(sums: Sums, invoice: Invoiced, tiers: Mapping[str, int]) -> float | None:
+    """What the invoice's tokens cost on it, of what they would cost by the ledger; `None`: nobody can tell.
+
+    What other tariffs than the ledger's are known to change is not in it.
+    """
     amount, quantity = invoice.amount(), quantity_effect(sums, invoice)
     if amount is None or quantity is None or sums.unpriced:
         return None
     billed = nano_usd(amount)
     # The invoice's own prices are on both sides of it: of the tokens that both have, only.
-    return (billed - quantity) / sums.nano_usd if sums.nano_usd > 0 and billed > quantity else None
+    if sums.nano_usd <= 0 or billed <= quantity:
+        return None
+    told, mine = invoice.tier_shares(), _shares(tiers)
+    tariff = _factor(told) / _factor(mine) if told and not {*told, *mine} - FACTORS.keys() else 1.0
+    return (billed - quantity) / sums.nano_usd / tariff
 
 
 def causes(ours: Ours, invoice: Invoiced, known: Known) -> tuple[Cause, ...]:
@@ -167,11 +174,12 @@ def _of_tariff(ours: Ours, invoice: Invoiced, rest: int, base: int) -> list[Caus
     ratio = (base + rest) / base if base else None
     evidence: dict[str, Any] = {} if ratio is None else {"ratio": round(ratio, 4)}
     evidence |= _unit_prices(invoice)
-    told, mine = _shares(invoice.tiers()), _shares(ours.tiers)
+    told, mine = invoice.tier_shares(), _shares(ours.tiers)
     more = {tier: told.get(tier, 0.0) - mine.get(tier, 0.0) for tier in {*told, *mine} - {"standard"}}
     changed = {tier: share for tier, share in more.items() if abs(share) > SHARE}
     if not told:
-        is_half = ratio is not None and (abs(ratio - HALF) <= HALF_BY or abs(ratio - 1 / HALF) <= 4 * HALF_BY)
+        ours_are = any(tier != "standard" and share > SHARE for tier, share in mine.items())
+        is_half = ratio is not None and abs((1 / ratio if ours_are and ratio > 1 else ratio) - HALF) <= HALF_BY
         return [Cause("tier" if is_half else "price", rest, evidence)]
     if not changed:
         return [Cause("price", rest, evidence)]
@@ -186,9 +194,13 @@ def _expected(changed: Mapping[str, float], mine: Mapping[str, float], base: int
     """What other tariffs change, where it is known what they cost."""
     if any(tier not in FACTORS for tier in changed):
         return None
-    now = 1 + sum(share * (FACTORS.get(tier, 1.0) - 1) for tier, share in mine.items())
     effect = sum(share * (FACTORS[tier] - 1) for tier, share in changed.items())
-    return round(base * effect / now)
+    return round(base * effect / _factor(mine))
+
+
+def _factor(shares: Mapping[str, float]) -> float:
+    """What these tariffs cost together, of the standard one."""
+    return 1 + sum(share * (FACTORS.get(tier, 1.0) - 1) for tier, share in shares.items())
 
 
 def _shares(tiers: Mapping[str, int]) -> Mapping[str, float]:

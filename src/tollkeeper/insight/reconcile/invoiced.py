@@ -98,13 +98,16 @@ class Invoiced:
             return {}
         return {group: amount / tokens[group] for group, amount in money.items() if tokens.get(group)}
 
-    def tiers(self) -> Mapping[str, int]:
-        """Tokens by tariff, of the lines that say one."""
-        found: dict[str, int] = defaultdict(int)
+    def tier_shares(self) -> Mapping[str, float]:
+        """The parts of what is billed by tariff, as if all had one price; where prices are not told, of tokens."""
+        form, prices = self.form, self.unit_prices()
+        found: dict[str, float] = defaultdict(float)
         for line in self.counting:
-            if line.tier and line.tokens:
-                found[line.tier] += line.tokens
-        return found
+            if line.tier and line.tokens and line.item in GROUPS:
+                group = WHOLE[form].get(GROUPS[line.item], GROUPS[line.item])
+                found[line.tier] += line.tokens * float(prices.get(group, 0 if prices else 1))
+        whole = sum(found.values())
+        return {tier: part / whole for tier, part in found.items()} if whole else {}
 
     def clients(self) -> set[str]:
         """The keys and projects on whose behalf something was billed."""

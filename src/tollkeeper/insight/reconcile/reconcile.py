@@ -49,12 +49,16 @@ class Recorded(NamedTuple):
 
 
 class Reconciliation(NamedTuple):
-    """Cells by day, then model; and what of the bill the ledger has. `shift_hours`: when the provider's days begin."""
+    """Cells by day, then model; and what of the bill the ledger has. `shift_hours`: when the provider's days begin.
+
+    `names` are those under which the ledger has a cell's model.
+    """
 
     provider: str
     cells: tuple[Cell, ...]
     capture: CaptureRate | None
     shift_hours: int = 0
+    names: Mapping[str, tuple[str, ...]] = {}
 
 
 def reconcile(lines: Sequence[InvoiceLine], recorded: Recorded, days: Collection[date], terms: Terms) -> Reconciliation:
@@ -69,14 +73,15 @@ def reconcile(lines: Sequence[InvoiceLine], recorded: Recorded, days: Collection
         for (_, day, model), cell in gathered(lines, {(terms.provider, name): to for name, to in names.items()}).items()
     }
     pairs = _pairs(hours, billed, days)
-    known = _known(lines, hours, pairs, billed, days, terms)
     tiers = _tiers(recorded.tiers, names, terms.provider)
+    known = _known(lines, hours, pairs, billed, tiers, days, terms)
     cells = [
         _cell(day, model, _ours(hours, tiers, day, model, known), billed.get((day, model)), known, terms, bool(ours))
         for day, model in pairs
         if hours.get(model) is not None or (day, model) in billed
     ]
-    return Reconciliation(terms.provider, tuple(cells), _capture(cells, terms, billed), known.shift_hours)
+    known_as = {model: tuple(sorted(name for name in ours if names[name] == model)) for model in hours}
+    return Reconciliation(terms.provider, tuple(cells), _capture(cells, terms, billed), known.shift_hours, known_as)
 
 
 def _by_name(ours: Mapping[str, Hours], names: Mapping[str, str]) -> dict[str, dict[int, Sums]]:
@@ -102,6 +107,7 @@ def _known(
     hours: Mapping[str, Hours],
     pairs: Sequence[tuple[date, str]],
     billed: Mapping[tuple[date, str], Invoiced],
+    tiers: Mapping[tuple[date, str], Mapping[str, int]],
     days: Collection[date],
     terms: Terms,
 ) -> Known:
@@ -119,7 +125,13 @@ def _known(
     return Known(
         offset,
         frozenset(clients),
-        _uniform({pair: (sums, cell.without(clients)) for pair, (sums, cell) in compared.items()}),
+        _uniform(
+            {
+                pair: ratio
+                for pair, (sums, cell) in compared.items()
+                if (ratio := price_ratio(sums, cell.without(clients), tiers.get(pair, {}))) is not None
+            }
+        ),
         max(units.values(), default=Decimal(0)),
         frozenset(hours),
     )
@@ -130,9 +142,8 @@ def _not_own(lines: Iterable[InvoiceLine], own: frozenset[str]) -> set[str]:
     return {name for line in lines for name in (line.key, line.project) if name and not {line.key, line.project} & own}
 
 
-def _uniform(cells: Mapping[tuple[date, str], tuple[Sums, Invoiced]]) -> float | None:
+def _uniform(ratios: Mapping[tuple[date, str], float]) -> float | None:
     """The part of the price that everything is billed at, where that is less than the price."""
-    ratios = {pair: ratio for pair, (sums, cell) in cells.items() if (ratio := price_ratio(sums, cell)) is not None}
     if len({model for _, model in ratios}) < UNIFORM_MODELS:
         return None
     middle = median(ratios.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
@@ -47,4 +48,15 @@ def shift_of(recorded: Mapping[str, Hours], invoiced: Invoiced, days: Sequence[d
 
 
 def _differing(recorded: Mapping[str, Hours], cells: Invoiced, offset: int) -> int:
-    return sum(abs(tokens - day_sums(recorded[model], day, offset).tokens) for (model, day), tokens in cells.items())
+    """Tokens of single days that differ, when all days of a model lack the same part: lost calls are another matter."""
+    ours = {(model, day): day_sums(recorded[model], day, offset).tokens for model, day in cells}
+    billed: dict[str, int] = defaultdict(int)
+    have: dict[str, int] = defaultdict(int)
+    for (model, _), tokens in cells.items():
+        billed[model] += tokens
+    for (model, _), tokens in ours.items():
+        have[model] += tokens
+    return sum(
+        abs(tokens - (ours[model, day] * billed[model] // have[model] if have[model] else 0))
+        for (model, day), tokens in cells.items()
+    )
