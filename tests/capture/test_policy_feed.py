@@ -207,7 +207,7 @@ def test_a_policy_of_its_own_wins(
 ) -> None:
     world.policies.set(FEW, author="ann", reason="x")
     handle = instrumented(policy=NONE, sidecar=url, sidecar_key=world.key("write"), spool=tmp_path / "spool")
-    assert [feed.name for feed in handle._feeds] == ["prices"]
+    assert [feed.name for feed in handle._feeds] == ["prices", "figures of providers"]
 
 
 def test_a_real_sidecar_with_a_file(tmp_path: Path) -> None:

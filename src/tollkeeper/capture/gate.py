@@ -16,6 +16,7 @@ from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.drive import Pause
 from tollkeeper.capture.errors import is_refusal, was_never_sent
 from tollkeeper.capture.failover import FALLBACK, Failover, change_model, failure_of, snapshot
+from tollkeeper.capture.fleet_health import FleetHealth
 from tollkeeper.capture.health import ProviderHealth
 from tollkeeper.capture.ladders import Ladders
 from tollkeeper.capture.long_calls import LongCalls
@@ -64,6 +65,7 @@ class Gate:
     ) -> None:
         self.health: ProviderHealth | None = None
         """How providers do, where the policy needs to know."""
+        self.fleet = FleetHealth(clock)
         self._admission = admission
         self._catalog = catalog
         self._watch = watch
@@ -98,7 +100,7 @@ class Gate:
         self._ladders = Ladders(self._admission, policy, self._tell, self._ladders) if policy.changes_calls else None
         self._admission.learn = self._ladders.learn if self._ladders is not None else None
         if policy.keeps_health and self.health is None:
-            self.health = ProviderHealth(self._clock)
+            self.health = ProviderHealth(self._clock, self.fleet)
         self._failover = Failover(policy, self.health) if policy.fallbacks and self.health is not None else None
 
     @property

@@ -1,11 +1,16 @@
-"""How providers answer, learned from the calls of this process: success, latency, and whether it is worth asking."""
+"""How providers answer, learned from the calls of this process: success, latency, and whether it is worth asking.
+
+Where a sidecar tells how they do elsewhere (`fleet_health`), that counts, too: until this process has seen otherwise.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import NamedTuple
 
+from tollkeeper.capture.fleet_health import FEWEST_CALLS, FleetHealth
 from tollkeeper.model import Call
 from tollkeeper.model.failure import failure_by
 from tollkeeper.model.health import Circuit, Health
@@ -31,13 +36,14 @@ class _Answer(NamedTuple):
 class _Record:
     """One model of one provider. Shared between threads without a lock: what races is a count, by one."""
 
-    __slots__ = ("answers", "failures", "tried_at")
+    __slots__ = ("answered_at", "answers", "failures", "tried_at")
 
     def __init__(self) -> None:
         self.answers: deque[_Answer] = deque(maxlen=KEPT_CALLS)
         self.failures = 0
         self.tried_at = 0.0
         """When the circuit opened, or was last tried."""
+        self.answered_at = -inf
 
     def circuit(self, now: float) -> Circuit:
         if self.failures < OPENS_AFTER:
@@ -48,8 +54,9 @@ class _Record:
 class ProviderHealth:
     """`clock` is in seconds, and only measures spans of time."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], fleet: FleetHealth | None = None) -> None:
         self._clock = clock
+        self._fleet = fleet
         self._records: dict[tuple[str, str], _Record] = {}
 
     def note(self, call: Call) -> None:
@@ -63,7 +70,8 @@ class ProviderHealth:
     def answered(self, provider: str, model: str | None, seconds: float) -> None:
         """It has answered, in so many seconds."""
         record = self._record(provider, model)
-        record.answers.append(_Answer(self._clock(), seconds))
+        record.answered_at = self._clock()
+        record.answers.append(_Answer(record.answered_at, seconds))
         record.failures = 0
 
     def failed(self, provider: str, model: str | None) -> None:
@@ -77,23 +85,40 @@ class ProviderHealth:
     def is_closed(self, provider: str, model: str | None) -> bool:
         """Whether nothing is wrong with its circuit."""
         record = self._records.get((provider, model or ""))
-        return record is None or record.failures < OPENS_AFTER
+        return (record is None or record.failures < OPENS_AFTER) and not self._fails_elsewhere(provider, model, record)
 
     def allows(self, provider: str, model: str | None) -> bool:
         """Whether to send it a call. Where a circuit has been open for a while, one call is let through to try it."""
         record = self._records.get((provider, model or ""))
-        if record is None or record.failures < OPENS_AFTER:
+        elsewhere = self._fails_elsewhere(provider, model, record)
+        if not elsewhere and (record is None or record.failures < OPENS_AFTER):
             return True
         now = self._clock()
-        if record.circuit(now) == "open":
+        record = record or self._record(provider, model)
+        if now - record.tried_at < OPEN_SECONDS:
             return False
         record.tried_at = now
         return True
 
+    def _fails_elsewhere(self, provider: str, model: str | None, record: _Record | None) -> bool:
+        """Whether the sidecar has told so, and nothing was heard of it since."""
+        since = self._fleet.fails_since(provider, model or "") if self._fleet is not None else None
+        return since is not None and (record is None or record.answered_at < since)
+
     def read(self) -> list[Health]:
-        """How every model does that was asked of late, the busiest first."""
+        """How every model does that was asked of late, the busiest first; by the sidecar where it was hardly asked."""
         now = self._clock()
-        found = [_health(*key, record, now) for key, record in list(self._records.items())]
+        told = {(each.provider, each.model): each for each in self._fleet.read()} if self._fleet is not None else {}
+        own = {key: _health(*key, record, now) for key, record in list(self._records.items())}
+        found = []
+        for key in {**own, **told}:
+            mine = own.get(key)
+            is_known = mine is not None and (mine.calls >= FEWEST_CALLS or key not in told)
+            best = mine if mine is not None and is_known else told[key]
+            circuit = mine.circuit if mine is not None else "closed"
+            if circuit == "closed" and self._fails_elsewhere(*key, self._records.get(key)):
+                circuit = "open"
+            found.append(best._replace(circuit=circuit))
         return sorted(found, key=lambda each: -each.calls)
 
     def of(self, provider: str, model: str) -> Health | None:

@@ -109,9 +109,9 @@ class Instrumentation:
         return self._emitter.gate.statuses(scope) if self._emitter.gate is not None else []
 
     def health(self) -> list[Health]:
-        """How each model has answered of late, the busiest first; empty where no policy needs to know it."""
+        """How each model has answered of late, the busiest first: in this process, or as the sidecar tells."""
         gate = self._emitter.gate
-        return gate.health.read() if gate is not None and gate.health is not None else []
+        return [] if gate is None else (gate.health or gate.fleet).read()
 
     @property
     def emergency(self) -> bool:
@@ -272,7 +272,8 @@ def _build(settings: Settings) -> Instrumentation:
 def _feeds(settings: Settings, catalog: Catalog, gate: Gate | None, meter: metrics.Meter | None) -> list[Feed[Any]]:
     """What the sidecar is asked for now and then. Limits are waited for, as the first calls come under them."""
     prices, limits = ship.price_feed(settings, catalog), limiting.policy_feed(settings, gate)
-    found: list[Feed[Any]] = [feed for feed in (prices, limits) if feed is not None]
+    health = limiting.health_feed(settings, gate)
+    found: list[Feed[Any]] = [feed for feed in (prices, limits, health) if feed is not None]
     for feed in found:
         feed.start()
     if limits is not None:

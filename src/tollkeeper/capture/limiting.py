@@ -16,6 +16,8 @@ from tollkeeper.config import Settings
 
 if TYPE_CHECKING:
     from tollkeeper.capture.courier import Courier
+    from tollkeeper.capture.feed import Feed
+    from tollkeeper.capture.fleet_health import Told
     from tollkeeper.capture.gate import Gate
     from tollkeeper.capture.policy_feed import PolicyFeed
     from tollkeeper.capture.thresholds import Crossing
@@ -63,6 +65,15 @@ def policy_feed(settings: Settings, gate: Gate | None) -> PolicyFeed | None:
         snapshot=spool_root(settings) / "policy.json",
         until_known=settings.until_limits_known,
     )
+
+
+def health_feed(settings: Settings, gate: Gate | None) -> Feed[Told] | None:
+    """What brings the sidecar's word of how providers do, where there is a sidecar."""
+    if settings.sidecar is None or gate is None:
+        return None
+    from tollkeeper.capture import health_feed as feeding  # noqa: PLC0415  http.client takes 20 ms
+
+    return feeding.health_feed(settings.sidecar, gate.fleet, settings.sidecar_key)
 
 
 def check_policy(value: object) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from tollkeeper.client.tellings import Severity
 
-Window = Literal["1h", "24h", "7d"]
+Window = Literal["5m", "1h", "24h", "7d"]
 Fault = Literal["429", "5xx", "timeout", "connection", "caller"]
 Measure = Literal[
     "success_rate", "rate_limited_share", "latency_p50", "latency_p95", "latency_p99", "first_chunk_p50",

@@ -20,7 +20,10 @@ _K = TypeVar("_K")
 
 
 class Key(NamedTuple):
-    """Whose calls these are. An empty text: of all of them; for a tier, also those that name none."""
+    """Whose calls these are. An empty text: of all of them; for a tier, also those that name none.
+
+    `model` is the one that was asked for, which need not be the one that answered.
+    """
 
     provider: str
     model: str = ""

@@ -53,7 +53,7 @@ def test_windows_have_what_began_in_them(world: World) -> None:
     windows = windows_of(evaluated(world))
     calls = {name: {key: each.calls for key, each in of.levels["providers"].items()} for name, of in windows.items()}
     openai, anthropic = Key("openai"), Key("anthropic")
-    assert calls == {"1h": {openai: 2}, "24h": {openai: 3}, "7d": {openai: 3, anthropic: 1}}
+    assert calls == {"5m": {openai: 1}, "1h": {openai: 2}, "24h": {openai: 3}, "7d": {openai: 3, anthropic: 1}}
     newest = windows["1h"].levels["models"][Key("openai", "gpt-4o")]
     assert (newest.success_rate, newest.rate_limited_share) == (0.5, 0.5)
     assert newest.latency_p50 == pytest.approx(2, rel=1 / 32)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from tollkeeper.insight.comparison import FEWEST_CALLS, Compared, Measure, Verdict, compare
 from tollkeeper.insight.error_budget import ErrorBudget
@@ -16,6 +17,7 @@ from tollkeeper.model.finding import Severity
 from tollkeeper.sidecar.api.answer import Answer, NanoUsd, Usd, moment, usd
 from tollkeeper.sidecar.api.filters import LONGEST
 from tollkeeper.sidecar.api.services import Given, Services
+from tollkeeper.sidecar.api.versioned import IfNoneMatch, is_known, version_headers
 from tollkeeper.sidecar.insight.health import Evaluated, Window, budgets_of, latest, windows_of
 
 router = APIRouter(tags=["insight"])
@@ -28,8 +30,8 @@ class HealthParams(BaseModel):
 
     window: Window = Field(
         default="24h",
-        description="`1h`: the last 60 minutes (fewer, where they have very many calls). `24h`: the last 24 full hours,"
-        " and the one under way. `7d`: today and the six days of UTC before it.",
+        description="`5m`: the last 5 minutes. `1h`: the last 60 (fewer, where they have very many calls)."
+        " `24h`: the last 24 full hours, and the one under way. `7d`: today and the six days of UTC before it.",
     )
     provider: list[Annotated[str, Field(max_length=LONGEST)]] = Field(
         default=[], description="Only these.", examples=[["openai"]]
@@ -58,7 +60,7 @@ class HealthOf(BaseModel):
     """Of a provider, a model, or a service tier of one."""
 
     provider: str = Field(examples=["openai"])
-    model: str | None = Field(description="Null: all of the provider's.", examples=["gpt-4o-mini"])
+    model: str | None = Field(description="As it was asked for; null: all of the provider's.", examples=["gpt-4o-mini"])
     tier: str | None = Field(description="As the provider names it; null: all, and those without.", examples=["flex"])
     calls: int
     answered_calls: int
@@ -119,6 +121,26 @@ class ProviderHealth(BaseModel):
     models: list[HealthOf]
     tiers: list[HealthOf] = Field(description="Of the calls whose service tier is known.")
     budgets: list[ErrorBudgetOf] = Field(description="Whatever the window is: over 30 days.")
+
+
+class Recent(BaseModel):
+    """How a model does: over an hour, and over the newest five minutes of it."""
+
+    provider: str
+    model: str = Field(description="As it was asked for.")
+    calls: int
+    success_rate: Share | None
+    latency_p50: float | None = Field(description="Seconds.")
+    latency_p95: float | None
+    newest_calls: int
+    newest_success_rate: Share | None
+
+
+class RecentHealth(BaseModel):
+    """The busiest first."""
+
+    evaluated_at: datetime | None
+    models: list[Recent]
 
 
 class ComparedMeasure(BaseModel):
@@ -182,6 +204,27 @@ def provider_health(given: Given, params: Annotated[HealthParams, Query()]) -> A
     )
 
 
+@router.get(
+    "/providers/recent",
+    response_model=RecentHealth,
+    summary="How models do, for apps",
+    responses={304: {"description": "It is the same still."}},
+)
+def recent_health(given: Given, if_none_match: IfNoneMatch = None) -> Response:
+    """What `tollkeeper.cheapest` and the failover of apps go by, besides what they see themselves."""
+    evaluation = latest(given.insight.evaluations)
+    if evaluation is None:
+        return Answer(RecentHealth(evaluated_at=None, models=[]))
+    if is_known(evaluation.at, if_none_match):
+        return Response(status_code=304, headers=version_headers(evaluation.at))
+    windows = windows_of(evaluation)
+    newest = windows["5m"].levels["models"]
+    models = [_recent(key, each, newest.get(key)) for key, each in windows["1h"].levels["models"].items()]
+    return Answer(
+        RecentHealth(evaluated_at=moment(evaluation.at), models=models), headers=version_headers(evaluation.at)
+    )
+
+
 @router.get("/providers/comparison", response_model=Comparison, summary="Providers and models, compared")
 def provider_comparison(given: Given, params: Annotated[HealthParams, Query()]) -> Answer:
     """With each other, and with the benchmarks that people have set: `GET benchmarks`."""
@@ -240,6 +283,19 @@ def _health(key: Key, each: Figures) -> HealthOf:
         unmeasured_calls=each.unmeasured,
         cost_per_1k_tokens=_dollars(each.nano_usd_per_1k_tokens),
         cost_per_answer=_dollars(each.nano_usd_per_answer),
+    )
+
+
+def _recent(key: Key, each: Figures, newest: Figures | None) -> Recent:
+    return Recent(
+        provider=key.provider,
+        model=key.model,
+        calls=each.calls,
+        success_rate=each.success_rate,
+        latency_p50=each.latency_p50,
+        latency_p95=each.latency_p95,
+        newest_calls=newest.calls if newest is not None else 0,
+        newest_success_rate=newest.success_rate if newest is not None else None,
     )
 
 

@@ -18,8 +18,8 @@ from tollkeeper.storage.ledger.tables import NS_A_DAY, NS_AN_HOUR
 NAME = "provider_health"
 EVERY_SECONDS = 60
 
-Window = Literal["1h", "24h", "7d"]
-"""The last 60 minutes; the last 24 full hours and the one under way; today and the six days of UTC before it."""
+Window = Literal["5m", "1h", "24h", "7d"]
+"""The last 5 minutes; the last 60; the last 24 full hours and the one under way; today and the six days of UTC before."""
 NAMES: tuple[Window, ...] = get_args(Window)
 Level = Literal["providers", "models", "tiers"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -57,7 +57,9 @@ class HealthEvaluator:
         day, week = (hour - NS_A_DAY, end), (now // NS_A_DAY * NS_A_DAY - 6 * NS_A_DAY, end)
         of_day, of_week = self._hours.of([day, week])
         newest = self._newest(now)
+        last = (now - 5 * MINUTE, now)
         windows = {
+            "5m": _window(last, self._history.tallies(*last)),
             "1h": _window(newest, self._history.tallies(*newest)),
             "24h": _window(day, together(of_day)),
             "7d": _window(week, together(of_week)),

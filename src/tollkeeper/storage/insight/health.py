@@ -19,7 +19,8 @@ NANO = 1_000_000_000
 
 COUNTED = "NOT EXISTS (SELECT 1 FROM retractions x WHERE x.id = c.id AND x.attempt = c.attempt)"
 _WITHIN = f"c.started_at >= :start AND c.started_at < :end AND {COUNTED}"
-_KEY = "c.provider, c.model, coalesce(c.service_tier, '')"
+_KEY = "c.provider, coalesce(c.request_model, c.model), coalesce(c.service_tier, '')"
+"""A model is what was asked for: a call that has failed has no other, and it is what one chooses by."""
 
 _WHOLE = "NOT (c.stream AND c.usage_source IN ('partial', 'estimated'))"
 """A stream that was cut short has taken as long as its reader wanted."""
