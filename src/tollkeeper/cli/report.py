@@ -1,4 +1,4 @@
-"""`tollkeeper report KIND`: what people read: costs by day, how providers do, budgets, a tenant's statement, and more."""
+"""`tollkeeper report KIND`: what people read: costs by day, how providers do, budgets, a tenant's statement …"""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tollkeeper.client import reporting as asks
 
 FORMATS = ("html", "pdf", "csv", "json", "focus")
 SUFFIXES = {".html": "html", ".htm": "html", ".pdf": "pdf", ".csv": "csv", ".json": "json"}
+ASKED = ("table", "focus_version", "month", "start", "end", "days", "zone")
 SECONDS = 600.0
 """A year of charges, or a PDF of many pages, takes its time."""
 
@@ -32,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     flags.add_argument("-o", "--output", metavar="FILE", help="where to; default: standard output, but for a PDF")
     flags.add_argument("--table", metavar="NAME", help="of csv: which table; default: the first")
+    flags.add_argument("--focus-version", choices=("1.4", "1.2"), help="of focus: which specification (default: 1.4)")
     flags.add_argument("--month", metavar="YYYY-MM", help="a whole month")
     flags.add_argument("--since", metavar="WHEN", dest="start", help="a day or a moment, such as 2026-01-31")
     flags.add_argument(
@@ -55,7 +57,9 @@ def _do(options: argparse.Namespace) -> int:
     format = _format(options)
     if format == "pdf" and options.output is None and sys.stdout.isatty():
         raise ValueError("a PDF is not for a terminal; say where to: -o report.pdf")
-    asked: Mapping[str, Any] = given(options, "table", "month", "start", "end", "days", "zone", *DIMENSIONS)
+    asked: Mapping[str, Any] = given(
+        options, "table", "focus_version", "month", "start", "end", "days", "zone", *DIMENSIONS
+    )
     ask = asks.report_file(options.kind, format, **asked)
     with Client(options.url, options.key, SECONDS) as client:
         if options.output is None:

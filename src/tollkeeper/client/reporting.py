@@ -138,6 +138,7 @@ def report_file(
     format: Format,
     *,
     table: str | None = None,
+    focus_version: Literal["1.4", "1.2"] | None = None,
     days: int | None = None,
     start: When | None = None,
     end: When | None = None,

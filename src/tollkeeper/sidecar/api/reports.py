@@ -8,21 +8,25 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from tollkeeper.sidecar.api.answer import Answer
 from tollkeeper.sidecar.api.filters import FilterParams, RangeParams
 from tollkeeper.sidecar.api.problems import Refusal, wrong
 from tollkeeper.sidecar.api.services import Given, Services
 from tollkeeper.sidecar.api.zones import MOST_DAYS, Range, midnight, read_zone
+from tollkeeper.sidecar.reports.focus.columns import Version
+from tollkeeper.sidecar.reports.focus.export import exported, left_out
 from tollkeeper.sidecar.reports.formats import FORMATS, MEDIA_TYPES, Format, NotInstalled, file_name, rendered
 from tollkeeper.sidecar.reports.kinds import REPORTS, Kind, kind_named, made
 from tollkeeper.sidecar.reports.material import Asked
 
 router = APIRouter(tags=["reports"])
 
+LEFT_OUT = "X-Tollkeeper-Left-Out"
+"""What is not among the charges."""
 MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
-Form = Literal["text", "money", "count", "percent", "milliseconds", "day", "moment", "number"]
+Form = Literal["text", "money", "price", "count", "percent", "milliseconds", "day", "moment", "number"]
 
 
 class ReportParams(RangeParams, FilterParams):
@@ -38,6 +42,8 @@ class ReportParams(RangeParams, FilterParams):
     table: str | None = Field(
         default=None, max_length=100, description="Of `csv`: which table, by its name; else the first."
     )
+
+    focus_version: Version = Field(default="1.4", description="Of `focus`: by which version of the specification.")
 
     def asked(self, now: datetime) -> Range:
         """Raises `Refused`."""
@@ -73,7 +79,7 @@ class ReportFigure(BaseModel):
     """One number worth a large print."""
 
     label: str
-    form: Form = Field(description="What `value` is: `money` is US dollars, exact.")
+    form: Form = Field(description="What `value` is: `money` and `price` are US dollars, exact.")
     value: Any = Field(description="Null: not known.")
     detail: str
 
@@ -157,7 +163,8 @@ def kinds(given: Given) -> Answer:
                 "text/html": {"schema": {"type": "string"}},
                 "text/csv": {"schema": {"type": "string"}},
                 "application/pdf": {"schema": {"type": "string", "format": "binary"}},
-            }
+            },
+            "headers": {LEFT_OUT: {"description": "Of `focus`: what is in no charge.", "schema": {"type": "string"}}},
         },
         404: {"model": Refusal, "description": "There is no such kind of report."},
         501: {"model": Refusal, "description": "What makes PDFs is not installed."},
@@ -189,6 +196,8 @@ def _formats(kind: Kind) -> tuple[Format, ...]:
 
 
 def _answer(given: Services, kind: Kind, asked: Asked, params: ReportParams) -> Response:
+    if params.format == "focus":
+        return _charges(given, asked, params.focus_version)
     found = made(kind, given.reports, asked)
     try:
         content = rendered(found, params.format, table=params.table, paper=given.reports.paper)
@@ -198,6 +207,16 @@ def _answer(given: Services, kind: Kind, asked: Asked, params: ReportParams) -> 
         raise wrong("table", params.table, f"one of {names}") from None
     headers = {"Content-Disposition": f'{_shown_as(params.format)}; filename="{file_name(found, params.format)}"'}
     return Response(content, media_type=MEDIA_TYPES[params.format], headers=headers)
+
+
+def _charges(given: Services, asked: Asked, version: Version) -> Response:
+    """In pieces, as there may be many."""
+    headers = {
+        "Content-Disposition": f'attachment; filename="tollkeeper-focus-{asked.shown(asked.start):%Y-%m-%d}.csv"'
+    }
+    if told := left_out(given.reports, asked):
+        headers[LEFT_OUT] = told
+    return StreamingResponse(exported(given.reports, asked, version), media_type=MEDIA_TYPES["focus"], headers=headers)
 
 
 def _shown_as(format: Format) -> str:

@@ -113,7 +113,7 @@ def cut(text: str, width: float, size: float = SIZE) -> str:
 
 
 def _whole(value: float, form: Form) -> float | int:
-    return round(value) if form in ("money", "count") else value
+    return round(value) if form in ("money", "price", "count") else value
 
 
 def _highest(chart: Chart) -> float:

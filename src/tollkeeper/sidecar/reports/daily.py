@@ -54,7 +54,7 @@ def figures(material: Material, total: Totals, days: Mapping[date, Totals]) -> I
     yield Figure("Tokens", tokens, "count", f"{total.input_tokens:,} in, {total.output_tokens:,} out" if tokens else "")
     failed = total.failed * 100 / total.calls if total.calls else None
     yield Figure("Failed", failed, "percent", f"{total.failed:,} calls")
-    yield Figure("Average cost of a call", average_cost(total), "money", "of those whose cost is known")
+    yield Figure("Average cost of a call", average_cost(total), "price", "of those whose cost is known")
     if dearest := max(days.items(), key=lambda one: one[1].nano_usd, default=None):
         day, totals = dearest
         if totals.nano_usd:

@@ -1,6 +1,7 @@
 """A report, before it is rendered: figures, tables, charts and notes, with exact values in them.
 
-A value is what its `form` says: money is whole nano-dollars (`int`), a percentage is 0 to 100, milliseconds are a
+A value is what its `form` says: money is whole nano-dollars (`int`), and so is a price, which is shown
+to more digits, a percentage is 0 to 100, milliseconds are a
 number, a day is a `date`, a moment a `datetime` with a zone. What is not known is `None`; no form shows it as zero.
 """
 
@@ -11,7 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-Form = Literal["text", "money", "count", "percent", "milliseconds", "day", "moment", "number"]
+Form = Literal["text", "money", "price", "count", "percent", "milliseconds", "day", "moment", "number"]
 Value = str | int | float | Decimal | date | datetime | None
 Style = Literal["columns", "lines", "bars"]
 

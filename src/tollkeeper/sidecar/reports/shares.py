@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from tollkeeper.sidecar.reports.document import Chart, Column, Line, Table, Value
@@ -49,15 +49,15 @@ def table_by(name: Dimension, material: Material, title: str) -> Table:
         f"by_{name}",
         title,
         (heading, *SUMS, SHARE),
-        [(row.group[0] or NOBODY, *sums_of(row.totals), share(row.totals.nano_usd, total.nano_usd)) for row in rows],
-        ("Total", *sums_of(total), 100.0 if total.nano_usd else None) if rows else None,
+        [(row.group[0] or NOBODY, *sums_of(row.totals), share(nano_usd(row.totals), total.nano_usd)) for row in rows],
+        ("Total", *sums_of(total), share(total.nano_usd, total.nano_usd)) if rows else None,
         "No calls.",
     )
 
 
-def share(part: int, whole: int) -> float | None:
+def share(part: int | None, whole: int) -> float | None:
     """In percent; of nothing there is none."""
-    return part * 100 / whole if whole else None
+    return part * 100 / whole if whole and part is not None else None
 
 
 def change(now: int, before: int) -> str:
@@ -119,8 +119,3 @@ ROUNDED: Final = (
     "Amounts are exact to the billionth of a dollar, and rounded only where they are shown. Sums are of exact amounts, "
     "so what is shown of their parts may add up to a cent more or less."
 )
-
-
-def values_of(rows: Sequence[Sequence[Value]], place: int) -> list[Value]:
-    """One column."""
-    return [row[place] for row in rows]

@@ -10,7 +10,7 @@ from tollkeeper.sidecar.reports.document import Form, Report, Value
 
 UNKNOWN: Final = "unknown"
 NANO: Final = 1_000_000_000
-NUMBERS: Final[tuple[Form, ...]] = ("money", "count", "percent", "milliseconds", "number")
+NUMBERS: Final[tuple[Form, ...]] = ("money", "price", "count", "percent", "milliseconds", "number")
 
 _ROUNDING = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _CENT = Decimal("0.01")
@@ -25,9 +25,9 @@ def shown(value: Value, form: Form) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     if isinstance(value, date):
-        return value.isoformat()
-    if form == "money":
-        return dollars(int(value))
+        return f"{value.isoformat()} {value:%a}"
+    if form in ("money", "price"):
+        return dollars(int(value), 4 if form == "price" else 2)
     if form == "percent":
         return f"{value:,.1f} %"
     if form == "milliseconds":
@@ -35,12 +35,12 @@ def shown(value: Value, form: Form) -> str:
     return f"{value:,}" if form == "count" else f"{value:,.4g}"
 
 
-def dollars(nano: int) -> str:
-    """To the cent; what is less than a cent, to four digits."""
+def dollars(nano: int, places: int = 2) -> str:
+    """To so many places; what is less than a cent, to four digits."""
     amount = _ROUNDING.divide(Decimal(abs(nano)), Decimal(NANO))
     sign = "\u2212" if nano < 0 else ""
     if not nano or amount >= _CENT:
-        return f"{sign}${_ROUNDING.quantize(amount, _CENT):,f}"
+        return f"{sign}${_ROUNDING.quantize(amount, Decimal(1).scaleb(-places)):,f}"
     return f"{sign}${_ROUNDING.plus(Decimal(f'{amount:.4g}')):f}"
 
 

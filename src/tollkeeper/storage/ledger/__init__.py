@@ -3,6 +3,7 @@
 from tollkeeper.storage.ledger.contract import (
     DIMENSIONS,
     OWN,
+    Adjusted,
     Adjustment,
     CallQuery,
     Difference,
@@ -23,6 +24,7 @@ from tollkeeper.storage.ledger.contract import (
 __all__ = [
     "DIMENSIONS",
     "OWN",
+    "Adjusted",
     "Adjustment",
     "CallQuery",
     "Difference",

@@ -68,7 +68,7 @@ def page(connection: Connection, query: CallQuery) -> tuple[list[dict[str, Any]]
     if after is not None and query.order == "newest":
         # One bound, or the index might be read from the other one.
         end = min(end, after[0] + 1)
-    conditions = _conditions(query.filters)
+    conditions = conditions_of(query.filters)
     if connection.dialect.name == "postgresql":
         # It expects such a page to cost so much that it would compile the query, for much longer than it runs.
         connection.exec_driver_sql("SET LOCAL jit = off")
@@ -182,7 +182,7 @@ def kept(
 ) -> tuple[list[Kept], tuple[Any, ...] | None]:
     """Some of the calls of a period, oldest first, and where to go on."""
     columns = (CALLS.c.started_at, CALLS.c.id, CALLS.c.attempt)
-    chosen = _chosen(max(start, after[0]), end, _conditions(filters)).where(tuple_(*columns) > tuple_(*after))
+    chosen = _chosen(max(start, after[0]), end, conditions_of(filters)).where(tuple_(*columns) > tuple_(*after))
     rows = connection.execute(chosen.order_by(*columns).limit(LARGEST_PAGE)).all()
     held = {(row[0], row[1]): tuple(row) for row in rows}
     changed = corrections(connection, held)
@@ -236,7 +236,8 @@ def _chosen(start: int, end: int, conditions: Conditions) -> Select[Any]:
     return select(CALLS).where(CALLS.c.started_at >= start, CALLS.c.started_at < end, *conditions)
 
 
-def _conditions(filters: Mapping[Dimension, tuple[str, ...]]) -> list[ColumnElement[bool]]:
+def conditions_of(filters: Mapping[Dimension, tuple[str, ...]]) -> list[ColumnElement[bool]]:
+    """That calls count, and are those that filters let through."""
     return [_not_retracted, *(condition(name, values) for name, values in filters.items())]
 
 

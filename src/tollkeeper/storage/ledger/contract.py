@@ -88,6 +88,20 @@ class Kept(NamedTuple):
     unpriced: bool
 
 
+class Adjusted(NamedTuple):
+    """A correction of what a call costs, made at `at`: by so many nano-dollars, so that it costs `nano_usd` then.
+
+    `nano_usd` of `None`: it has no price any more. `call` is as it was recorded.
+    """
+
+    call: Call
+    at: int
+    repricing_id: str
+    reason: str
+    delta_nano_usd: int
+    nano_usd: int | None
+
+
 class Traced(NamedTuple):
     """A recorded call of a trace: what it takes to see whether it is nested in another one, or the same."""
 
@@ -198,6 +212,14 @@ class Ledger(Protocol):
         self, start: int, end: int, filters: Mapping[Dimension, tuple[str, ...]] | None = None
     ) -> Iterator[Kept]:
         """Every call of a period that counts, oldest first, without holding them all in memory."""
+
+    def select_adjustments(
+        self, start: int, end: int, filters: Mapping[Dimension, tuple[str, ...]] | None = None
+    ) -> Iterator[Adjusted]:
+        """Every correction of the calls of a period that count, by when the calls began; not all in memory."""
+
+    def kept_since(self) -> int:
+        """Calls that started earlier were deleted; their sums are kept."""
 
     def adjust(self, repricing_id: str, adjustments: Sequence[Adjustment], author: str, reason: str) -> int:
         """Correct what calls cost. Each call once for each `repricing_id`: repeating it changes nothing.

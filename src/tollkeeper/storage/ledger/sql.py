@@ -8,9 +8,11 @@ from typing import Any
 
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import calls, marks, rebuild, rollups
+from tollkeeper.storage.ledger.adjusted import adjusted
 from tollkeeper.storage.ledger.changes import adjust, retract
 from tollkeeper.storage.ledger.clean import clean
 from tollkeeper.storage.ledger.contract import (
+    Adjusted,
     Adjustment,
     CallQuery,
     Difference,
@@ -30,7 +32,7 @@ from tollkeeper.storage.ledger.label_sets import LabelSet, label_sets
 from tollkeeper.storage.ledger.newest import newest
 from tollkeeper.storage.ledger.prune import prune
 from tollkeeper.storage.ledger.rollups import Hours
-from tollkeeper.storage.ledger.store import Store
+from tollkeeper.storage.ledger.store import Store, pruned_before
 from tollkeeper.storage.ledger.store_sqlite import SqliteStore
 from tollkeeper.storage.ledger.usage import usage
 from tollkeeper.storage.ledger.write import Writer
@@ -97,6 +99,21 @@ class SqlLedger:
             with told_apart(self._database), self._database.read() as connection:
                 found, after = calls.kept(connection, start, end, filters or {}, after)
             yield from found
+
+    def select_adjustments(
+        self, start: int, end: int, filters: Mapping[Dimension, tuple[str, ...]] | None = None
+    ) -> Iterator[Adjusted]:
+        """Every correction of the calls of a period that count, by when the calls began."""
+        after: tuple[Any, ...] | None = (start, "", -1, "")
+        while after is not None:
+            with told_apart(self._database), self._database.read() as connection:
+                found, after = adjusted(connection, start, end, filters or {}, after)
+            yield from found
+
+    def kept_since(self) -> int:
+        """Calls that started earlier were deleted; their sums are kept."""
+        with told_apart(self._database), self._database.read() as connection:
+            return pruned_before(connection)
 
     def retract(self, retractions: Sequence[Retraction]) -> int:
         """Take calls out of the totals. Returns how many were counted until now."""

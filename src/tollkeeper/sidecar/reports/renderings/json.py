@@ -37,7 +37,7 @@ def as_object(report: Report) -> dict[str, Any]:
 
 def exact(value: Value, form: Form) -> Any:
     """A value without loss: money as dollars, times as ISO 8601 has them when they are written."""
-    return Decimal(value).scaleb(-9) if form == "money" and isinstance(value, int) else value
+    return Decimal(value).scaleb(-9) if form in ("money", "price") and isinstance(value, int) else value
 
 
 def _said(value: Value, form: Form) -> Any:

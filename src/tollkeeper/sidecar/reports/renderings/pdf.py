@@ -168,9 +168,9 @@ def _fitted(natural: list[float], texts: Sequence[int], left: float) -> list[flo
         place = open_.pop(0)
         widths[place] = min(natural[place], room / (len(open_) + 1))
         room -= widths[place]
-    # What is left over goes to the first, so that the numbers stand at the right edge.
-    widths[0] += max(INNER - sum(widths), 0)
-    return widths
+    # What is left over: half to the first, so that the numbers stand to the right, and the rest to all.
+    spare = max(INNER - sum(widths), 0)
+    return [width + spare / 2 * ((place == 0) + 1 / len(widths)) for place, width in enumerate(widths)]
 
 
 def _heading(paper: Paper, layout: _Layout) -> None:

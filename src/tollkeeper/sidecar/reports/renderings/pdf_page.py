@@ -39,7 +39,7 @@ class Paper:
 
     def room(self, height: float) -> bool:
         """Whether there is room for so much on this page."""
-        return self.y - height >= BOTTOM
+        return bool(self.y - height >= BOTTOM)
 
     def need(self, height: float) -> None:
         """Begin another page where there is no room for so much."""
