@@ -5,13 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from tollkeeper.insight.advice import cheaper_model
+from tollkeeper.insight.advice import (
+    budgets,
+    cheaper_model,
+    duplicates,
+    failed_calls,
+    max_tokens,
+    price_fixes,
+    prompt_caching,
+    tiers,
+)
 from tollkeeper.insight.advice.facts import Facts
 from tollkeeper.insight.advice.recommendation import CONFIDENCES, Recommendation
 
 Adviser = Callable[[Facts], Iterable[Recommendation]]
 
-ADVISERS: Final[tuple[Adviser, ...]] = (cheaper_model.advise,)
+ADVISERS: Final[tuple[Adviser, ...]] = (
+    cheaper_model.advise,
+    tiers.advise,
+    prompt_caching.advise,
+    duplicates.advise,
+    failed_calls.advise,
+    max_tokens.advise,
+    price_fixes.advise,
+    budgets.advise,
+)
 SAME_CALLS: Final = frozenset(("cheaper_model", "batch", "flex", "prompt_caching"))
 """Each takes its part of the whole cost of the same calls."""
 MOST: Final = 200

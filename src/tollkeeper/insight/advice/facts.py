@@ -128,15 +128,13 @@ class Priceless(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """How far a limit was used in whole periods, of whoever used the most of it: in the unit of its measure.
+    """How far a limit was used in each whole period of late, the oldest first: by whoever used the most of it.
 
-    `peaks` are one for each period, the oldest first; `denied` counts calls that it denied of late.
+    In the unit of its measure; in nano-dollars, what it was used by has cost.
     """
 
     limit: Limit
-    scope: Mapping[str, str]
     peaks: tuple[int, ...]
-    denied: int
 
 
 class Facts(NamedTuple):
