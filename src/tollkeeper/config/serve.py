@@ -31,6 +31,7 @@ class ServeSettings:
     counters: str | None = None
     policy: str | None = None
     channels: str | None = None
+    invoices: str | None = None
     public_url: str | None = None
     workers: int = 1
     require_keys: bool | None = None
@@ -140,6 +141,8 @@ SERVE_OPTIONS = (
     Option("policy", text, "TOLLKEEPER_SERVE_POLICY",
            "A file of limits, TOML or JSON, put in force at each start, over what was set since, but for quotas."),
     Option("channels", text, "TOLLKEEPER_CHANNELS", "A TOML file of the channels that alerts are told on."),
+    Option("invoices", text, "TOLLKEEPER_INVOICES",
+           "A TOML file of accounts at providers, whose own figures the ledger is compared with each day."),
     Option("public_url", _address, "TOLLKEEPER_PUBLIC_URL",
            "Where people reach this sidecar, such as `https://tollkeeper.example.com`: messages link to it."),
     Option("workers", positive, "TOLLKEEPER_WORKERS", "Processes that share the ports and the ledger."),

@@ -38,6 +38,7 @@ from tollkeeper.sidecar.insight.anomaly_findings import findings_of
 from tollkeeper.sidecar.insight.evaluators import Evaluators
 from tollkeeper.sidecar.insight.insight import Sources
 from tollkeeper.sidecar.insight.insight import build as build_insight
+from tollkeeper.sidecar.insight.reconciliation import accounts_of_file
 from tollkeeper.sidecar.intake import Unavailable
 from tollkeeper.sidecar.ledger_use import LedgerUse
 from tollkeeper.sidecar.limit_use import LimitUses
@@ -139,9 +140,11 @@ class Sidecar:
         self.alerts, self.silences = AlertStore(self.database), Silences(self.database)
         owner = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.outbox = Outbox(self.database, owner)
-        self.insight = build_insight(
-            Sources(self.database, self.ledger, self.price_book, self.limiting, self._uses, self.audit, owner)
+        accounts = () if settings.invoices is None else accounts_of_file(settings.invoices)
+        sources = Sources(
+            self.database, self.ledger, self.price_book, self.limiting, self._uses, self.audit, owner, accounts=accounts
         )
+        self.insight = build_insight(sources)
         self._reports = ReportSources(
             self.ledger, self._uses, use, self.limiting, self.alerts, self.insight.evaluations
         )  # fmt: skip
@@ -193,7 +196,7 @@ class Sidecar:
     def _metrics_page(self) -> MetricsPage:
         gauges = Gauges(
             self._uses, self.services.quotas, self.limiting, self._watch, self._health, self.alerts, self.outbox,
-            time.monotonic, time.time_ns,
+            self.insight.anomalies, time.monotonic, time.time_ns,
         )  # fmt: skip
         return MetricsPage(
             LedgerTotals(self.ledger, self.settings.metric_label_sets, time.monotonic),
@@ -292,6 +295,7 @@ class Sidecar:
         return receiver
 
     def _tasks(self) -> list[Task]:
+        reconciliation = self.insight.reconciler.evaluator()
         tasks = [
             Task("leave figures", BOARD_SECONDS, lambda: self._board.leave(self._figures())),
             Task("review traces", REVIEW_SECONDS, self.pipeline.review),
@@ -301,6 +305,7 @@ class Sidecar:
             Task("make digests", MINUTE, self._digests.tick),
             Task("forget old alerts", HOUR, self.alerts.prune),
             Task("evaluate", INSIGHT_SECONDS, Evaluators(self.insight.evaluators, self.insight.evaluations).tick),
+            Task("reconcile", INSIGHT_SECONDS, Evaluators((reconciliation,), self.insight.evaluations).tick),
         ]
         if self.settings.counters_url is not None:
             tasks.append(Task("compare counters", COUNTERS_SECONDS, self.agreement.tend))

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tollkeeper.insight.reconcile.account import Account
 from tollkeeper.sidecar.insight.anomalies import anomaly_evaluators
 from tollkeeper.sidecar.insight.evaluators import Evaluator
 from tollkeeper.sidecar.insight.health import EVERY_SECONDS, NAME, HealthEvaluator
+from tollkeeper.sidecar.insight.reconciliation import Reconciler
 from tollkeeper.sidecar.limit_use import LimitUses
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.storage.audit import AuditTrail
@@ -17,13 +19,17 @@ from tollkeeper.storage.insight.anomalies import AnomalyStore
 from tollkeeper.storage.insight.benchmarks import Benchmarks
 from tollkeeper.storage.insight.evaluations import Evaluations
 from tollkeeper.storage.insight.history import History
+from tollkeeper.storage.insight.invoices import Invoices
 from tollkeeper.storage.ledger import Ledger
 from tollkeeper.storage.prices import PriceBook
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What insight is made from. `owner` names this process, `clock` tells nanoseconds since the epoch."""
+    """What insight is made from. `owner` names this process, `clock` tells nanoseconds since the epoch.
+
+    `accounts` are those at providers, whose own figures the ledger is compared with.
+    """
 
     database: Database
     ledger: Ledger
@@ -33,16 +39,21 @@ class Sources:
     audit: AuditTrail
     owner: str
     clock: Callable[[], int] = time.time_ns
+    accounts: tuple[Account, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """`evaluators` are in the order in which they run where several are due: what others rest on before them."""
+    """`evaluators` are in the order in which they run where several are due: what others rest on before them.
+
+    The reconciler's is none of them: it asks providers, and may have to wait for long.
+    """
 
     evaluations: Evaluations
     history: History
     benchmarks: Benchmarks
     anomalies: AnomalyStore
+    reconciler: Reconciler
     evaluators: tuple[Evaluator, ...]
 
 
@@ -56,4 +67,7 @@ def build(sources: Sources) -> Insight:
         *anomaly_evaluators(sources.database, sources.ledger, sources.limiting, anomalies, sources.audit),
         Evaluator(NAME, EVERY_SECONDS, health.run),
     )
-    return Insight(evaluations, history, benchmarks, anomalies, evaluators)
+    reconciler = Reconciler(
+        sources.accounts, Invoices(sources.database, sources.clock), sources.ledger, sources.database, evaluations
+    )
+    return Insight(evaluations, history, benchmarks, anomalies, reconciler, evaluators)
