@@ -36,8 +36,9 @@ def shown(world: World, watch: LimitWatch) -> dict[tuple[str, str], float]:
     uses = LimitUses(LedgerUse(world.ledger, world.resets), world.limiting, clock)
     outbox = Outbox(world.database, "tests", clock)
     gauges = Gauges(
-        uses, world.services.quotas, world.limiting, watch, health, world.alerts, outbox, lambda: clock() / 10**9, clock
-    )
+        uses, world.services.quotas, world.limiting, watch, health, world.alerts, outbox, world.insight.anomalies,
+        lambda: clock() / 10**9, clock,
+    )  # fmt: skip
     found = [(dict(sample.labels), sample) for sample in gauges.samples() if sample.name == names.LIMIT_DENIED]
     return {(labels["limit"], labels["scope"]): sample.value for labels, sample in found}
 

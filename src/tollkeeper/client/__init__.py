@@ -7,7 +7,17 @@ The address is `url`, else `TOLLKEEPER_URL`, else `http://127.0.0.1:4318`; `unix
 else `TOLLKEEPER_API_KEY`. Every error is an `ApiError`.
 """
 
-from tollkeeper.client import administration, advice, alerting, asks, emergencies, limiting, observing, reporting
+from tollkeeper.client import (
+    administration,
+    advice,
+    alerting,
+    asks,
+    detecting,
+    emergencies,
+    limiting,
+    observing,
+    reporting,
+)
 from tollkeeper.client.errors import ApiError, Invalid, KeyRefused, NotFound, Outdated, Unavailable, Unreachable
 from tollkeeper.client.operation import Operation
 from tollkeeper.client.transport import AsyncConnection, Connection
@@ -66,6 +76,10 @@ class _Operations:
     alerts = Operation(alerting.alerts)
     alert = Operation(alerting.alert)
     acknowledge_alert = Operation(alerting.acknowledge_alert)
+    anomalies = Operation(detecting.anomalies)
+    anomaly = Operation(detecting.anomaly)
+    acknowledge_anomaly = Operation(detecting.acknowledge_anomaly)
+    label_anomaly = Operation(detecting.label_anomaly)
     silences = Operation(alerting.silences)
     silence = Operation(alerting.silence)
     end_silence = Operation(alerting.end_silence)

@@ -21,6 +21,7 @@ from tollkeeper.storage.alerts.outbox import Outbox
 from tollkeeper.storage.alerts.store import AlertStore
 from tollkeeper.storage.counters import CountersUnavailable
 from tollkeeper.storage.emergency import EmergencySwitch
+from tollkeeper.storage.insight.anomalies import AnomalyStore
 from tollkeeper.storage.ledger import LedgerUnavailable
 from tollkeeper.telemetry import sidecar_metrics as names
 
@@ -52,6 +53,9 @@ GAUGES: Mapping[str, Family] = {
     names.EMERGENCY: Family("1 while there is an emergency; else 0."),
     names.QUOTA_PERCENT: Family("What a configuration has used of its quota of tokens.", ("config_id", "provider")),
     names.ALERTS_FIRING: Family("Alerts that fire.", ("kind", "severity")),
+    names.ANOMALIES_OPEN: Family(
+        "Anomalies that hold, but for those that somebody has called false.", ("metric", "severity")
+    ),
     names.NOTIFICATIONS: Family("Messages to channels, by what became of them.", ("channel", "outcome")),
     names.NOTIFICATIONS_WAITING: Family("Messages that wait to be delivered.", ("channel",)),
     names.NOTIFICATIONS_OLDEST: Family("For how long the oldest of them has waited.", ("channel",)),
@@ -72,6 +76,7 @@ class Gauges:
         health: SidecarHealth,
         alerts: AlertStore,
         outbox: Outbox,
+        anomalies: AnomalyStore,
         clock: Callable[[], float],
         now: Callable[[], int],
     ) -> None:
@@ -82,6 +87,7 @@ class Gauges:
         self._health = health
         self._alerts = alerts
         self._outbox = outbox
+        self._anomalies = anomalies
         self._clock = clock
         self._now = now
         self._lock = threading.Lock()
@@ -135,11 +141,13 @@ class Gauges:
     def _of_alerts(self) -> list[Sample]:
         try:
             firing, totals, waiting = self._alerts.firing(), self._outbox.totals(), self._outbox.waiting()
+            unusual = self._anomalies.counts()
         except LedgerUnavailable:
             return []
         now = self._now()
         return [
             *(_gauge(names.ALERTS_FIRING, number, *labels) for labels, number in firing.items()),
+            *(_gauge(names.ANOMALIES_OPEN, number, *labels) for labels, number in unusual.items()),
             *(
                 _gauge(names.NOTIFICATIONS, number, *labels)
                 for labels, number in totals.items()

@@ -36,6 +36,7 @@ EMERGENCY = "tollkeeper_emergency"
 QUOTA_PERCENT = "llm_quota_usage_percent"
 
 ALERTS_FIRING = "tollkeeper_alerts_firing"
+ANOMALIES_OPEN = "tollkeeper_anomalies_open"
 NOTIFICATIONS = "tollkeeper_notifications_total"
 NOTIFICATIONS_WAITING = "tollkeeper_notifications_waiting"
 NOTIFICATIONS_OLDEST = "tollkeeper_notifications_oldest_waiting_seconds"
