@@ -50,23 +50,18 @@ class Standing(NamedTuple):
 
 
 class Miss(NamedTuple):
-    """By how much the total of `horizon` days from `origin` on was another than forecast: the log of the ratio.
-
-    `error` is the absolute error, `actual` the total, both in the unit of the series.
-    """
+    """By how much the total of `horizon` days from `origin` on was another than forecast: the log of the ratio."""
 
     origin: int
     horizon: int
     log_ratio: float
-    error: float
-    actual: float
 
 
 class Backtest(NamedTuple):
     """What is forecast of the days after the history, and how such forecasts did in the past.
 
     `usual` is the mean of a day lately; `step` is how many days are between two origins. `standings` have the best
-    method first.
+    method first. `errors` are by horizon: the sum of absolute errors of totals as a part of the sum of totals.
     """
 
     length: int
@@ -75,6 +70,7 @@ class Backtest(NamedTuple):
     step: int
     standings: Sequence[Standing]
     misses: Sequence[Miss]
+    errors: Mapping[int, float]
 
 
 class _Tally:
@@ -112,16 +108,14 @@ def backtest(days: Days) -> Backtest:
             _, since, horizon = waiting.pop()
             _judge(tally, forecasts[since], sums, since, horizon)
         made[origin] = _together(forecasts[origin], tally)
-    misses = [
-        _miss(made[origin], sums, origin, horizon)
-        for origin in origins
-        for horizon in HORIZONS
-        if origin + horizon <= length
-    ]
+    over = [(origin, horizon) for origin in origins for horizon in HORIZONS if origin + horizon <= length]
+    misses = [_miss(made[origin], sums, origin, horizon) for origin, horizon in over]
     totals = made[length]
     weights = tally.weights(_available(forecasts[length]))
     ahead = [now - before for now, before in zip(totals, [0.0, *totals], strict=False)]
-    return Backtest(length, ahead, _usual(sums, length), step, _standings(tally, weights), misses)
+    return Backtest(
+        length, ahead, _usual(sums, length), step, _standings(tally, weights), misses, _errors(made, sums, over)
+    )
 
 
 def _origins(length: int) -> tuple[list[int], int]:
@@ -169,7 +163,19 @@ def _miss(totals: Sequence[float], sums: Sequence[float], origin: int, horizon: 
     forecast, actual = totals[horizon - 1], sums[origin + horizon] - sums[origin]
     extra = NOTHING * horizon * _usual(sums, origin)
     log_ratio = math.log((actual + extra) / (forecast + extra)) if actual + extra and forecast + extra else 0.0
-    return Miss(origin, horizon, log_ratio, abs(actual - forecast), actual)
+    return Miss(origin, horizon, log_ratio)
+
+
+def _errors(
+    made: Mapping[int, Sequence[float]], sums: Sequence[float], over: Sequence[tuple[int, int]]
+) -> dict[int, float]:
+    found: dict[int, list[float]] = {}
+    for origin, horizon in over:
+        actual = sums[origin + horizon] - sums[origin]
+        both = found.setdefault(horizon, [0.0, 0.0])
+        both[0] += abs(made[origin][horizon - 1] - actual)
+        both[1] += actual
+    return {horizon: error / actual for horizon, (error, actual) in found.items() if actual}
 
 
 def _usual(sums: Sequence[float], at: int) -> float:

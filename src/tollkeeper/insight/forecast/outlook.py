@@ -30,7 +30,7 @@ class Point(NamedTuple):
 
     at: int
     low: float | None
-    middle: float
+    middle: float | None
     high: float | None
 
 
@@ -53,7 +53,7 @@ class Outlook(NamedTuple):
     spent: float
     lowest: float | None
     low: float | None
-    middle: float
+    middle: float | None
     high: float | None
     highest: float | None
     band: Sequence[Point]

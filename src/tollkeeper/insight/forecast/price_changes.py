@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tollkeeper.model import Call, Usage
-from tollkeeper.pricing import Catalog
+from tollkeeper.pricing.catalog import Priced
 
 
 class Model(NamedTuple):
@@ -41,14 +41,14 @@ Price = Callable[[Model, Usage, int], Decimal | None]
 """What a call costs that uses so much at a moment; `None` where nobody knows."""
 
 
-def price_of(catalog: Catalog) -> Price:
-    """By the price lists, of a call as most are: in the standard tier, with nothing special asked for."""
+def price_of(priced: Callable[[Call], Priced]) -> Price:
+    """By what prices calls, of one as most are: in the standard tier, with nothing special asked for."""
 
     def price(model: Model, usage: Usage, at: int) -> Decimal | None:
         call = Call(
             "", model.provider, "chat", at, model.name, response_model=model.name, usage=usage, usage_source="provider"
         )
-        cost, _ = catalog.price(call)
+        cost, _ = priced(call)
         return None if cost is None else cost.usd
 
     return price

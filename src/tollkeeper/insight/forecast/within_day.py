@@ -53,14 +53,16 @@ class Hours(NamedTuple):
         if length < LEAST:
             return None
         errors = [0.0] * len(NAMES)
-        windows = 0
+        windows, off, total = 0, 0.0, 0.0
         misses = []
         usual = sum(curve[-1] for curve in self.curves[-LEAST:]) / LEAST
         for at in range(LEAST // 2, length):
             before = at_hour(self.curves[at], hour)
             ways, actual = self._ways(self.days[at], at, hour, before), self.curves[at][-1] - before
             if at >= LEAST:
-                misses.append(_miss(at, ways[_best(errors)], actual, usual))
+                said = ways[_best(errors)]
+                misses.append(_miss(at, said, actual, usual))
+                off, total = off + abs(said - actual), total + actual
             errors = [error + abs(way - actual) for error, way in zip(errors, ways, strict=True)]
             windows += 1
         rest = self._ways(day, length, hour, spent)[_best(errors)]
@@ -69,7 +71,7 @@ class Hours(NamedTuple):
             Standing(name, error / unit if unit else None, windows, float(not place))
             for place, (error, name) in enumerate(sorted(zip(errors, NAMES, strict=True)))
         ]
-        return Backtest(length, [rest], usual, 1, standings, misses)
+        return Backtest(length, [rest], usual, 1, standings, misses, {1: off / total} if total else {})
 
     def _ways(self, day: date, before: int, hour: float, spent: float) -> tuple[float, float, float]:
         alike = self.alike(day, before)
@@ -107,4 +109,4 @@ def _best(errors: Sequence[float]) -> int:
 def _miss(at: int, forecast: float, actual: float, usual: float) -> Miss:
     extra = NOTHING * usual
     ratio = (actual + extra) / (forecast + extra) if forecast + extra else 1.0
-    return Miss(at, 1, math.log(ratio) if ratio else 0.0, abs(actual - forecast), actual)
+    return Miss(at, 1, math.log(ratio) if ratio else 0.0)
