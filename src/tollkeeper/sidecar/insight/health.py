@@ -19,7 +19,7 @@ NAME = "provider_health"
 EVERY_SECONDS = 60
 
 Window = Literal["5m", "1h", "24h", "7d"]
-"""The last 5 minutes; the last 60; the last 24 full hours and the one under way; today and the six days of UTC before."""
+"""5 and 60 minutes until now; the last 24 full hours and the one under way; today and the six days of UTC before."""
 NAMES: tuple[Window, ...] = get_args(Window)
 Level = Literal["providers", "models", "tiers"]
 LEVELS: tuple[Level, ...] = get_args(Level)
