@@ -79,6 +79,14 @@ class ReportChart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSnippet:
+    """Lines of a file or of a program."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSection:
     """A part of a report."""
 
@@ -88,6 +96,7 @@ class ReportSection:
     charts: list[ReportChart]
     tables: list[ReportTable]
     notes: list[str]
+    snippets: list[ReportSnippet]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,7 +146,7 @@ class Sidecar:
         )
         self.insight = build_insight(sources)
         self._reports = ReportSources(
-            self.ledger, self._uses, use, self.limiting, self.alerts, self.insight.evaluations
+            self.database, self.ledger, self._uses, use, self.limiting, self.alerts, self.insight.evaluations
         )  # fmt: skip
         of_file = () if settings.channels is None else channels_of_file(settings.channels)
         self.channels = Channels(of_file, ChannelStore(self.database))

@@ -158,7 +158,7 @@ class World:
             outbox=self.outbox,
             insight=self.insight,
             reports=ReportSources(
-                self.ledger, uses, use, self.limiting, self.alerts, self.insight.evaluations
+                self.database, self.ledger, uses, use, self.limiting, self.alerts, self.insight.evaluations
             ),
             channels=self.channels,
             notifier_of=notifier_of,

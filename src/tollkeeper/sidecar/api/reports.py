@@ -118,6 +118,13 @@ class ReportChart(BaseModel):
     lines: list[ReportLine]
 
 
+class ReportSnippet(BaseModel):
+    """Lines of a file or of a program."""
+
+    label: str
+    text: str
+
+
 class ReportSection(BaseModel):
     """A part of a report."""
 
@@ -127,6 +134,7 @@ class ReportSection(BaseModel):
     charts: list[ReportChart]
     tables: list[ReportTable]
     notes: list[str]
+    snippets: list[ReportSnippet]
 
 
 class ReportBody(BaseModel):

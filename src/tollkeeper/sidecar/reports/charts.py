@@ -193,7 +193,7 @@ def _bars(chart: Chart, width: float) -> Drawing:
     """Lying bars of one line, each with its label before it and its value after it."""
     (line,) = chart.lines
     values = [shown(value, chart.form) for value in line.values]
-    left = min(max((text_width(label) for label in chart.labels), default=0) + 8, width * 0.4)
+    left = min(max((text_width(label) for label in chart.labels), default=0) + 10, width * 0.55)
     right = max((text_width(value) for value in values), default=0) + 8
     room = width - left - right
     highest = max(_highest(chart), 1e-12)
@@ -210,6 +210,7 @@ def _bars(chart: Chart, width: float) -> Drawing:
     if chart.mark is not None:
         x = left + room * chart.mark[0] / highest
         shapes.append(Stroke(((x, 0), (x, height - 4)), COLOURS[3], 1.0, dashed=True))
-        shapes.append(Words(x + 3, height + 2, chart.mark[1], COLOURS[3]))
-        height += SIZE
+        is_far = x + 3 + text_width(chart.mark[1]) > width
+        shapes.append(Words(x, height + 4, chart.mark[1], COLOURS[3], "end" if is_far else "start"))
+        height += SIZE + 2
     return Drawing(width, height, tuple(shapes))

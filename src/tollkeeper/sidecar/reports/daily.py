@@ -40,7 +40,7 @@ def sections(material: Material) -> list[Section]:
             charts=[stacked_days(material, "provider", "Cost by day and provider")] if total.nano_usd else [],
             notes=[*missing(total)],
         ),
-        Section("Day by day", tables=[_table_of(days, total)], notes=[ROUNDED]),
+        Section("Day by day", tables=[by_day_table(material)], notes=[ROUNDED]),
         *(Section(title, tables=[table_by(name, material, title)]) for name, title in BREAKDOWNS),
     ]
 
@@ -61,11 +61,13 @@ def figures(material: Material, total: Totals, days: Mapping[date, Totals]) -> I
             yield Figure("Dearest day", totals.nano_usd, "money", f"{day:%A}, {day.isoformat()}")
 
 
-def _table_of(days: Mapping[date, Totals], total: Totals) -> Table:
+def by_day_table(material: Material) -> Table:
+    """A line for each day of the period, up to today."""
+    days = {day: add(groups.values()) for day, groups in material.by_day().items()}
     return Table(
         "by_day",
         "Day by day",
         (Column("date", "Day", "day"), *SUMS),
         [(day, *sums_of(totals)) for day, totals in days.items()],
-        ("Total", *sums_of(total)),
+        ("Total", *sums_of(add(days.values()))),
     )

@@ -66,6 +66,13 @@ class Chart(NamedTuple):
     mark: tuple[float, str] | None = None
 
 
+class Snippet(NamedTuple):
+    """Lines of a file or of a program, as they are."""
+
+    label: str
+    text: str
+
+
 class Section(NamedTuple):
     """A part of a report. Its parts are shown in this order."""
 
@@ -75,6 +82,7 @@ class Section(NamedTuple):
     charts: Sequence[Chart] = ()
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
+    snippets: Sequence[Snippet] = ()
 
 
 class Report(NamedTuple):

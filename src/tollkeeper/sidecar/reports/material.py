@@ -14,6 +14,7 @@ from tollkeeper.sidecar.limit_use import LimitUses
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.totals import add
 from tollkeeper.storage.alerts.store import AlertStore
+from tollkeeper.storage.database import Database
 from tollkeeper.storage.insight.evaluations import Evaluation, Evaluations
 from tollkeeper.storage.ledger import Ledger, Totals, UsageQuery, UsageRow
 from tollkeeper.storage.ledger.contract import Dimension
@@ -32,6 +33,7 @@ class Paper(NamedTuple):
 class Sources:
     """Where reports look things up. They raise `LedgerUnavailable`."""
 
+    database: Database
     ledger: Ledger
     uses: LimitUses
     use: LedgerUse
@@ -74,6 +76,13 @@ class Asked:
         seconds, rest = divmod(moment, NANO)
         at = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
         return at.astimezone(zone_named(self.zone))
+
+    def fits(self, scope: Mapping[str, str]) -> bool:
+        """Whether what is of this scope may be shown: it is of nobody whom the filters leave out.
+
+        With filters, what is of everybody is not shown: it would tell of others.
+        """
+        return all(scope.get(name) in values for name, values in self.filters.items())
 
     @property
     def about(self) -> str:

@@ -31,7 +31,7 @@ def shown(value: Value, form: Form) -> str:
     if form == "percent":
         return f"{value:,.1f} %"
     if form == "milliseconds":
-        return f"{value:,.0f} ms" if value < 10_000 else f"{value / 1000:,.1f} s"
+        return f"{value:,.0f} ms" if value < 1000 else f"{value / 1000:,.1f} s"
     return f"{value:,}" if form == "count" else f"{value:,.4g}"
 
 

@@ -65,6 +65,7 @@ def _section(section: Section) -> dict[str, Any]:
         "charts": [_chart(chart) for chart in section.charts],
         "tables": [_table(table) for table in section.tables],
         "notes": list(section.notes),
+        "snippets": [snippet._asdict() for snippet in section.snippets],
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from tollkeeper.sidecar.reports.charts import INK, PALE, draw
-from tollkeeper.sidecar.reports.document import Chart, Column, Figure, Report, Section, Table, Value
+from tollkeeper.sidecar.reports.document import Chart, Column, Figure, Report, Section, Snippet, Table, Value
 from tollkeeper.sidecar.reports.renderings.pdf_fonts import Fonts
 from tollkeeper.sidecar.reports.renderings.pdf_page import ACCENT, BAND, INNER, LEADING, MARGIN, RULE, WIDTH, Paper
 from tollkeeper.sidecar.reports.wording import NUMBERS, as_of, period, shown
@@ -19,8 +19,8 @@ GAP: Final = 8.0
 CELL: Final = 5.0
 """Between text and the edge of its cell."""
 MOST_CELL_LINES: Final = 12
-SIZES: Final = (8.5, 8.0, 7.5, 7.0, 6.5, 6.0, 5.5)
-LEAST_TEXT: Final = 64.0
+SIZES: Final = (8.5, 8.0, 7.5, 7.0, 6.5, 6.0)
+LEAST_TEXT: Final = 90.0
 """The width that a column of text has at least."""
 UNKNOWN_COLOUR: Final = "#8a5300"
 
@@ -60,7 +60,7 @@ def _title(paper: Paper, report: Report) -> None:
 
 def _section(paper: Paper, section: Section, number: int) -> None:
     follows = section.figures or section.charts or any(table.rows for table in section.tables)
-    paper.need(24 + (90 if follows else 20))
+    paper.need(24 + (90 if follows else 64))
     paper.y -= 14
     paper.canvas.bookmarkPage(f"s{number}")
     paper.canvas.addOutlineEntry(clean(section.title), f"s{number}")
@@ -77,6 +77,24 @@ def _section(paper: Paper, section: Section, number: int) -> None:
     for note in section.notes:
         paper.y -= 3
         paper.paragraph(clean(note), 8, PALE)
+    for snippet in section.snippets:
+        _snippet(paper, snippet)
+
+
+def _snippet(paper: Paper, snippet: Snippet) -> None:
+    paper.need(40)
+    paper.y -= 5
+    paper.paragraph(clean(snippet.label), 8, PALE)
+    paper.y -= 2
+    size, inside = 7.5, INNER - 16
+    for said in snippet.text.rstrip().split("\n"):
+        indent = "\u00a0" * (len(said) - len(said.lstrip()))
+        for line in paper.wrapped(indent + clean(said.lstrip()), size, inside):
+            height = size * LEADING
+            paper.need(height)
+            paper.y -= height
+            paper.band(MARGIN, paper.y, INNER, height + 0.3, BAND)
+            paper.text(MARGIN + 8, paper.y + 2.8, line, size)
 
 
 def _figures(paper: Paper, figures: Sequence[Figure]) -> None:
