@@ -26,13 +26,20 @@ class Remembered(Generic[T]):
     """`read` makes of the calls of a stretch of time what is to be kept of it; what it makes of several adds up.
 
     `looks_ahead`: it reads on for so many hours after the stretch, so that these must not have changed, either.
-    For one thread.
+    `is_final`: whether time alone does not change it any more. For one thread.
     """
 
-    def __init__(self, ledger: Ledger, read: Callable[[int, int], T], looks_ahead: int = 0) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        read: Callable[[int, int], T],
+        looks_ahead: int = 0,
+        is_final: Callable[[T], bool] = lambda found: True,
+    ) -> None:
         self._ledger = ledger
         self._read = read
         self._looks_ahead = looks_ahead
+        self._is_final = is_final
         self._known: dict[Stretch, _Known[T]] = {}
 
     def of(self, ranges: Sequence[Stretch]) -> list[list[T]]:
@@ -52,7 +59,7 @@ class Remembered(Generic[T]):
             return known.found
         now = tuple(sums.get(hour) for hour in _hours(stretch, self._looks_ahead))
         known = before.get(stretch)
-        if known is None or known.sums != now:
+        if known is None or known.sums != now or not self._is_final(known.found):
             known = _Known(now, self._read(*stretch))
         self._known[stretch] = known
         return known.found
