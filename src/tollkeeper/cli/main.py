@@ -22,6 +22,7 @@ VERBS = {
     "alerts": "what fires, and who was told; to take it on, silence it, and try again what could not be delivered",
     "anomalies": "what is unusual, and why; to take it on, and to say whether it was real",
     "channels": "where alerts are told: list, set, remove, try; check a file of them",
+    "recommendations": "what could be cheaper, by how much, and how; to take advice or not; whether it saved",
     "what-if": "what the past would have cost with other models, in another tier, or with more from a cache",
     "keys": "keys to the sidecar's API: create, list, revoke",
     "ledger": "whether the ledger is sound; its sums made from its calls again",
@@ -41,6 +42,7 @@ EXTRAS = {
     "alerts": "client",
     "anomalies": "client",
     "channels": "client",
+    "recommendations": "client",
     "what-if": "client",
     "keys": "sidecar",
     "ledger": "sidecar",
@@ -49,7 +51,7 @@ EXTRAS = {
 
 
 def parser() -> argparse.ArgumentParser:
-    lines = "\n".join(f"  {verb:<10} {meaning}" for verb, meaning in VERBS.items())
+    lines = "\n".join(f"  {verb:<15} {meaning}" for verb, meaning in VERBS.items())
     made = argparse.ArgumentParser(
         prog="tollkeeper",
         description=f"verbs:\n{lines}",

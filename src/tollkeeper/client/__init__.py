@@ -94,6 +94,10 @@ class _Operations:
     report = Operation(reporting.report)
     report_file = Operation(reporting.report_file)
     what_if = Operation(advice.what_if)
+    recommendations = Operation(advice.recommendations)
+    recommendation = Operation(advice.recommendation)
+    accept_recommendation = Operation(advice.accept_recommendation)
+    dismiss_recommendation = Operation(advice.dismiss_recommendation)
 
 
 class Client(Connection, _Operations):

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 from tollkeeper.config import ServeSettings
 from tollkeeper.sidecar import api
 from tollkeeper.sidecar.agreement import Agreement
-from tollkeeper.sidecar.alerting import Alerting, Channels, channels_of_file
+from tollkeeper.sidecar.alerting import Alerting, Channels, channels_of_file, report_schedules_of_file
 from tollkeeper.sidecar.api.auth import needs
 from tollkeeper.sidecar.api.counters import CounterDesk, NoCounters
 from tollkeeper.sidecar.api.problems import install
@@ -55,6 +55,7 @@ from tollkeeper.sidecar.receive.door import Door
 from tollkeeper.sidecar.receive.grpc import GrpcReceiver
 from tollkeeper.sidecar.receive.http import routes
 from tollkeeper.sidecar.reports.material import Sources as ReportSources
+from tollkeeper.sidecar.reports.scheduled import ScheduledReports
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.sidecar.samples import build_info, limit_samples, samples_of
 from tollkeeper.sidecar.schedule import Schedule, Task
@@ -149,6 +150,10 @@ class Sidecar:
             self.database, self.ledger, self._uses, use, self.limiting, self.alerts, self.insight.evaluations
         )  # fmt: skip
         of_file = () if settings.channels is None else channels_of_file(settings.channels)
+        schedules = () if settings.channels is None else report_schedules_of_file(settings.channels)
+        self._scheduled = ScheduledReports(
+            schedules, self.alerts, self._reports, settings.public_url, time.time_ns
+        )  # fmt: skip
         self.channels = Channels(of_file, ChannelStore(self.database))
         self._watch = LimitWatch(lambda: self.alerting.wake())
         self.alerting = self._alerting()
@@ -295,7 +300,7 @@ class Sidecar:
         return receiver
 
     def _tasks(self) -> list[Task]:
-        reconciliation = self.insight.reconciler.evaluator()
+        reconciliation, advice = self.insight.reconciler.evaluator(), self.insight.advice.evaluator()
         tasks = [
             Task("leave figures", BOARD_SECONDS, lambda: self._board.leave(self._figures())),
             Task("review traces", REVIEW_SECONDS, self.pipeline.review),
@@ -303,9 +308,11 @@ class Sidecar:
             Task("tell", ALERT_SECONDS, self.alerting.deliver),
             Task("remind", ALERT_SECONDS, self.alerting.remind),
             Task("make digests", MINUTE, self._digests.tick),
+            Task("schedule reports", MINUTE, self._scheduled.tick),
             Task("forget old alerts", HOUR, self.alerts.prune),
             Task("evaluate", INSIGHT_SECONDS, Evaluators(self.insight.evaluators, self.insight.evaluations).tick),
             Task("reconcile", INSIGHT_SECONDS, Evaluators((reconciliation,), self.insight.evaluations).tick),
+            Task("advise", INSIGHT_SECONDS, Evaluators((advice,), self.insight.evaluations).tick),
         ]
         if self.settings.counters_url is not None:
             tasks.append(Task("compare counters", COUNTERS_SECONDS, self.agreement.tend))

@@ -159,7 +159,7 @@ def test_prompts_that_come_again(anywhere: Office) -> None:
 def test_what_was_paid_for_and_thrown_away(anywhere: Office) -> None:
     anywhere.record(30, 2, error_type="ReadTimeout")
     anywhere.record(30, 1, abandoned=True, hour=14)
-    nothing: dict[str, Any] = {"usage": Usage(), "usage_source": "unknown", "error_type": "RateLimitError", "status_code": 429}
+    nothing: dict[str, Any] = {"usage": Usage(), "usage_source": "unknown", "error_type": "RateLimitError"}
     anywhere.record(30, 1, hour=16, **nothing)
     (one,) = advised(anywhere, "failed_calls")
     assert one.evidence["cost_nano_usd"] == 90 * 350_000_000 and one.evidence["calls_of_unknown_cost"] == 30

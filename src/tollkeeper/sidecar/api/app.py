@@ -28,6 +28,7 @@ from tollkeeper.sidecar.api import (
     prices,
     provider_health,
     quotas,
+    recommendations,
     reconciliations,
     reports,
     repricing,
@@ -60,6 +61,8 @@ ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
     (emergency.changes, "admin"),
     (backtests.router, "read"),
     (what_if.router, "read"),
+    (recommendations.router, "read"),
+    (recommendations.changes, "admin"),
     (quotas.alerts, "write"),  # before those of single quotas, which match any path
     (quotas.router, "read"),
     (quotas.changes, "admin"),

@@ -16,6 +16,7 @@ from tollkeeper.model import Limit
 from tollkeeper.policy import Policy
 from tollkeeper.pricing import Catalog
 from tollkeeper.pricing.rates import Rates
+from tollkeeper.sidecar.insight.evaluators import Evaluator
 from tollkeeper.sidecar.ledger_use import dimensions_of, sums_of_rows
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.unpriced import unpriced_models
@@ -52,6 +53,10 @@ class Advice:
         self._price_book = price_book
         self._limiting = limiting
         self.recommendations = recommendations
+
+    def evaluator(self) -> Evaluator:
+        """To be run by itself: with very many calls it takes minutes."""
+        return Evaluator(NAME, EVERY_SECONDS, self.run)
 
     def run(self, now: int) -> dict[str, Any]:
         """Advise, and follow what was accepted. Returns what there is, in numbers."""

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tollkeeper.insight.reconcile.account import Account
+from tollkeeper.sidecar.insight.advice import Advice
 from tollkeeper.sidecar.insight.anomalies import anomaly_evaluators
+from tollkeeper.sidecar.insight.booking import Bookkeeper
 from tollkeeper.sidecar.insight.evaluators import Evaluator
 from tollkeeper.sidecar.insight.health import EVERY_SECONDS, NAME, HealthEvaluator
 from tollkeeper.sidecar.insight.reconciliation import Reconciler
@@ -20,6 +22,7 @@ from tollkeeper.storage.insight.benchmarks import Benchmarks
 from tollkeeper.storage.insight.evaluations import Evaluations
 from tollkeeper.storage.insight.history import History
 from tollkeeper.storage.insight.invoices import Invoices
+from tollkeeper.storage.insight.recommendations import Recommendations
 from tollkeeper.storage.ledger import Ledger
 from tollkeeper.storage.prices import PriceBook
 
@@ -46,7 +49,7 @@ class Sources:
 class Insight:
     """`evaluators` are in the order in which they run where several are due: what others rest on before them.
 
-    The reconciler's is none of them: it asks providers, and may have to wait for long.
+    Neither the reconciler's nor that of advice is among them: they take long, and must not hold up the others.
     """
 
     evaluations: Evaluations
@@ -54,7 +57,9 @@ class Insight:
     benchmarks: Benchmarks
     anomalies: AnomalyStore
     reconciler: Reconciler
+    bookkeeper: Bookkeeper
     evaluators: tuple[Evaluator, ...]
+    advice: Advice
 
 
 def build(sources: Sources) -> Insight:
@@ -70,4 +75,7 @@ def build(sources: Sources) -> Insight:
     reconciler = Reconciler(
         sources.accounts, Invoices(sources.database, sources.clock), sources.ledger, sources.database, evaluations
     )
-    return Insight(evaluations, history, benchmarks, anomalies, reconciler, evaluators)
+    bookkeeper = Bookkeeper(reconciler, sources.ledger, sources.database, sources.audit)
+    advised = Recommendations(sources.database, sources.clock)
+    advice = Advice(sources.database, sources.ledger, sources.price_book, sources.limiting, advised)
+    return Insight(evaluations, history, benchmarks, anomalies, reconciler, bookkeeper, evaluators, advice)
