@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from services.sinks import HttpSink, http_sink
-from sidecar.insight.ledgers import Desk, call_of, loop, weeks, world_of
+from sidecar.insight.ledgers import Desk, loop, weeks, world_of
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tollkeeper.sidecar.insight.evaluators import Evaluator
+from tollkeeper.sidecar.insight.intervals import Intervals
 from tollkeeper.sidecar.insight.responses import Responses
 from tollkeeper.sidecar.insight.rules import Rules
 from tollkeeper.sidecar.insight.runaways import Runaways
@@ -13,22 +14,26 @@ from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.insight.anomalies import AnomalyStore, Found, Source
+from tollkeeper.storage.insight.history import History
 from tollkeeper.storage.insight.recent import RecentUse
 from tollkeeper.storage.ledger import Ledger
 
 RUNAWAY_SECONDS = 30
 RULES_SECONDS = 60
+HOURLY_SECONDS = 600
+DAILY_SECONDS = 3600
 DAY_SECONDS = 86_400
 
 
 def anomaly_evaluators(
-    database: Database, ledger: Ledger, limiting: Limiting, store: AnomalyStore, audit: AuditTrail
+    database: Database, ledger: Ledger, history: History, limiting: Limiting, store: AnomalyStore, audit: AuditTrail
 ) -> tuple[Evaluator, ...]:
     """Of one sidecar."""
     recent = RecentUse(database)
     runaways = Runaways(recent, ledger, store, lambda: limiting.policy)
     rules = Rules(ledger, recent, lambda: limiting.policy)
     responses = Responses(limiting, store, audit)
+    intervals = Intervals(ledger, history, store, lambda: limiting.policy)
 
     def rules_hold(now: int) -> Any:
         found = rules.find(now)
@@ -39,6 +44,8 @@ def anomaly_evaluators(
     return (
         Evaluator("anomalies.runaway", RUNAWAY_SECONDS, _followed("runaway", store, runaways.find)),
         Evaluator("anomalies.rules", RULES_SECONDS, rules_hold),
+        Evaluator("anomalies.hourly", HOURLY_SECONDS, lambda now: intervals.run("hour", now)),
+        Evaluator("anomalies.daily", DAILY_SECONDS, lambda now: intervals.run("day", now)),
         Evaluator("anomalies.forget", DAY_SECONDS, lambda now: {"forgotten": store.prune()}),
     )
 

@@ -11,12 +11,17 @@ from tollkeeper.storage.insight.anomalies import AnomalyStore, Kept
 
 
 def findings_of(store: AnomalyStore) -> Callable[[int], Iterator[Finding]]:
-    """What holds of what is kept, but for what somebody has labelled false."""
+    """What holds of what is kept, but for what somebody has labelled false, and what is only worth knowing."""
 
     def found(_: int) -> Iterator[Finding]:
-        yield from (finding_of(kept) for kept in store.open() if kept.label != "false")
+        yield from (finding_of(kept) for kept in store.open() if is_told(kept))
 
     return found
+
+
+def is_told(kept: Kept) -> bool:
+    """Whether people are told of it, and do not only find it where they look."""
+    return kept.label != "false" and (kept.anomaly.severity != "info" or kept.anomaly.kind == "rule")
 
 
 def finding_of(kept: Kept) -> Finding:

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tollkeeper.insight.reconcile.account import Account
+from tollkeeper.sidecar.insight import health, patterns
 from tollkeeper.sidecar.insight.advice import Advice
 from tollkeeper.sidecar.insight.anomalies import anomaly_evaluators
 from tollkeeper.sidecar.insight.booking import Bookkeeper
 from tollkeeper.sidecar.insight.evaluators import Evaluator
-from tollkeeper.sidecar.insight.health import EVERY_SECONDS, NAME, HealthEvaluator
+from tollkeeper.sidecar.insight.health import HealthEvaluator
+from tollkeeper.sidecar.insight.patterns import PatternEvaluator
 from tollkeeper.sidecar.insight.reconciliation import Reconciler
 from tollkeeper.sidecar.limit_use import LimitUses
 from tollkeeper.sidecar.limiting import Limiting
@@ -49,7 +51,8 @@ class Sources:
 class Insight:
     """`evaluators` are in the order in which they run where several are due: what others rest on before them.
 
-    Neither the reconciler's nor that of advice is among them: they take long, and must not hold up the others.
+    Neither the reconciler's nor that of advice is among them: they take long, and must not hold up the others. Nor are
+    those in `alone`, each of which runs by itself: over very many calls they take minutes, too, the first time.
     """
 
     evaluations: Evaluations
@@ -60,17 +63,25 @@ class Insight:
     bookkeeper: Bookkeeper
     evaluators: tuple[Evaluator, ...]
     advice: Advice
+    alone: tuple[Evaluator, ...]
 
 
 def build(sources: Sources) -> Insight:
     """Of one sidecar."""
     evaluations, history = Evaluations(sources.database, sources.owner, sources.clock), History(sources.ledger)
     benchmarks = Benchmarks(sources.database, sources.clock)
-    health = HealthEvaluator(sources.database, sources.ledger, benchmarks)
+    database, ledger = sources.database, sources.ledger
     anomalies = AnomalyStore(sources.database, sources.clock)
     evaluators: tuple[Evaluator, ...] = (
-        *anomaly_evaluators(sources.database, sources.ledger, sources.limiting, anomalies, sources.audit),
-        Evaluator(NAME, EVERY_SECONDS, health.run),
+        *anomaly_evaluators(sources.database, sources.ledger, history, sources.limiting, anomalies, sources.audit),
+    )
+    alone = (
+        Evaluator(health.NAME, health.EVERY_SECONDS, HealthEvaluator(database, ledger, benchmarks).run),
+        Evaluator(
+            patterns.NAME,
+            patterns.EVERY_SECONDS,
+            PatternEvaluator(database, ledger, sources.price_book, sources.clock).run,
+        ),
     )
     reconciler = Reconciler(
         sources.accounts, Invoices(sources.database, sources.clock), sources.ledger, sources.database, evaluations
@@ -78,4 +89,4 @@ def build(sources: Sources) -> Insight:
     bookkeeper = Bookkeeper(reconciler, sources.ledger, sources.database, sources.audit)
     advised = Recommendations(sources.database, sources.clock)
     advice = Advice(sources.database, sources.ledger, sources.price_book, sources.limiting, advised)
-    return Insight(evaluations, history, benchmarks, anomalies, reconciler, bookkeeper, evaluators, advice)
+    return Insight(evaluations, history, benchmarks, anomalies, reconciler, bookkeeper, evaluators, advice, alone)

@@ -25,6 +25,7 @@ TURN = 7_611_040_122
 KIND = "anomaly"
 """What the audit trail calls it."""
 NS_A_DAY = 86_400 * 10**9
+FOR_EVER = 2**63 - 1
 KEPT_FOR = 400 * NS_A_DAY
 """So long after its end an anomaly is still shown."""
 LABELS_HOLD_FOR = 180 * NS_A_DAY
@@ -104,8 +105,11 @@ def source_of(anomaly: Anomaly) -> Source:
 
 
 def identity_of(anomaly: Anomaly) -> str:
-    """The same for as long as it is the same anomaly. That it turns from a spike into another level is no matter."""
-    return json.dumps([source_of(anomaly), anomaly.metric, sorted(anomaly.scope.items()), anomaly.rule])
+    """The same for as long as it is the same anomaly. That it turns from a spike into another level is no matter; that
+    there is too little where there was too much, is.
+    """
+    way = "down" if anomaly.score < 0 else "up"
+    return json.dumps([source_of(anomaly), anomaly.metric, sorted(anomaly.scope.items()), way, anomaly.rule])
 
 
 class AnomalyStore:
@@ -137,19 +141,29 @@ class AnomalyStore:
 
     def remember(self, past: Iterable[Found], now: int) -> int:
         """Keep what was over before anybody looked, unless it is known. Returns how many are new."""
-        new = 0
-        with told_apart(self._database), self._database.write() as connection:
-            self._take_turn(connection)
-            for one in past:
-                identity, table = identity_of(one.anomaly), ANOMALIES.c
-                overlaps = (table.began_at < one.anomaly.end) & or_(
-                    table.ended_at.is_(None), table.ended_at > one.anomaly.start
-                )
-                known = select(table.id).where(table.identity == identity, overlaps)
-                if connection.execute(known.limit(1)).first() is None:
+        each = [(identity_of(one.anomaly), one) for one in past]
+        if not each:
+            return 0
+        known = self._spans(min(one.anomaly.start for _, one in each))
+        each = [(identity, one) for identity, one in each if not _overlaps(known.get(identity, ()), one.anomaly)]
+        if each:
+            with told_apart(self._database), self._database.write() as connection:
+                self._take_turn(connection)
+                for identity, one in each:
                     _insert(connection, identity, one, now, one.anomaly.end)
-                    new += 1
-        return new
+        return len(each)
+
+    def _spans(self, since: int) -> dict[str, list[tuple[int, int]]]:
+        """From when until when there was what, of all that was not over at a moment."""
+        table = ANOMALIES.c
+        rows = select(table.identity, table.began_at, table.ended_at).where(
+            or_(table.ended_at.is_(None), table.ended_at > since)
+        )
+        found: dict[str, list[tuple[int, int]]] = {}
+        with told_apart(self._database), self._database.read() as connection:
+            for identity, began_at, ended_at in connection.execute(rows):
+                found.setdefault(identity, []).append((began_at, FOR_EVER if ended_at is None else ended_at))
+        return found
 
     def open(self) -> list[Kept]:
         """All that hold now."""
@@ -267,6 +281,10 @@ class AnomalyStore:
 def factors(tunings: Sequence[Tuning]) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """By metric and scope."""
     return {(each.metric, tuple(sorted(each.scope.items()))): each.factor for each in tunings}
+
+
+def _overlaps(spans: Iterable[tuple[int, int]], anomaly: Anomaly) -> bool:
+    return any(start < anomaly.end and end > anomaly.start for start, end in spans)
 
 
 def _one(id: str) -> Any:

@@ -23,7 +23,7 @@ ANOMALIES = Table(
     "anomalies",
     METADATA,
     Column("id", Text, primary_key=True),
-    Column("identity", Text, nullable=False),  # JSON: source, metric, scope, step, rule
+    Column("identity", Text, nullable=False),  # JSON: source, metric, scope, up or down, rule
     Column("kind", Text, nullable=False),
     Column("metric", Text, nullable=False),
     Column("scope", Text, nullable=False),  # JSON

@@ -1,0 +1,170 @@
+"""Compares each hour and each day with those before it, for everybody and for whoever spends the most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from tollkeeper.insight.anomaly.anomaly import Anomaly
+from tollkeeper.insight.anomaly.detect import scan_all
+from tollkeeper.insight.anomaly.folding import Key, folded, key_of, leader_of
+from tollkeeper.insight.anomaly.sensitivity import Sensitivity
+from tollkeeper.insight.anomaly.wording import title_of
+from tollkeeper.insight.series import METRICS, Metric, Scope, Series, Step
+from tollkeeper.model.anomaly_rule import Detection
+from tollkeeper.policy import Policy
+from tollkeeper.sidecar.insight.attribution import Attribution
+from tollkeeper.storage.insight.anomalies import AnomalyStore, Found, Kept, Source, factors
+from tollkeeper.storage.insight.history import History
+from tollkeeper.storage.ledger import Ledger, UsageQuery
+from tollkeeper.storage.ledger.contract import Dimension
+
+MINUTE: Final = 60 * 10**9
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+LENGTHS: Final[Mapping[Step, int]] = {"hour": HOUR, "day": DAY}
+LOOKED_BACK: Final[Mapping[Step, int]] = {"hour": 42 * DAY, "day": 400 * DAY}
+LATE: Final = 10 * MINUTE
+"""So long after an interval calls of it may still come; that it has too few is not said earlier."""
+SCOPES: Final[Mapping[Dimension, Mapping[Step, int]]] = {
+    "tenant": {"hour": 40, "day": 150},
+    "project": {"hour": 20, "day": 100},
+    "user": {"hour": 20, "day": 100},
+    "service": {"hour": 20, "day": 50},
+    "feature": {"hour": 40, "day": 100},
+    "model": {"hour": 20, "day": 50},
+    "provider": {"hour": 10, "day": 10},
+}
+"""Whose figures are looked at: of each kind, so many who have spent the most of late."""
+RANKED_BY: Final = 28 * DAY
+PAST: Final = 60 * DAY
+"""So far back anomalies are kept that were over before anybody looked."""
+COOLDOWN: Final[Mapping[Step, int]] = {"hour": 3 * HOUR, "day": DAY}
+MOST_TOLD: Final = 200
+MOST_EXPLAINED: Final = 40
+
+Group = tuple[str, ...]
+
+
+class Looked(NamedTuple):
+    """Series of one kind of scope, by metric and group, and how many of their intervals are over."""
+
+    dimension: Dimension | None
+    series: Mapping[Metric, Mapping[Group, Series]]
+
+
+class Intervals:
+    """Of one sidecar. Raises `LedgerUnavailable`."""
+
+    def __init__(self, ledger: Ledger, history: History, store: AnomalyStore, policy: Callable[[], Policy]) -> None:
+        self._ledger = ledger
+        self._history = history
+        self._store = store
+        self._policy = policy
+        self._attribution = Attribution(ledger)
+
+    def run(self, step: Step, now: int) -> dict[str, int]:
+        """Find, keep and follow. Returns how many series were looked at, and what came of it."""
+        source: Source = "hour" if step == "hour" else "day"
+        open_ones = {key_of(kept.anomaly): kept for kept in self._store.open() if kept.source == source}
+        current: list[Anomaly] = []
+        past: list[Anomaly] = []
+        looked_at = 0
+        for looked in self._looks(step, now):
+            looked_at += sum(len(each) for each in looked.series.values())
+            for anomaly in self._scanned(looked, step, now):
+                (current if self._holds(anomaly, step, now) else past).append(anomaly)
+        self._store.remember([Found(one.anomaly) for one in folded(past)], now)
+        held = self._store.follow(source, self._told(current, open_ones, step), now)
+        return {"series": looked_at, "open": len(held)}
+
+    def _looks(self, step: Step, now: int) -> Iterator[Looked]:
+        start = now - LOOKED_BACK[step]
+        yield Looked(None, self._history.series(METRICS, (), start, now, step))
+        for dimension, most in SCOPES.items():
+            names = self._largest(dimension, most[step], now)
+            if names:
+                found = self._history.series(METRICS, (dimension,), start, now, step, filters={dimension: names})
+                yield Looked(dimension, found)
+
+    def _largest(self, dimension: Dimension, most: int, now: int) -> tuple[str, ...]:
+        rows = self._ledger.usage(UsageQuery(now - RANKED_BY, now, (dimension,)))
+        ranked = sorted(rows, key=lambda row: (-row.totals.nano_usd, -row.totals.calls, row.group))
+        named = [row.group[0] for row in ranked if row.group[0]]
+        return tuple(named[:most])
+
+    def _scanned(self, looked: Looked, step: Step, now: int) -> Iterator[Anomaly]:
+        policy, tuned = self._policy(), factors(self._store.tunings())
+        name = looked.dimension or "total"
+        for metric, series in looked.series.items():
+            detection = policy.detects("hourly" if step == "hour" else "daily", metric, name)
+            if not detection.enabled or not series:
+                continue
+            scopes = {group: _scope(looked.dimension, group) for group in series}
+            starts = next(iter(series.values())).starts
+            complete = sum(start + LENGTHS[step] + LATE <= now for start in starts)
+            for factor, groups in _by_factor(metric, scopes, tuned).items():
+                ours = {group: series[group] for group in groups}
+                found = scan_all(ours, metric, scopes, sensitivity_of(detection, metric, factor), complete=complete)
+                for each in found.values():
+                    yield from (one for one in each.anomalies if one.end > now - PAST)
+
+    def _holds(self, anomaly: Anomaly, step: Step, now: int) -> bool:
+        """Whether it is of the interval that is under way, or of the last one that is over."""
+        return anomaly.end > now - LATE - 2 * LENGTHS[step]
+
+    def _told(self, current: Iterable[Anomaly], known: Mapping[Key, Kept], step: Step) -> list[Found]:
+        groups = folded(current, known)
+        groups.sort(key=lambda one: (key_of(one.anomaly) not in known, -abs(one.anomaly.excess_nano_usd or 0)))
+        told: list[Found] = []
+        for number, (anomaly, also) in enumerate(groups[:MOST_TOLD]):
+            before = known.get(key_of(anomaly))
+            facts: dict[str, Any] = {"also": [title_of(each) for each in also]}
+            if before is not None and before.anomaly.severity == anomaly.severity:
+                anomaly = anomaly._replace(contributors=before.anomaly.contributors)
+                facts |= {name: before.facts[name] for name in ("cause",) if name in before.facts}
+            elif number < MOST_EXPLAINED:
+                anomaly, cause = self._attribution.of(anomaly)
+                facts |= {"cause": cause} if cause else {}
+            told.append(Found(anomaly, facts, COOLDOWN[step]))
+        return _without_parts(told, known)
+
+
+def _without_parts(told: Sequence[Found], known: Mapping[Key, Kept]) -> list[Found]:
+    """Who is only a part of somebody's greater excess is named there, and not told of besides."""
+    all_found = [one.anomaly for one in told]
+    parts: dict[Key, list[str]] = {}
+    kept = []
+    for one in told:
+        leader = None if key_of(one.anomaly) in known else leader_of(one.anomaly, all_found)
+        if leader is None:
+            kept.append(one)
+        else:
+            parts.setdefault(key_of(leader), []).append(title_of(one.anomaly))
+    return [
+        one._replace(facts={**one.facts, "also": [*one.facts["also"], *parts.get(key_of(one.anomaly), ())]})
+        for one in kept
+    ]
+
+
+def sensitivity_of(detection: Detection, metric: Metric, factor: float = 1.0) -> Sensitivity:
+    """As the policy and people's labels have it."""
+    usual = Sensitivity()
+    day = usual.day if detection.deviations is None else float(detection.deviations)
+    hour = usual.hour if detection.deviations is None else float(detection.deviations)
+    least = dict(usual.least)
+    if detection.floor_nano_usd is not None and metric in ("spend", "cost_per_request"):
+        least[metric] = float(detection.floor_nano_usd)
+    return replace(usual, day=day * factor, hour=hour * factor, least=least)
+
+
+def _by_factor(metric: Metric, scopes: Mapping[Group, Scope], tuned: Mapping[Any, float]) -> dict[float, list[Group]]:
+    found: dict[float, list[Group]] = {}
+    for group, scope in scopes.items():
+        found.setdefault(tuned.get((metric, tuple(sorted(scope.items()))), 1.0), []).append(group)
+    return found
+
+
+def _scope(dimension: Dimension | None, group: Sequence[str]) -> Scope:
+    return {} if dimension is None else {dimension: group[0]}

@@ -1,0 +1,91 @@
+"""An unusual hour of a feature is found, told once with what it is made of, and over when it is over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from sidecar.insight.ledgers import NOW, SECOND, call_of, weeks, world_of
+from tollkeeper.model.anomaly_rule import Detection
+from tollkeeper.policy import Policy
+from tollkeeper.sidecar.insight.intervals import Intervals, sensitivity_of
+
+HOUR = 3600 * SECOND
+
+
+def test_an_unusual_hour_is_told_by_what_it_is_of(tmp_path: Path) -> None:
+    with world_of(f"sqlite:///{tmp_path}/ledger.db") as world:
+        world.record(*weeks(14))
+        intervals = Intervals(
+            world.ledger, world.insight.history, world.insight.anomalies, lambda: world.limiting.policy
+        )
+        now = world.clock.nanoseconds()
+        looked = intervals.run("hour", now)
+        assert looked["open"] == 0
+        assert looked["series"] == 7 * (1 + 1 + 5 + 3 + 1 + 1)  # everybody, tenant, users, features, model, provider
+        said = {"feature": "chat", "tenant": "acme"}
+        world.record(
+            *(call_of(700_000 + n, "2", n * 2 + 1, user=f"u{n % 5}", session=f"x{n}", **said) for n in range(14))
+        )
+        assert intervals.run("hour", now)["open"] == 1
+        (found,) = world.insight.anomalies.open()
+        anomaly = found.anomaly
+        assert (anomaly.kind, anomaly.metric, anomaly.scope, anomaly.step) == (
+            "spike",
+            "spend",
+            {"feature": "chat"},
+            "hour",
+        )
+        assert anomaly.start == now // HOUR * HOUR
+        assert anomaly.high is not None
+        assert anomaly.expected < anomaly.high < anomaly.actual
+        assert anomaly.excess_nano_usd == round(anomaly.actual - anomaly.expected)
+        users = [one for one in anomaly.contributors if one.dimension == "user"]
+        assert {one.value for one in users} == {"u0", "u1", "u2", "u3", "u4"}
+        assert sum(one.excess_nano_usd for one in users) == anomaly.excess_nano_usd
+        assert any(title.startswith("hourly spend for tenant acme at") for title in found.facts["also"])
+        assert any(title.startswith("hourly spend for user u") for title in found.facts["also"]), "parts of it"
+        # Two hours without any call later it is over: that there are none is another matter.
+        intervals.run("hour", now + 3 * HOUR)
+        assert {kept.anomaly.kind for kept in world.insight.anomalies.open()} == {"drop"}
+        over = world.insight.anomalies.anomaly(found.id)
+        assert over is not None
+        assert over.ended_at == now + 3 * HOUR
+
+
+def test_what_was_over_before_anybody_looked_is_kept_and_nobody_is_told(tmp_path: Path) -> None:
+    with world_of(f"sqlite:///{tmp_path}/ledger.db") as world:
+        world.record(*weeks(14))
+        hours_ago = 30 * 60
+        world.record(*(call_of(700_000 + n, "2", hours_ago + n, feature="chat", tenant="acme") for n in range(14)))
+        intervals = Intervals(
+            world.ledger, world.insight.history, world.insight.anomalies, lambda: world.limiting.policy
+        )
+        now = world.clock.nanoseconds()
+        for _ in range(2):
+            assert intervals.run("hour", now)["open"] == 0
+            past = [kept for kept in world.insight.anomalies.anomalies() if kept.anomaly.metric == "spend"]
+            assert [kept.anomaly.scope for kept in past] == [{"feature": "chat"}]
+        began = NOW - timedelta(minutes=hours_ago + 60)
+        assert past[0].anomaly.start >= began.timestamp() * SECOND
+
+
+def test_the_policy_and_labels_say_how_sensitive_it_is() -> None:
+    usual = sensitivity_of(Detection(), "spend")
+    stricter = sensitivity_of(Detection(deviations=Decimal(6), floor_nano_usd=3 * SECOND), "spend", factor=1.5)
+    assert (stricter.day, stricter.hour, stricter.least["spend"]) == (9.0, 9.0, 3e9)
+    assert sensitivity_of(Detection(floor_nano_usd=3 * SECOND), "latency") == usual
+    assert sensitivity_of(Detection(), "spend", 2.0).day == usual.day * 2
+
+
+def test_a_detector_that_is_off_finds_nothing(tmp_path: Path) -> None:
+    with world_of(f"sqlite:///{tmp_path}/ledger.db") as world:
+        world.record(*weeks(14), *(call_of(700_000 + n, "2", n * 2 + 1, feature="chat") for n in range(14)))
+        off = Policy(detection=(Detection(detectors=("hourly",), enabled=False),))
+        intervals = Intervals(world.ledger, world.insight.history, world.insight.anomalies, lambda: off)
+        assert intervals.run("hour", world.clock.nanoseconds())["open"] == 0
+        only = Policy(detection=(Detection(enabled=False), Detection(scopes=("total",), metrics=("spend",))))
+        total = Intervals(world.ledger, world.insight.history, world.insight.anomalies, lambda: only)
+        assert total.run("hour", world.clock.nanoseconds())["open"] == 1
+        assert [kept.anomaly.scope for kept in world.insight.anomalies.open()] == [{}]
