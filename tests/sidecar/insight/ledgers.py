@@ -75,7 +75,8 @@ class Desk:
             findings, world.alerts, self.outbox, world.channels, notifier_of, "https://toll.example",
             lambda: clock() / SECOND,
         )  # fmt: skip
-        mine = [each for each in world.insight.evaluators if each.name.startswith("anomalies.")]
+        every = (*world.insight.evaluators, *world.insight.alone)
+        mine = [each for each in every if each.name.startswith("anomalies.")]
         self.evaluators = Evaluators(mine, world.insight.evaluations, clock)
 
     def turn(self, seconds: float = 0.0) -> None:

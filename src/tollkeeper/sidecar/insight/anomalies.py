@@ -26,14 +26,13 @@ DAY_SECONDS = 86_400
 
 
 def anomaly_evaluators(
-    database: Database, ledger: Ledger, history: History, limiting: Limiting, store: AnomalyStore, audit: AuditTrail
+    database: Database, ledger: Ledger, limiting: Limiting, store: AnomalyStore, audit: AuditTrail
 ) -> tuple[Evaluator, ...]:
-    """Of one sidecar."""
+    """Those that find what people must hear of within a minute: they are quick."""
     recent = RecentUse(database)
     runaways = Runaways(recent, ledger, store, lambda: limiting.policy)
     rules = Rules(ledger, recent, lambda: limiting.policy)
     responses = Responses(limiting, store, audit)
-    intervals = Intervals(ledger, history, store, lambda: limiting.policy)
 
     def rules_hold(now: int) -> Any:
         found = rules.find(now)
@@ -44,9 +43,18 @@ def anomaly_evaluators(
     return (
         Evaluator("anomalies.runaway", RUNAWAY_SECONDS, _followed("runaway", store, runaways.find)),
         Evaluator("anomalies.rules", RULES_SECONDS, rules_hold),
+        Evaluator("anomalies.forget", DAY_SECONDS, lambda now: {"forgotten": store.prune()}),
+    )
+
+
+def interval_evaluators(
+    ledger: Ledger, history: History, limiting: Limiting, store: AnomalyStore
+) -> tuple[Evaluator, ...]:
+    """Those that compare each hour and each day with those before: of many scopes they take a while."""
+    intervals = Intervals(ledger, history, store, lambda: limiting.policy)
+    return (
         Evaluator("anomalies.hourly", HOURLY_SECONDS, lambda now: intervals.run("hour", now)),
         Evaluator("anomalies.daily", DAILY_SECONDS, lambda now: intervals.run("day", now)),
-        Evaluator("anomalies.forget", DAY_SECONDS, lambda now: {"forgotten": store.prune()}),
     )
 
 

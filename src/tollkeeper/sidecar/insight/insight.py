@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tollkeeper.insight.reconcile.account import Account
 from tollkeeper.sidecar.insight import health, patterns
 from tollkeeper.sidecar.insight.advice import Advice
-from tollkeeper.sidecar.insight.anomalies import anomaly_evaluators
+from tollkeeper.sidecar.insight.anomalies import anomaly_evaluators, interval_evaluators
 from tollkeeper.sidecar.insight.booking import Bookkeeper
 from tollkeeper.sidecar.insight.evaluators import Evaluator
 from tollkeeper.sidecar.insight.health import HealthEvaluator
@@ -73,9 +73,10 @@ def build(sources: Sources) -> Insight:
     database, ledger = sources.database, sources.ledger
     anomalies = AnomalyStore(sources.database, sources.clock)
     evaluators: tuple[Evaluator, ...] = (
-        *anomaly_evaluators(sources.database, sources.ledger, history, sources.limiting, anomalies, sources.audit),
+        *anomaly_evaluators(sources.database, sources.ledger, sources.limiting, anomalies, sources.audit),
     )
     alone = (
+        *interval_evaluators(sources.ledger, history, sources.limiting, anomalies),
         Evaluator(health.NAME, health.EVERY_SECONDS, HealthEvaluator(database, ledger, benchmarks).run),
         Evaluator(
             patterns.NAME,
