@@ -25,7 +25,9 @@ from tollkeeper.client.tellings import (
 
 STYLES = {"info": "", "warning": "yellow", "critical": "red", "emergency": "bold red"}
 STATES = {"sent": "green", "waiting": "yellow", "dead": "red"}
-KINDS = ("limit", "emergency", "anomaly", "unpriced_model", "stale_prices", "counters_disagree", "rule")
+KINDS = (
+    "limit", "forecast", "emergency", "anomaly", "unpriced_model", "stale_prices", "counters_disagree", "rule",
+)  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:

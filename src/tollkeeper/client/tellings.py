@@ -9,7 +9,7 @@ from typing import Literal
 
 Severity = Literal["info", "warning", "critical", "emergency"]
 AlertKind = Literal[
-    "limit", "emergency", "anomaly", "unpriced_model", "stale_prices", "counters_disagree", "rule"
+    "limit", "forecast", "emergency", "anomaly", "unpriced_model", "stale_prices", "counters_disagree", "rule"
 ]  # fmt: skip
 MessageState = Literal["waiting", "sent", "dead"]
 

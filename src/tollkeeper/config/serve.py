@@ -33,6 +33,7 @@ class ServeSettings:
     channels: str | None = None
     invoices: str | None = None
     public_url: str | None = None
+    forecast_alert: float = 0.8
     workers: int = 1
     require_keys: bool | None = None
     forward: str | None = None
@@ -115,6 +116,16 @@ def _address(value: Any) -> str:
         raise ValueError("an http or https URL with a host and without a user") from None
 
 
+def _probability(value: Any) -> float:
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = 0.0
+    if isinstance(value, bool) or not 0.5 <= found <= 1:
+        raise ValueError("a number from 0.5 to 1")
+    return found
+
+
 def _headers(value: Any) -> dict[str, str]:
     """As in OTEL_EXPORTER_OTLP_HEADERS: what stands in a text is percent-encoded where it has to be."""
     try:
@@ -145,6 +156,8 @@ SERVE_OPTIONS = (
            "A TOML file of accounts at providers, whose own figures the ledger is compared with each day."),
     Option("public_url", _address, "TOLLKEEPER_PUBLIC_URL",
            "Where people reach this sidecar, such as `https://tollkeeper.example.com`: messages link to it."),
+    Option("forecast_alert", _probability, "TOLLKEEPER_FORECAST_ALERT",
+           "How probable it must be that a limit is used up before its period ends for people to be told."),
     Option("workers", positive, "TOLLKEEPER_WORKERS", "Processes that share the ports and the ledger."),
     Option("require_keys", boolean, "TOLLKEEPER_REQUIRE_KEYS",
            "Ask for a key on loopback too (true), or nobody, not even beyond it (false, behind a proxy that does)."),

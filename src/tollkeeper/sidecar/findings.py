@@ -58,7 +58,10 @@ class Findings:
         watch: LimitWatch,
         clock: Callable[[], int],
         others: Mapping[FindingKind, Callable[[int], Iterator[Finding]]] = {},  # noqa: B006  never changed
+        forecast: Callable[[LimitUse], Mapping[str, Any]] = lambda _: {},
     ) -> None:
+        """`others` are the sources of other kinds; `forecast` tells facts of where a limit's period will end."""
+        self._forecast = forecast
         self._others = others
         self._uses = uses
         self._limiting = limiting
@@ -111,7 +114,7 @@ class Findings:
         missing = followed.keys() - known - {use.key for use in others}
         self._unknown |= {followed[key] for key in missing}
         for use in (*uses, *others):
-            finding = finding_of(use, now, self._watch.denied(use.key, now))
+            finding = finding_of(use, now, self._watch.denied(use.key, now), self._forecast)
             if finding.level or finding.identity in firing:
                 yield finding
 
@@ -166,7 +169,9 @@ def bounded(findings: Sequence[Finding], firing: Container[Identity]) -> Iterato
             yield worst._replace(subject=subject, scope=scope, facts={**worst.facts, "others": len(rest)})
 
 
-def finding_of(use: LimitUse, now: int, denied: int = 0) -> Finding:
+def finding_of(
+    use: LimitUse, now: int, denied: int = 0, forecast: Callable[[LimitUse], Mapping[str, Any]] = lambda _: {}
+) -> Finding:
     """What there is to tell of a limit; below all of its thresholds at level 0.
 
     One that has denied calls as they did not fit into what is left is used up to all who need it.
@@ -177,9 +182,8 @@ def finding_of(use: LimitUse, now: int, denied: int = 0) -> Finding:
     level = max(reached, default=0)
     # A short period is over before anybody reads of it: what goes on from one to the next is the same news.
     start, end = (use.period_start, use.period_end) if _is_long(limit) else (0, 0)
-    return Finding(
-        "limit", limit.name, use.scope, severity_at(level), level, start, end, _facts(use, level, denied, now)
-    )
+    facts = {**_facts(use, level, denied, now), **forecast(use)}
+    return Finding("limit", limit.name, use.scope, severity_at(level), level, start, end, facts)
 
 
 def told_at(limit: Limit) -> tuple[int, ...]:

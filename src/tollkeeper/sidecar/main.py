@@ -36,6 +36,7 @@ from tollkeeper.sidecar.gauges import Gauges
 from tollkeeper.sidecar.health import SidecarHealth
 from tollkeeper.sidecar.insight.anomaly_findings import findings_of
 from tollkeeper.sidecar.insight.evaluators import Evaluators
+from tollkeeper.sidecar.insight.forecast_findings import forecast_findings, foreseen
 from tollkeeper.sidecar.insight.insight import Sources
 from tollkeeper.sidecar.insight.insight import build as build_insight
 from tollkeeper.sidecar.insight.reconciliation import accounts_of_file
@@ -143,7 +144,8 @@ class Sidecar:
         self.outbox = Outbox(self.database, owner)
         accounts = () if settings.invoices is None else accounts_of_file(settings.invoices)
         sources = Sources(
-            self.database, self.ledger, self.price_book, self.limiting, self._uses, self.audit, owner, accounts=accounts
+            self.database, self.ledger, self.price_book, self.limiting, self._uses, self.audit, owner, accounts=accounts,
+            forecast_alert=settings.forecast_alert,
         )
         self.insight = build_insight(sources)
         self._reports = ReportSources(
@@ -190,9 +192,11 @@ class Sidecar:
         )
 
     def _alerting(self) -> Alerting:
+        forecasts = self.insight.forecasts.published
         findings = Findings(
             self._uses, self.limiting, self.agreement, self.ledger, self._watch, time.time_ns,
-            {"anomaly": findings_of(self.insight.anomalies)},
+            {"anomaly": findings_of(self.insight.anomalies), "forecast": forecast_findings(forecasts)},
+            lambda use: foreseen(forecasts, use),
         )  # fmt: skip
         return Alerting(
             findings, self.alerts, self.outbox, self.channels, notifier_of, self.settings.public_url, time.monotonic

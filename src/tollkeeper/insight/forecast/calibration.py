@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tollkeeper.insight.forecast.contest import LEAST, Backtest
 from tollkeeper.insight.robust import NORMAL, median, quantile_of_sorted
@@ -93,7 +93,7 @@ class _Measured(NamedTuple):
 class Calibration:
     """Of many series together, by key. Of different units of time there is to be one each."""
 
-    def __init__(self, backtests: Mapping[Key, Backtest]) -> None:
+    def __init__(self, backtests: Mapping[Any, Backtest]) -> None:
         misses: dict[int, dict[Key, list[tuple[int, float]]]] = {}
         for key, backtest in backtests.items():
             for miss in backtest.misses:
@@ -133,7 +133,7 @@ class Calibration:
 
 
 def _measured(
-    horizon: int, misses: Mapping[Key, Sequence[tuple[int, float]]], backtests: Mapping[Key, Backtest]
+    horizon: int, misses: Mapping[Key, Sequence[tuple[int, float]]], backtests: Mapping[Any, Backtest]
 ) -> _Measured:
     usual = max(NORMAL * (median(abs(ratio) for ours in misses.values() for _, ratio in ours) or 0.0), TIGHTEST)
     windows: list[_Window] = []

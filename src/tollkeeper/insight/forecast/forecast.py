@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import accumulate
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from tollkeeper.insight.forecast.calibration import Calibration, Coverage, Key, Spread
 from tollkeeper.insight.forecast.contest import LEAST, LONGEST, Backtest, Standing, backtest
@@ -71,7 +71,7 @@ class Forecaster:
     """Of many series, at one moment. Each is looked at once, however many periods are asked for."""
 
     def __init__(
-        self, histories: Mapping[Key, History], hour: Mapping[Key, tuple[date, float, float]] | None = None
+        self, histories: Mapping[Any, History], hour: Mapping[Any, tuple[date, float, float]] | None = None
     ) -> None:
         """`hour`: of series with hours, the day that it is, its hour, and what was used on it."""
         self._histories = histories

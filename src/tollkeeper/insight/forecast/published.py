@@ -16,6 +16,7 @@ class Published(NamedTuple):
     rows of a moment and of what will be used by then: low, middle, high. `standings` are rows of a method, its error,
     of how many totals, its weight; `coverage` rows of a level in percent, the share that was within, of how many.
     `price_changes` are rows of a moment, and how many times what it is now the same use costs from then on.
+    `foreseen`: people are told that the budget will not last.
     """
 
     limit: str | None
@@ -44,6 +45,7 @@ class Published(NamedTuple):
     coverage_of_all: Sequence[tuple[int, float, int]]
     price_changes: Sequence[tuple[int, float]]
     reason: str | None
+    foreseen: bool = False
 
     @property
     def method(self) -> str | None:

@@ -12,6 +12,7 @@ from tollkeeper.sidecar.insight.advice import Advice
 from tollkeeper.sidecar.insight.anomalies import anomaly_evaluators, interval_evaluators
 from tollkeeper.sidecar.insight.booking import Bookkeeper
 from tollkeeper.sidecar.insight.evaluators import Evaluator
+from tollkeeper.sidecar.insight.forecasts import TOLD_FROM, ForecastEvaluator
 from tollkeeper.sidecar.insight.health import HealthEvaluator
 from tollkeeper.sidecar.insight.patterns import PatternEvaluator
 from tollkeeper.sidecar.insight.reconciliation import Reconciler
@@ -22,6 +23,7 @@ from tollkeeper.storage.database import Database
 from tollkeeper.storage.insight.anomalies import AnomalyStore
 from tollkeeper.storage.insight.benchmarks import Benchmarks
 from tollkeeper.storage.insight.evaluations import Evaluations
+from tollkeeper.storage.insight.forecasts import Forecasts
 from tollkeeper.storage.insight.history import History
 from tollkeeper.storage.insight.invoices import Invoices
 from tollkeeper.storage.insight.recommendations import Recommendations
@@ -45,6 +47,7 @@ class Sources:
     owner: str
     clock: Callable[[], int] = time.time_ns
     accounts: tuple[Account, ...] = ()
+    forecast_alert: float = TOLD_FROM
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Insight:
     history: History
     benchmarks: Benchmarks
     anomalies: AnomalyStore
+    forecasts: ForecastEvaluator
     reconciler: Reconciler
     bookkeeper: Bookkeeper
     evaluators: tuple[Evaluator, ...]
@@ -75,7 +79,11 @@ def build(sources: Sources) -> Insight:
     evaluators: tuple[Evaluator, ...] = (
         *anomaly_evaluators(sources.database, sources.ledger, sources.limiting, anomalies, sources.audit),
     )
+    forecasts = ForecastEvaluator(
+        ledger, sources.uses, sources.price_book, Forecasts(evaluations), sources.forecast_alert
+    )
     alone = (
+        forecasts.evaluator(),
         *interval_evaluators(sources.ledger, history, sources.limiting, anomalies),
         Evaluator(health.NAME, health.EVERY_SECONDS, HealthEvaluator(database, ledger, benchmarks).run),
         Evaluator(
@@ -90,4 +98,4 @@ def build(sources: Sources) -> Insight:
     bookkeeper = Bookkeeper(reconciler, sources.ledger, sources.database, sources.audit)
     advised = Recommendations(sources.database, sources.clock)
     advice = Advice(sources.database, sources.ledger, sources.price_book, sources.limiting, advised)
-    return Insight(evaluations, history, benchmarks, anomalies, reconciler, bookkeeper, evaluators, advice, alone)
+    return Insight(evaluations, history, benchmarks, anomalies, forecasts, reconciler, bookkeeper, evaluators, advice, alone)

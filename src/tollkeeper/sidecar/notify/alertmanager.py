@@ -30,6 +30,7 @@ LARGEST_BATCH: Final = 500
 PATH: Final = "/api/v2/alerts"
 ALERT_NAMES: Final = {
     "limit": "TollkeeperLimit",
+    "forecast": "TollkeeperForecast",
     "emergency": "TollkeeperEmergency",
     "anomaly": "TollkeeperAnomaly",
     "unpriced_model": "TollkeeperUnpricedModel",

@@ -20,6 +20,8 @@ DEFAULT_TITLE: Final = """\
  {{ limit }}{% if facts.denied|default(0) and not resolved %} denies calls,{% endif %}
 {% if percent is not none and not resolved %} at {{ percent }} %{% endif %}
 {% if who %} for {{ who }}{% endif %}
+{% elif kind == "forecast" %} {{ limit }}{% if not resolved %} will not last{% endif %}
+{% if who %} for {{ who }}{% endif %}
 {% elif kind == "emergency" %} emergency mode
 {% elif kind == "anomaly" %}
  {{ facts.title|default(subject, true) if not resolved else subject }}
@@ -74,6 +76,27 @@ Most of it by:
 {%- if each.share is not none %} ({{ each.share }} %){% endif %}
 
 {% endfor %}
+{% endif %}
+{% elif kind == "forecast" %}
+Limit {{ limit }}{% if who %} for {{ who }}{% endif %}
+{% if resolved %} is not expected to be used up any more, or is, or its period is over.
+{% else %} is expected to be used up before its period ends ({{ probability }} % probable).
+
+{% endif %}
+Used: {{ used|default("unknown", true) }} of {{ amount|default("unknown", true) }}
+{% if not resolved %}
+Forecast for the end of the period: {{ forecast }}
+{%- if forecast_low %} (80 of 100 times between {{ forecast_low }} and {{ forecast_high }}){% endif %}
+
+{% if exhausted %}
+Used up: about {{ exhausted }}
+{%- if exhausted_early %}, at the earliest {{ exhausted_early }}{% endif %}
+{%- if exhausted_late %}, at the latest {{ exhausted_late }}{% endif %}
+
+{% endif %}
+{% endif %}
+{% if period_end %}
+Period: from {{ period_start }} to {{ period_end }}
 {% endif %}
 {% elif kind == "emergency" %}
 {% if resolved %}

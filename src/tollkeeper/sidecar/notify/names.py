@@ -16,7 +16,7 @@ from tollkeeper.sidecar.notify.payload import NANO
 NAMES: Final[Mapping[str, str]] = {
     "event": "`fired`, `worsened`, `repeated` or `resolved`",
     "resolved": "whether it is over",
-    "kind": "`limit`, `emergency`, `anomaly`, `unpriced_model`, `stale_prices`, `counters_disagree`, or `rule`: of "
+    "kind": "`limit`, `forecast`, `emergency`, `anomaly`, `unpriced_model`, `stale_prices`, `counters_disagree`, or `rule`: of "
     "Alertmanager",
     "severity": "`info`, `warning`, `critical` or `emergency`",
     "level": "the highest threshold that is reached, in percent; 0 where there are none",
@@ -33,7 +33,13 @@ NAMES: Final[Mapping[str, str]] = {
     "amount": "that may be used",
     "percent": "used, of the amount: a number",
     "pace": "1 lasts exactly for the period, 2 for half of it: a number",
-    "forecast": "what will be used at the end of the period, at this pace",
+    "forecast": "what will be used at the end of the period: the [forecast](forecasts.md), or at this pace",
+    "forecast_low": "no more than 10 of 100 such periods end with less",
+    "forecast_high": "no more than 10 of 100 end with more",
+    "probability": "that more is used than may be, in percent: a number",
+    "exhausted": "when it will be used up, most probably, in UTC",
+    "exhausted_early": "the same, at the earliest of 80 of 100 cases",
+    "exhausted_late": "and at the latest",
     "actual": "of an anomaly, the figure with its unit",
     "expected": "what would have been usual, such as `$1.00 to $7.00`",
     "excess": "what was spent above what was expected",
@@ -83,7 +89,7 @@ def names_of(notification: Notification) -> dict[str, Any]:
         "severity": finding.severity,
         "level": finding.level,
         "subject": subject,
-        "limit": subject if finding.kind in ("limit", "counters_disagree") else scope.get("limit"),
+        "limit": subject if finding.kind in ("limit", "forecast", "counters_disagree") else scope.get("limit"),
         "form": facts.get("form"),
         "mode": facts.get("mode"),
         "measure": measure,
@@ -96,6 +102,12 @@ def names_of(notification: Notification) -> dict[str, Any]:
         "percent": _rounded(facts.get("percent")),
         "pace": _rounded(facts.get("pace")),
         "forecast": amount_shown(measure, facts.get("forecast")),
+        "forecast_low": amount_shown(measure, facts.get("forecast_low")),
+        "forecast_high": amount_shown(measure, facts.get("forecast_high")),
+        "probability": _percent(facts.get("probability")),
+        "exhausted": moment_shown(facts.get("exhausted")),
+        "exhausted_early": moment_shown(facts.get("exhausted_early")),
+        "exhausted_late": moment_shown(facts.get("exhausted_late")),
         "actual": facts.get("actual_text"),
         "expected": facts.get("expected_text"),
         "excess": amount_shown("usd", facts.get("excess_nano_usd")),
@@ -140,6 +152,10 @@ def _rounded(number: object) -> int | float | None:
         return None
     rounded = round(float(number), 1)
     return int(rounded) if rounded.is_integer() else rounded
+
+
+def _percent(share: object) -> int | float | None:
+    return _rounded(share * 100) if isinstance(share, int | float) else None
 
 
 def _contributors(measure: object, rows: object) -> list[dict[str, Any]]:
