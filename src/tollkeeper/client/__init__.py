@@ -16,6 +16,7 @@ from tollkeeper.client import (
     emergencies,
     limiting,
     observing,
+    reconciling,
     reporting,
 )
 from tollkeeper.client.errors import ApiError, Invalid, KeyRefused, NotFound, Outdated, Unavailable, Unreachable
@@ -90,6 +91,10 @@ class _Operations:
     test_channel = Operation(alerting.test_channel)
     notifications = Operation(alerting.notifications)
     retry_notification = Operation(alerting.retry_notification)
+    reconciliations = Operation(reconciling.reconciliations)
+    fetch_invoices = Operation(reconciling.fetch_invoices)
+    import_invoice = Operation(reconciling.import_invoice)
+    adjust_to_invoice = Operation(reconciling.adjust_to_invoice)
     reports = Operation(reporting.reports)
     report = Operation(reporting.report)
     report_file = Operation(reporting.report_file)
