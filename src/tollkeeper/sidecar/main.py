@@ -144,9 +144,9 @@ class Sidecar:
         self.outbox = Outbox(self.database, owner)
         accounts = () if settings.invoices is None else accounts_of_file(settings.invoices)
         sources = Sources(
-            self.database, self.ledger, self.price_book, self.limiting, self._uses, self.audit, owner, accounts=accounts,
-            forecast_alert=settings.forecast_alert,
-        )
+            self.database, self.ledger, self.price_book, self.limiting, self._uses, self.audit, owner,
+            accounts=accounts, forecast_alert=settings.forecast_alert,
+        )  # fmt: skip
         self.insight = build_insight(sources)
         self._reports = ReportSources(
             self.database, self.ledger, self._uses, use, self.limiting, self.alerts, self.insight.evaluations
