@@ -31,22 +31,27 @@ TOLERATED_DAYS = 7
 
 
 class Clean(NamedTuple):
-    """A series as it would be if nothing went wrong; `typical` is what an all-knowing observer would expect."""
+    """A series as it would be if nothing went wrong; `typical` is what an all-knowing observer would expect.
+
+    `sds` are the standard deviations of the logarithms around that.
+    """
 
     values: list[float]
     typical: list[float]
-    sd: float
+    sds: list[float]
     tolerated: frozenset[int] = frozenset()
 
 
 class Labelled(NamedTuple):
-    """A series, the events in it (spans of indices, the last not included), and what is tolerated."""
+    """A series, the events in it (spans of indices, the last not included), and what is tolerated.
+
+    `noise` is how many standard deviations each logarithm is off what is typical, events included.
+    """
 
     series: Series
     events: tuple[tuple[int, int], ...]
     tolerated: frozenset[int]
     typical: list[float]
-    sd: float
     noise: tuple[float, ...]
 
 
@@ -89,8 +94,15 @@ def _poisson(draw: Random, mean: float) -> int:
     return count
 
 
+def _sd_of_sum(sd: float, count: float) -> float:
+    """Of the logarithm of a sum of so many (on average) lognormal figures; roughly, where they are few."""
+    return math.sqrt(math.log1p(math.exp(sd * sd) / count))
+
+
 def _noisy(draw: Random, typical: Sequence[float], sd: float, tolerated: Sequence[int] = ()) -> Clean:
-    return Clean([each * _noise(draw, sd) for each in typical], list(typical), sd, frozenset(tolerated))
+    return Clean(
+        [each * _noise(draw, sd) for each in typical], list(typical), [sd] * len(typical), frozenset(tolerated)
+    )
 
 
 def _week(draw: Random, weekend: tuple[float, float]) -> list[float]:
@@ -142,7 +154,7 @@ def bursty(draw: Random, days: Calendar) -> Clean:
         expected = users * week[day.weekday()] * math.exp(mood)
         values.append(sum(each * _noise(draw, 1.2) for _ in range(_poisson(draw, expected))))
         typical.append(expected * each * math.exp(0.72))
-    return Clean(values, typical, math.sqrt(math.exp(1.44) / users))
+    return Clean(values, typical, [_sd_of_sum(1.2, value / (each * math.exp(0.72))) for value in typical])
 
 
 def billing(draw: Random, days: Calendar) -> Clean:
@@ -232,7 +244,7 @@ def hourly_bursty(draw: Random, hours: Calendar) -> Clean:
         expected = calls * shape[hour] * week[day.weekday()] * math.exp(mood)
         values.append(sum(each * _noise(draw, 1) for _ in range(_poisson(draw, expected))))
         typical.append(expected * each * math.exp(0.5))
-    return Clean(values, typical, math.sqrt(math.exp(1) / calls))
+    return Clean(values, typical, [_sd_of_sum(1.0, value / (each * math.exp(0.5))) for value in typical])
 
 
 def hourly_shifting(draw: Random, hours: Calendar) -> Clean:
@@ -241,7 +253,7 @@ def hourly_shifting(draw: Random, hours: Calendar) -> Clean:
     times = draw.choice((_between(draw, 2, 4), 1 / _between(draw, 1.5, 2.5)))
     change = [times if index >= shift else 1.0 for index in range(len(clean.values))]
     values, typical = ([a * b for a, b in zip(each, change, strict=True)] for each in clean[:2])
-    return Clean(values, typical, clean.sd, frozenset(range(shift, shift + TOLERATED_DAYS * 24)))
+    return Clean(values, typical, clean.sds, frozenset(range(shift, shift + TOLERATED_DAYS * 24)))
 
 
 # What is no money
@@ -306,12 +318,12 @@ def contaminate(
     counted = [round(each * NANO) for each in values] if money else values
     calls = [math.ceil(value * 100) if money else 200 for value in clean.values]
     series = Series(*days, tuple(counted), tuple(calls))
-    noise = tuple(_log_ratio(value, typical) for value, typical in zip(values, clean.typical, strict=True))
-    return Labelled(series, tuple(events), clean.tolerated, clean.typical, clean.sd, noise)
+    noise = tuple(map(_distance, values, clean.typical, clean.sds))
+    return Labelled(series, tuple(events), clean.tolerated, clean.typical, noise)
 
 
-def _log_ratio(value: float, typical: float) -> float:
-    return math.log(value / typical) if value > 0 and typical > 0 else 0.0
+def _distance(value: float, typical: float, sd: float) -> float:
+    return math.log(value / typical) / sd if value > 0 and typical > 0 else 0.0
 
 
 def labelled(shape: Shape, seed: int, count: int | None = None, **how: object) -> Iterator[Labelled]:

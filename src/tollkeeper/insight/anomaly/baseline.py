@@ -57,8 +57,8 @@ class Pace(NamedTuple):
 
 
 PACES: Final[dict[Step, Pace]] = {
-    "day": Pace(0.1, 0.02, 0.1, 60, 8, 60),
-    "hour": Pace(0.015, 0.0, 0.1, 24 * 28, 12, 24 * 14),
+    "day": Pace(0.1, 0.01, 0.1, 60, 8, 60),
+    "hour": Pace(0.015, 0.0, 0.06, 24 * 28, 12, 24 * 14),
 }
 LEAST_POOLED: Final = 5
 _LEAST_WEEK_SD: Final = 0.1

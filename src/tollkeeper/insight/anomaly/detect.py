@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import date
 from typing import Final, NamedTuple
 
 from tollkeeper.insight.anomaly.anomaly import Anomaly
@@ -114,7 +115,7 @@ class _Figures:
         self.lower = self.upper + how.lower
         self.runs = Runs(series, metric, scope, how, end)
         self.judged: list[Judgement | None] = []
-        self.days = 0
+        self.days, self.day = 0, date.min
 
     def look(self, index: int) -> None:
         """Judges an interval, and then learns from it."""
@@ -124,7 +125,8 @@ class _Figures:
             self.baseline.skip()
             return
         assert value is not None
-        if not self.judged or not index or self.series.dates[index] != self.series.dates[index - 1]:
+        if self.series.dates[index] != self.day:
+            self.day = self.series.dates[index]
             self.days += 1
         self.judged.append(found := self.judge(index, value, calls))
         unusual = False

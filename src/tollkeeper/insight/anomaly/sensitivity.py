@@ -35,8 +35,8 @@ class Sensitivity:
     is the same anomaly.
     """
 
-    day: float = 3.1
-    hour: float = 3.6
+    day: float = 2.9
+    hour: float = 3.4
     twice: float = 0.75
     lower: float = 1.0
     continues: float = 0.6
