@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from tollkeeper.alerting.channel import Channel
+from tollkeeper.insight.reconcile.account import Account
 from tollkeeper.model import Call, Cost, LineItem, Usage
 from tollkeeper.sidecar.agreement import Agreement
 from tollkeeper.sidecar.alerting import Channels
@@ -110,6 +111,7 @@ class World:
         open_on_loopback: bool = False,
         of_file: tuple[Channel, ...] = (),
         clock: Clock | None = None,
+        accounts: tuple[Account, ...] = (),
     ) -> None:
         self.clock = clock or Clock()
         self._keys: dict[tuple[str, ...], str] = {}
@@ -141,6 +143,7 @@ class World:
                 self.audit,
                 "tests",
                 self.clock.nanoseconds,
+                accounts,
             )  # fmt: skip
         )
         self.services = Services(
