@@ -55,6 +55,7 @@ from tollkeeper.sidecar.receive.counts import Loss
 from tollkeeper.sidecar.receive.door import Door
 from tollkeeper.sidecar.receive.grpc import GrpcReceiver
 from tollkeeper.sidecar.receive.http import routes
+from tollkeeper.sidecar.reports.material import Paper
 from tollkeeper.sidecar.reports.material import Sources as ReportSources
 from tollkeeper.sidecar.reports.scheduled import ScheduledReports
 from tollkeeper.sidecar.repricing import Repricer
@@ -149,7 +150,8 @@ class Sidecar:
         )  # fmt: skip
         self.insight = build_insight(sources)
         self._reports = ReportSources(
-            self.database, self.ledger, self._uses, use, self.limiting, self.alerts, self.insight.evaluations
+            self.database, self.ledger, self._uses, use, self.limiting, self.alerts, self.insight.evaluations,
+            Paper(settings.report_fonts),
         )  # fmt: skip
         of_file = () if settings.channels is None else channels_of_file(settings.channels)
         schedules = () if settings.channels is None else report_schedules_of_file(settings.channels)
@@ -199,8 +201,9 @@ class Sidecar:
             lambda use: foreseen(forecasts, use),
         )  # fmt: skip
         return Alerting(
-            findings, self.alerts, self.outbox, self.channels, notifier_of, self.settings.public_url, time.monotonic
-        )
+            findings, self.alerts, self.outbox, self.channels, notifier_of, self.settings.public_url, time.monotonic,
+            self._scheduled,
+        )  # fmt: skip
 
     def _metrics_page(self) -> MetricsPage:
         gauges = Gauges(
@@ -315,6 +318,10 @@ class Sidecar:
             Task("schedule reports", MINUTE, self._scheduled.tick),
             Task("forget old alerts", HOUR, self.alerts.prune),
             Task("evaluate", INSIGHT_SECONDS, Evaluators(self.insight.evaluators, self.insight.evaluations).tick),
+            *(
+                Task(f"evaluate {each.name}", INSIGHT_SECONDS, Evaluators((each,), self.insight.evaluations).tick)
+                for each in self.insight.alone
+            ),
             Task("reconcile", INSIGHT_SECONDS, Evaluators((reconciliation,), self.insight.evaluations).tick),
             Task("advise", INSIGHT_SECONDS, Evaluators((advice,), self.insight.evaluations).tick),
         ]
