@@ -123,7 +123,7 @@ def read_channels(document: bytes, name: str) -> tuple[Channel, ...]:
         raise ChannelError(f"{name}: not valid TOML: {error}") from None
     mistakes = Mistakes(name, lines)
     top = Table(tables, (), mistakes)
-    _know(top, ("channels",), "table")
+    _know(top, ("channels", "reports"), "table")
     channels = top.table("channels", "tables, each headed [channels.NAME]")
     made = [
         _channel(channels.table(key, f"a table, headed [channels.{key}]"), key, trusted=True)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tollkeeper.alerting.channel import DIGESTS, KINDS, VIAS, Channel, ChannelError, document_of, read_channels
+from tollkeeper.alerting.schedule import read_report_schedules
 from tollkeeper.cli.connection import add_connection, answer, console, run
 from tollkeeper.cli.reading import reading
 from tollkeeper.cli.tables import table
@@ -132,12 +133,15 @@ def _test(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    channels = read_channels(options.file.read_bytes(), str(options.file))
+    content = options.file.read_bytes()
+    channels = read_channels(content, str(options.file))
+    reports = len(read_report_schedules(content, str(options.file)))
     wrong = [f"{options.file}: channels.{channel.name}.{said}" for channel in channels for said in _templates(channel)]
     if wrong:
         raise ChannelError("\n".join(wrong))
     number = len(channels)
-    console().print(Text(f"{options.file}: {number} channel{'' if number == 1 else 's'}", "green"))
+    told = f"{options.file}: {number} channel{'' if number == 1 else 's'}"
+    console().print(Text(f"{told}, {reports} report{'' if reports == 1 else 's'}" if reports else told, "green"))
     return 0
 
 

@@ -20,7 +20,7 @@ from uvicorn.supervisors import Multiprocess
 
 from tollkeeper.config import SERVE_DEFAULTS, SERVE_OPTIONS, ConfigurationError, ServeSettings, load_serve
 from tollkeeper.policy.document import read_policy
-from tollkeeper.sidecar.alerting import channels_of_file
+from tollkeeper.sidecar.alerting import channels_of_file, report_schedules_of_file
 from tollkeeper.sidecar.insight.reconciliation import accounts_of_file
 from tollkeeper.sidecar.main import Factory, set_up_logging
 from tollkeeper.storage.access_keys import AccessKeys
@@ -76,6 +76,7 @@ def _prepare(settings: ServeSettings) -> str | None:
         open_counters(settings.counters_url).close()
     if settings.channels is not None:
         channels_of_file(settings.channels)
+        report_schedules_of_file(settings.channels)
     if settings.invoices is not None:
         accounts_of_file(settings.invoices)
     database = Database(settings.ledger)

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -42,6 +43,7 @@ class ServeSettings:
     max_waiting: int = 20_000
     metric_label_sets: int = 2000
     retention_days: int | None = None
+    report_fonts: tuple[str, ...] = ()
     log_level: str = "info"
 
     @property
@@ -88,6 +90,13 @@ def _counters(value: Any) -> str:
     if ":" in text(value) and text(value).partition(":")[0].lower() in schemes:
         return text(value)
     raise ValueError("memory:, sqlite:///FILE or redis://HOST:PORT/DB")
+
+
+def _paths(value: Any) -> tuple[str, ...]:
+    paths = value if isinstance(value, list | tuple) else text(value).split(os.pathsep)
+    if not all(isinstance(path, str) and Path(path).is_file() for path in paths):
+        raise ValueError("files that are there, a list of them or with ':' between them")
+    return tuple(paths)
 
 
 def _level(value: Any) -> str:
@@ -173,6 +182,8 @@ SERVE_OPTIONS = (
            "The most label sets on `/metrics`; what comes after counts under `other`."),
     Option("retention_days", positive, "TOLLKEEPER_RETENTION_DAYS",
            "How long single calls are kept; for ever if not given. Their sums always are."),
+    Option("report_fonts", _paths, "TOLLKEEPER_REPORT_FONTS",
+           "TrueType files, a list or with `:` between them, for letters in PDFs that DejaVu Sans has not."),
     Option("log_level", _level, "TOLLKEEPER_LOG_LEVEL", "`debug`, `info`, `warning` or `error`."),
 )  # fmt: skip
 

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final, Protocol
 
 from tollkeeper.alerting.channel import Channel, read_channels, wants
+from tollkeeper.alerting.schedule import ReportSchedule, read_report_schedules
 from tollkeeper.model.alert import Notification
 from tollkeeper.sidecar.findings import Findings
 from tollkeeper.sidecar.notify.alertmanager import AlertmanagerNotifier
-from tollkeeper.sidecar.notify.contract import Delivery, Notifier, Outcome
+from tollkeeper.sidecar.notify.contract import Delivery, Message, Notifier, Outcome
 from tollkeeper.sidecar.notify.messages import message_of
 from tollkeeper.storage.alerts.channels import ChannelStore
 from tollkeeper.storage.alerts.outbox import Outbox
@@ -20,6 +22,8 @@ from tollkeeper.storage.alerts.store import AlertStore
 
 log = logging.getLogger("tollkeeper")
 
+FOLDER: Final = "/"
+"""How the name of what is no channel, but a folder, begins."""
 LOOK_SECONDS = 5.0
 """Between two looks, unless something has happened."""
 REST = 5
@@ -36,6 +40,11 @@ def channels_of_file(path: str) -> tuple[Channel, ...]:
         return read_channels(Path(path).read_bytes(), path)
     except OSError as error:
         raise ValueError(f"channels is {path!r}; expected a file that can be read: {error.strerror or error}") from None
+
+
+def report_schedules_of_file(path: str) -> tuple[ReportSchedule, ...]:
+    """Those that the file of channels says. Raises `ValueError` that tells all that is wrong with them."""
+    return read_report_schedules(Path(path).read_bytes(), path)
 
 
 class Channels:
@@ -59,6 +68,22 @@ class Channels:
         return next((channel for channel in self.all() if channel.name == name), None)
 
 
+class Reports(Protocol):
+    """Makes the scheduled reports, when they are delivered."""
+
+    def is_one(self, notification: Notification) -> bool:
+        """Whether it is of a report."""
+        ...
+
+    def message(self, notification: Notification) -> Message | Delivery:
+        """What a channel is told, with the report; or why it cannot be made."""
+        ...
+
+    def put(self, notification: Notification) -> Delivery:
+        """Write the report into the folder that the notification is for. Raises nothing."""
+        ...
+
+
 class Alerting:
     """Of one sidecar. `watch`, `deliver` and `remind` are run by the clock, each on a thread of its own, so that a
     channel that hangs holds up no look; `wake` may be called from anywhere. They raise `LedgerUnavailable`.
@@ -73,7 +98,9 @@ class Alerting:
         notifier_of: Callable[[Channel], Notifier],
         public_url: str | None,
         clock: Callable[[], float],
+        reports: Reports | None = None,
     ) -> None:
+        self._reports = reports
         self._findings = findings
         self._store = store
         self._outbox = outbox
@@ -140,7 +167,9 @@ class Alerting:
         self._pool.shutdown()
 
     def _send(self, notification: Notification, channel: Channel | None) -> Outcome:
-        if channel is None:
+        if self._reports is not None and notification.channel.startswith(FOLDER):
+            told = self._reports.put(notification)
+        elif channel is None:
             told = Delivery("refused", "there is no such channel any more")
         else:
             try:
@@ -153,6 +182,9 @@ class Alerting:
         return told.outcome
 
     def _told(self, notification: Notification, channel: Channel) -> Delivery:
+        if self._reports is not None and self._reports.is_one(notification):
+            made = self._reports.message(notification)
+            return made if isinstance(made, Delivery) else self._notifier_of(channel).send(None, made)
         is_digest = notification.alert.finding.kind == "digest"
         known = notification if is_digest else self._known(notification)
         return self._notifier_of(channel).send(None if is_digest else known, message_of(known, channel))

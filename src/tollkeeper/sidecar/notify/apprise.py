@@ -15,7 +15,7 @@ from tollkeeper.alerting.schemes import SCHEMES
 from tollkeeper.config.references import UnresolvedReference
 from tollkeeper.model.alert import Notification
 from tollkeeper.model.finding import Severity
-from tollkeeper.sidecar.notify.contract import PATIENCE_SECONDS, Delivery, Message, answered
+from tollkeeper.sidecar.notify.contract import PATIENCE_SECONDS, Attachment, Delivery, Message, answered
 from tollkeeper.sidecar.notify.opsgenie import close_opsgenie
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def _notify(service: NotifyBase, message: Message, kind: str) -> AppriseResult:
     sender = Apprise(asset=_asset())
     sender.add(service)
     return sender.notify(
+        attach=_attached(message.attachment),
         title=message.title,
         body=message.body,
         notify_type=kind,
@@ -130,6 +131,16 @@ def _notify(service: NotifyBase, message: Message, kind: str) -> AppriseResult:
         timeout=PATIENCE_SECONDS,
         log_level=logging.DEBUG,
     )
+
+
+def _attached(attachment: Attachment | None) -> Any:
+    """For the services that take files; the others tell the text."""
+    if attachment is None:
+        return None
+    from apprise.attachment.memory import AttachMemory  # noqa: PLC0415
+
+    made: Any = AttachMemory
+    return made(content=attachment.content, name=attachment.name, mimetype=attachment.media_type)
 
 
 def _delivered(result: AppriseResult) -> Delivery:

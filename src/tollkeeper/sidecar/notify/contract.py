@@ -19,13 +19,26 @@ WORTH_ANOTHER_TRY = frozenset({408, 425, 429})
 """Of what a server says is the request's own fault."""
 
 
+class Attachment(NamedTuple):
+    """A file that goes with a message."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
 class Message(NamedTuple):
-    """What people read. `link` is an address, if there is one to go to."""
+    """What people read. `link` is an address, if there is one to go to.
+
+    `key` is the same whenever the same thing is told; of what has none, the text says it.
+    """
 
     title: str
     body: str
     severity: Severity
     link: str | None = None
+    attachment: Attachment | None = None
+    key: str | None = None
 
 
 class Delivery(NamedTuple):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from tollkeeper.model.alert import Notification
-from tollkeeper.sidecar.notify.contract import Message
+from tollkeeper.sidecar.notify.contract import Attachment, Message
 
 NANO: Final = 1_000_000_000
 TOKENS: Final = ("tokens", "input_tokens", "output_tokens")
@@ -16,12 +17,15 @@ ALERT_TYPES: Final[Mapping[str, str]] = {"limit": "quota_threshold"}
 """By what name a kind of finding goes, where it is not its own."""
 
 DIGEST: Final = "digest"
+REPORT: Final = "report"
 
 
 def payload_of(notification: Notification | None, message: Message) -> dict[str, Any]:
     """What JSON can say, but for dollars, which are `Decimal`. Unknown is `None`."""
     told = {"severity": message.severity, "title": message.title, "message": message.body, "link": message.link}
     if notification is None:
+        if message.attachment is not None:
+            return {"alert_type": REPORT, **told, "file": _file(message.attachment)}
         return {"alert_type": DIGEST, **told}
     alert, finding = notification.alert, notification.alert.finding
     facts = finding.facts
@@ -82,6 +86,15 @@ def _anomaly(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _dollars(nano_usd: float | None) -> Decimal | None:
     return None if nano_usd is None else Decimal(round(nano_usd)) / NANO
+
+
+def _file(attachment: Attachment) -> dict[str, Any]:
+    return {
+        "name": attachment.name,
+        "media_type": attachment.media_type,
+        "size": len(attachment.content),
+        "base64": b64encode(attachment.content).decode(),
+    }
 
 
 def in_unit(measure: object, number: int | None) -> int | Decimal | None:

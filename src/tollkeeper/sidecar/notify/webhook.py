@@ -36,7 +36,7 @@ class WebhookNotifier:
     def send(self, notification: Notification | None, message: Message) -> Delivery:
         body = ENCODER.encode(payload_of(notification, message))
         # Without one of its own: a repeat of the same digest has the same body.
-        key = notification.id if notification is not None else hashlib.sha256(body).hexdigest()
+        key = message.key or (notification.id if notification is not None else hashlib.sha256(body).hexdigest())
         headers = {"Idempotency-Key": key}
         try:
             url = self._resolve(self._channel.url)
