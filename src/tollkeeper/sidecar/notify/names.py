@@ -33,7 +33,7 @@ NAMES: Final[Mapping[str, str]] = {
     "amount": "that may be used",
     "percent": "used, of the amount: a number",
     "pace": "1 lasts exactly for the period, 2 for half of it: a number",
-    "forecast": "what will be used at the end of the period: the [forecast](forecasts.md), or at this pace",
+    "forecast": "what will be used at the end of the period: as forecast, or at this pace",
     "forecast_low": "no more than 10 of 100 such periods end with less",
     "forecast_high": "no more than 10 of 100 end with more",
     "probability": "that more is used than may be, in percent: a number",
