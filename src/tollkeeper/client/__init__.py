@@ -71,6 +71,7 @@ class _Operations:
     leave_emergency = Operation(emergencies.leave_emergency)
     provider_health = Operation(observing.provider_health)
     provider_comparison = Operation(observing.provider_comparison)
+    patterns = Operation(observing.patterns)
     benchmarks = Operation(observing.benchmarks)
     set_benchmark = Operation(observing.set_benchmark)
     remove_benchmark = Operation(observing.remove_benchmark)

@@ -163,3 +163,129 @@ class Benchmarks:
     """By provider, model and measure."""
 
     benchmarks: list[BenchmarkState]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpentOn:
+    """Some calls, and what those cost of which that is known (`calls_with_cost`)."""
+
+    calls: int
+    calls_with_cost: int
+    cost: Decimal
+    cost_nano_usd: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeSlot:
+    """An hour (else `None`) of a weekday (0 is Monday; else `None`), as often as it came."""
+
+    weekday: int | None
+    hour: int | None
+    times: int
+    calls: int
+    calls_a_time: float | None
+    tokens: int
+    cost: Decimal | None
+    cost_nano_usd: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Top:
+    """Who has spent the most; `share` is of all."""
+
+    name: str
+    calls: int
+    failed_calls: int
+    cost: Decimal | None
+    cost_nano_usd: int | None
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopSession(SpentOn):
+    """A session, counted on the days on which it was among the dearest."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeavyTail:
+    """The dearest calls: such a `part` of all."""
+
+    part: float
+    calls: int
+    of: int
+    least_cost: Decimal | None
+    cost: Decimal
+    cost_nano_usd: int
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """Tokens that were written to a cache, and that nobody has read; `extra_cost` is what plain input would save."""
+
+    writes: int
+    tokens: int
+    cost: Decimal
+    cost_nano_usd: int
+    extra_cost: Decimal
+    extra_cost_nano_usd: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachePattern:
+    """How prompt caches were used."""
+
+    hit_ratio: float | None
+    input_tokens: int
+    read_tokens: int
+    written_tokens: int
+    writes: int
+    priced_writes: int
+    write_cost: Decimal
+    write_cost_nano_usd: int
+    waiting_writes: int
+    unjudged_writes: int
+    unread_at_least: Unread
+    unread_at_most: Unread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wasted:
+    """What was paid for to little purpose."""
+
+    retries: SpentOn
+    failed: SpentOn
+    billed_failures: SpentOn
+    truncated: SpentOn
+    finish_known: int
+    large_input: SpentOn
+    tiny_output: SpentOn
+    tiny_output_input_tokens: int
+    long_context: SpentOn
+    long_context_surcharge: SpentOn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patterns:
+    """When and who, up to now; and, as of `evaluated_at`, how spend is spread, and what was in vain."""
+
+    window: Literal["7d", "30d"]
+    zone: str
+    start: datetime
+    end: datetime
+    peaks: list[TimeSlot]
+    peak_hours: list[TimeSlot]
+    hours: list[TimeSlot]
+    weekdays: list[TimeSlot]
+    heat_map: list[TimeSlot]
+    top: dict[str, list[Top]]
+    evaluated_at: datetime | None
+    evaluated_start: datetime | None
+    evaluated_end: datetime | None
+    total: SpentOn | None
+    heavy_tail: HeavyTail | None
+    top_sessions: list[TopSession]
+    cache: CachePattern | None
+    wasted: Wasted | None

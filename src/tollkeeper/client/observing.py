@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Literal
 
 from tollkeeper.client.ask import Ask, body_of, query_of, reader
-from tollkeeper.client.observations import Benchmarks, BenchmarkState, Comparison, Measure, ProviderHealth, Window
+from tollkeeper.client.observations import (
+    Benchmarks,
+    BenchmarkState,
+    Comparison,
+    Measure,
+    Patterns,
+    ProviderHealth,
+    Window,
+)
 
 
 def provider_health(
@@ -21,6 +30,13 @@ def provider_comparison(
 ) -> Ask[Comparison]:
     """Providers with each other, models with each other, and all with what is expected of them."""
     return Ask("GET", "/providers/comparison", reader(Comparison), query_of(locals()))
+
+
+def patterns(
+    *, window: Literal["7d", "30d"] | None = None, zone: str | None = None, top: int | None = None
+) -> Ask[Patterns]:
+    """Peak hours and weekdays, who spends the most; how spend is spread, and what was paid for in vain."""
+    return Ask("GET", "/patterns", reader(Patterns), query_of(locals()))
 
 
 def benchmarks() -> Ask[Benchmarks]:
