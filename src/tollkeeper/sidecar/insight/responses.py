@@ -31,12 +31,10 @@ class Responses:
         self._limiting = limiting
         self._store = store
         self._audit = audit
-        self._until = 0
 
     def follow(self, held: Iterable[Kept], now: int) -> None:
         """Do what the policy says of what holds now, once each; and leave steps of what does not hold any more."""
         rules = {rule.name: rule for rule in self._limiting.policy.anomalies}
-        self._until = now + HELD_FOR
         holding: dict[str, Kept] = {kept.id: kept for kept in held if kept.ended_at is None and kept.label != "false"}
         try:
             for kept in self._store.responding():
@@ -68,7 +66,8 @@ class Responses:
         self._note(KIND, kept.id, "enter", (None, rule.respond.ladder), rule)
 
     def _switch(self, kept: Kept) -> Switch:
-        signal = signal_of(kept.anomaly.rule or "", kept.anomaly.scope, self._until)
+        until = self._limiting.counters.now() + HELD_FOR
+        signal = signal_of(kept.anomaly.rule or "", kept.anomaly.scope, until)
         return Switch(self._limiting.counters, OWNER, signal)
 
     def _leave(self, kept: Kept, holding: Mapping[str, Kept], now: int) -> None:
