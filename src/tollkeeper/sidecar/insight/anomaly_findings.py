@@ -27,6 +27,8 @@ def is_told(kept: Kept) -> bool:
 def finding_of(kept: Kept) -> Finding:
     """What there is to tell of an anomaly. Its beginning is a part of what it is: one that comes again is news."""
     anomaly = kept.anomaly
+    # Of one session the cause says as much.
+    is_session = anomaly.kind == "runaway" and "session" in anomaly.scope
     facts: dict[str, Any] = {
         **kept.facts,
         "anomaly_id": kept.id,
@@ -44,7 +46,7 @@ def finding_of(kept: Kept) -> Finding:
         "rule": anomaly.rule,
         "title": title_of(anomaly),
         "lines": lines_of(anomaly, kept.facts),
-        "top": [contributor_text(each) for each in anomaly.contributors],
+        "top": [] if is_session else [contributor_text(each) for each in anomaly.contributors],
         "response": kept.response if kept.response_ended_at is None else None,
     }
     return Finding("anomaly", subject_of(anomaly), anomaly.scope, anomaly.severity, 0, kept.anomaly.start, 0, facts)

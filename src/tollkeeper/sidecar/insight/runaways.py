@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from tollkeeper.insight.anomaly.anomaly import Anomaly
+from tollkeeper.insight.anomaly.anomaly import Anomaly, Contributor
+from tollkeeper.insight.anomaly.explain import Use as Spent
+from tollkeeper.insight.anomaly.explain import expected_use, top_contributors
 from tollkeeper.insight.anomaly.runaway import (
     COLD,
     DEFAULTS,
@@ -35,6 +37,7 @@ from tollkeeper.insight.anomaly.runaway import (
 )
 from tollkeeper.insight.series import Scope
 from tollkeeper.policy import Policy
+from tollkeeper.sidecar.insight.attribution import BLAMED
 from tollkeeper.storage.insight.anomalies import AnomalyStore, Found, Kept, factors
 from tollkeeper.storage.insight.recent import RecentUse
 from tollkeeper.storage.ledger import DIMENSIONS, Ledger, UsageQuery
@@ -164,11 +167,38 @@ class Runaways:
         excess = None
         if one.slope == "spend":
             excess = max(round(spent.nano_usd - usual.expected * (now - start) / HOUR), 0)
+        told = kept.anomaly.contributors if kept is not None else self._parts(one, now)
         anomaly = Anomaly(
             "runaway", one.slope, one.scope, None, start, now, one.rate, usual.expected, None, usual.too_much,
             round(one.score, 3), excess, one.severity,
+            None, told,
         )  # fmt: skip
         return Found(anomaly, _facts(one, spent.calls, spent.nano_usd), COOLDOWN)
+
+    def _parts(self, one: Runaway, now: int) -> tuple[Contributor, ...]:
+        """What its last hour has beyond what such an hour usually has; of a session nothing is usual."""
+        hour = now // HOUR
+        alike = set(same_hours(hour, DAYS))
+        span = (hour - DAYS * 24 - 1) * HOUR, (hour - 1) * HOUR
+        by_dimension: dict[str, tuple[Mapping[str, Spent], Mapping[str, Spent]]] = {}
+        for dimension in BLAMED:
+            if dimension in one.scope:
+                continue
+            actual = {
+                values[0]: Spent(used.calls, used.tokens, used.nano_usd)
+                for values, used in self._recent.groups((dimension,), now - LONG, now, one.scope)
+            }
+            usual: dict[str, list[Spent]] = {}
+            if "session" not in one.scope:
+                filters: Any = {name: (value,) for name, value in one.scope.items()}
+                for row in self._ledger.usage(UsageQuery(*span, (dimension,), filters, "hour")):
+                    if row.bucket is not None and row.bucket // HOUR in alike:
+                        sums = row.totals
+                        spent = Spent(sums.calls, sums.input_tokens + sums.output_tokens, sums.nano_usd)
+                        usual.setdefault(row.group[0], []).append(spent)
+            known = {name: expected_use(each, len(each) / len(alike)) for name, each in usual.items()}
+            by_dimension[dimension] = actual, known
+        return tuple(each for each in top_contributors(by_dimension) if each.value)
 
 
 def same_hours(hour: int, days: int) -> list[int]:

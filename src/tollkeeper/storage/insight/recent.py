@@ -55,15 +55,25 @@ class RecentUse:
         with told_apart(self._database), self._database.read() as connection:
             return Sums(*connection.execute(asked.where(_between(start, end), *_of(scope))).one())
 
-    def groups(self, names: Sequence[str], start: int, end: int) -> list[tuple[tuple[str, ...], Used]]:
-        """By values of these columns, what calls from `start` to `end` have used; what a call does not say is empty."""
+    def groups(
+        self,
+        names: Sequence[str],
+        start: int,
+        end: int,
+        scope: Mapping[str, str] = {},  # noqa: B006  never changed
+    ) -> list[tuple[tuple[str, ...], Used]]:
+        """By values of these columns, what calls from `start` to `end` have used; what a call does not say is empty.
+
+        `scope`: only of calls with these values.
+        """
         columns = [CALLS.c[name] for name in names]
         is_counted = (CALLS.c.error_type.is_(None)) & (CALLS.c.usage_source != "unknown")
         ones = (CALLS.c.nano_usd.is_not(None), is_counted, CALLS.c.duration.is_not(None))
         costed, counted, timed = [_whole(func.sum(case((one, 1), else_=0))) for one in ones]
         seconds = func.coalesce(func.sum(CALLS.c.duration), 0.0)
         sums = [_whole(func.sum(each)) for each in _SUMMED]
-        asked = select(*columns, *sums, costed, counted, seconds, timed).where(_between(start, end)).group_by(*columns)
+        asked = select(*columns, *sums, costed, counted, seconds, timed).where(_between(start, end), *_of(scope))
+        asked = asked.group_by(*columns)
         with told_apart(self._database), self._database.read() as connection:
             rows = connection.execute(asked).all()
         return [(tuple(value or "" for value in row[: len(names)]), Used(*row[len(names) :])) for row in rows]
