@@ -35,7 +35,8 @@ class Ours(NamedTuple):
 class Known(NamedTuple):
     """What all cells of a provider say together. `uniform`: the part of the price that all models are billed at.
 
-    `clients`: keys and projects that are not ours; `unit`: the last decimal place of amounts; `models`: the ledger's.
+    `own`: keys and projects that are ours, where somebody has said so; else `clients` are those that are not, as far as
+    can be told. `unit`: the last decimal place of amounts; `models`: the ledger's.
     """
 
     shift_hours: int
@@ -43,6 +44,11 @@ class Known(NamedTuple):
     uniform: float | None
     unit: Decimal
     models: frozenset[str]
+    own: frozenset[str] = frozenset()
+
+    def ours(self, invoice: Invoiced) -> Invoiced:
+        """What of it is not other clients'."""
+        return invoice.of(self.own) if self.own else invoice.without(self.clients)
 
 
 def quantity_effect(sums: Sums, invoice: Invoiced) -> int | None:
@@ -85,7 +91,7 @@ def price_ratio(sums: Sums, invoice: Invoiced, tiers: Mapping[str, int]) -> floa
 def causes(ours: Ours, invoice: Invoiced, known: Known) -> tuple[Cause, ...]:
     """Why they differ, the weightier first; nothing where they do not."""
     found: list[Cause] = []
-    left = invoice.without(known.clients)
+    left = known.ours(invoice)
     if (foreign := _foreign(invoice, left, known)) is not None:
         found.append(foreign)
     if known.shift_hours and ours.shifted != ours.sums:
@@ -97,9 +103,9 @@ def causes(ours: Ours, invoice: Invoiced, known: Known) -> tuple[Cause, ...]:
 
 
 def _foreign(invoice: Invoiced, left: Invoiced, known: Known) -> Cause | None:
-    names = sorted(known.clients & invoice.clients())
-    if not names:
+    if len(left.lines) == len(invoice.lines):
         return None
+    names = sorted((invoice.clients() - left.clients()) or known.clients & invoice.clients())
     before, after = invoice.amount(), left.amount()
     amount = None if before is None else nano_usd(before) - (0 if after is None else nano_usd(after))
     tokens = sum((invoice.tokens() or {}).values()) - sum((left.tokens() or {}).values())

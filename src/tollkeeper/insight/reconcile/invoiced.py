@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -48,6 +48,11 @@ class Invoiced:
         """What is left without the lines of these keys or projects."""
         gone = set(keys)
         left = [line for line in self.lines if not gone & {line.key, line.project} - {""}]
+        return Invoiced(left, self.usage)
+
+    def of(self, own: Collection[str]) -> Invoiced:
+        """The lines of these keys or projects, and those that name none."""
+        left = [line for line in self.lines if not (line.key or line.project) or {line.key, line.project} & set(own)]
         return Invoiced(left, self.usage)
 
     @property

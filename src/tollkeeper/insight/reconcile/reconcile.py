@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from statistics import median
@@ -120,26 +120,26 @@ def _known(
     compared = {
         (day, model): Compared(day_sums(hours[model], day, offset), cell) for (day, model), cell in cells.items()
     }
-    clients = _not_own(lines, terms.own) if terms.own else others(list(compared.values()))
+    clients = frozenset() if terms.own else frozenset(others(list(compared.values())))
     units = smallest_units(lines)
+
+    def ours(cell: Invoiced) -> Invoiced:
+        return cell.of(terms.own) if terms.own else cell.without(clients)
+
     return Known(
         offset,
-        frozenset(clients),
+        clients,
         _uniform(
             {
                 pair: ratio
                 for pair, (sums, cell) in compared.items()
-                if (ratio := price_ratio(sums, cell.without(clients), tiers.get(pair, {}))) is not None
+                if (ratio := price_ratio(sums, ours(cell), tiers.get(pair, {}))) is not None
             }
         ),
         max(units.values(), default=Decimal(0)),
         frozenset(hours),
+        terms.own,
     )
-
-
-def _not_own(lines: Iterable[InvoiceLine], own: frozenset[str]) -> set[str]:
-    """Of the lines that name a key or a project, those that name none of ours."""
-    return {name for line in lines for name in (line.key, line.project) if name and not {line.key, line.project} & own}
 
 
 def _uniform(ratios: Mapping[tuple[date, str], float]) -> float | None:
@@ -230,4 +230,4 @@ def _capture(cells: Sequence[Cell], terms: Terms, billed: Mapping[tuple[date, st
 def _own(invoice: Invoiced | None, own: frozenset[str]) -> Invoiced:
     if invoice is None:
         return Invoiced()
-    return invoice.without(_not_own(invoice.lines, own)) if own else invoice
+    return invoice.of(own) if own else invoice
