@@ -95,7 +95,7 @@ def test_labels_make_it_wait_for_more(tmp_path: Path) -> None:
         def again(day: int) -> int:
             """Six dollars more than usual within four minutes, at the same time of each day."""
             world.clock.now += timedelta(days=1)
-            minutes = (n * 4 / 30 - day * 1440 for n in range(30))
+            minutes = ((n + 1) * 4 / 30 - day * 1440 for n in range(30))
             extra = (call_of(300_000 + 100 * day + n, "0.2", ago, feature="agent") for n, ago in enumerate(minutes))
             world.record(*extra)
             return int(evaluator.run(world.clock.nanoseconds())["open"])
