@@ -40,7 +40,7 @@ def calls(kind: Kind, seed: int, days: int = DAYS) -> list[Use]:
         busy = chance.uniform(0.5, 1.5)
         for model in MODELS[kind]:
             for hour in range(24):
-                number = chance.randrange(int(2 + 2 * busy * (1 + (7 <= hour < 19))))
+                number = chance.randrange(int(2 + 4 * busy * (1 + (7 <= hour < 19))))
                 begins = START + day * DAY + hour * HOUR
                 made += [_call(kind, model, begins + chance.randrange(HOUR), chance) for _ in range(number)]
     return made

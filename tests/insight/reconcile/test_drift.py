@@ -133,7 +133,7 @@ def test_keys_that_are_not_ours_are_named_where_they_are_known() -> None:
     check(found)
     assert main_cause(found) == "another_client"
     assert found.cells[0].causes[0].evidence["clients"] == ["key_b"]
-    assert found.cells[0].causes[1].kind == "missed_calls"
+    assert {cell.causes[1].kind for cell in found.cells if len(cell.causes) > 1} == {"missed_calls"}
     assert found.capture is not None and 0.9 < (found.capture.ratio or 0) < 1
 
 
