@@ -11,7 +11,7 @@ from tollkeeper.capture.observation import Fold, Observation
 from tollkeeper.config import Settings
 from tollkeeper.model import Call, Denial, Limit, Operation
 from tollkeeper.model.ladder import Endpoint, Fallback
-from tollkeeper.telemetry.attributes import NOTES
+from tollkeeper.telemetry.attributes import NOTES, PROMPT_DIGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Request:
         self.body, self.surface = other.body, other.surface
         call.provider, call.request_model, call.endpoint = told.provider, told.request_model, told.endpoint
         call.server_address, call.server_port = told.server_address, told.server_port
-        ours = {name: value for name, value in call.parameters.items() if name in NOTES}
+        ours = {name: value for name, value in call.parameters.items() if name in NOTES or name == PROMPT_DIGEST}
         call.parameters = {**told.parameters, **ours}
 
 

@@ -16,12 +16,13 @@ from tollkeeper.capture.courier import Courier
 from tollkeeper.capture.denied import Denied
 from tollkeeper.capture.identity import Seen, is_of_response
 from tollkeeper.capture.observation import Observation
+from tollkeeper.capture.prompt_digest import PromptDigest
 from tollkeeper.capture.sinks.contract import Counting, Sink
 from tollkeeper.capture.sinks.otel_events import EventSink
 from tollkeeper.model import Call
 from tollkeeper.model.usage import NOTHING
 from tollkeeper.pricing import Catalog
-from tollkeeper.telemetry.attributes import ERROR_TYPE, request_attributes, response_attributes
+from tollkeeper.telemetry.attributes import ERROR_TYPE, PROMPT_DIGEST, request_attributes, response_attributes
 from tollkeeper.telemetry.metrics import DEGRADED_CALLS, DENIED_CALLS, LIMIT_LABEL
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Emitter:
         content: ContentCapture | None,
         spool: SpoolSink | None = None,
         gate: Gate | None = None,
+        digest: PromptDigest | None = None,
     ) -> None:
         self.tracer = tracer
         self.catalog = catalog
@@ -66,12 +68,15 @@ class Emitter:
         self.content = content
         self.spool = spool
         self.gate = gate
+        self.digest = digest
         self.seen = Seen()
         self.active = True
 
     def start(self, request: Request, adapter: Adapter, ticket: Ticket | None = None) -> Observation:
         """Start the span of a call. Samplers see what is known of the request."""
         call = request.call
+        if self.digest is not None:
+            self._hash(request, self.digest)
         span = self.tracer.start_span(
             _span_name(call),
             kind=SpanKind.CLIENT,
@@ -84,6 +89,13 @@ class Emitter:
         if request.steps:
             self._count(call, request.steps)
         return observation
+
+    def _hash(self, request: Request, digest: PromptDigest) -> None:
+        try:
+            if (found := digest.of(request.body)) is not None:
+                request.call.parameters[PROMPT_DIGEST] = found
+        except Exception as fault:  # noqa: BLE001  the boundary to foreign content
+            faults.report("hash a prompt", fault)
 
     def moved(self, observation: Observation) -> None:
         """Have it seen that a call goes to another model than its span was started with."""

@@ -191,6 +191,7 @@ def instrument(
     log_calls: bool | None = None,
     capture_content: bool | str | None = None,
     redact: Callable[[str], str] | None = None,
+    hash_prompts: str | None = None,
     inject_usage: bool | None = None,
     propagate_tags: bool | None = None,
     hosts: Mapping[str, str] | None = None,
@@ -255,6 +256,7 @@ def _build(settings: Settings) -> Instrumentation:
         setup.content(settings),
         spool,
         gate,
+        setup.prompt_digest(settings),
     )
     attribution.propagate_in_baggage(settings.propagate_tags)
     name_hosts(settings.hosts)

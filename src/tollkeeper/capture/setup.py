@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import _logs, metrics, trace
 
 from tollkeeper.capture.content import ContentCapture
+from tollkeeper.capture.prompt_digest import PromptDigest
 from tollkeeper.config import ConfigurationError, Settings, disabled_instrumentations
 from tollkeeper.version import __version__
 
@@ -105,6 +106,11 @@ def content(settings: Settings) -> ContentCapture | None:
     if settings.capture_content == "no_content":
         return None
     return ContentCapture(settings.capture_content, settings.redact)
+
+
+def prompt_digest(settings: Settings) -> PromptDigest | None:
+    """The digest of prompts, if it was asked for."""
+    return None if settings.hash_prompts is None else PromptDigest(settings.hash_prompts)
 
 
 def warn_of_others() -> None:

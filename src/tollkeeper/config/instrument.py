@@ -36,6 +36,8 @@ MEBIBYTE = 1 << 20
 LEAST_ROOM = 64 * 1024
 """Bytes of a spool: less is no room for its segments."""
 
+SHORTEST_HASH_KEY = 16
+
 CONTENT_MODES: tuple[ContentMode, ...] = ("no_content", "span_only", "event_only", "span_and_event")
 CONTENT_WORDS: Mapping[str, ContentMode] = {
     "true": "span_and_event",
@@ -76,6 +78,12 @@ def _key(value: Any) -> str:
     if isinstance(value, str) and value.isascii() and value.isprintable() and value and " " not in value:
         return value
     raise ValueError("a key of printable ASCII characters")
+
+
+def _hash_key(value: Any) -> str:
+    if isinstance(value, str) and len(value) >= SHORTEST_HASH_KEY:
+        return value
+    raise ValueError(f"a secret of {SHORTEST_HASH_KEY} characters at the least, the same in all processes")
 
 
 def _policy(value: Any) -> Any:
@@ -122,6 +130,7 @@ class Settings:
     log_calls: bool = False
     capture_content: ContentMode = "no_content"
     redact: Callable[[str], str] | None = None
+    hash_prompts: str | None = field(default=None, repr=False)
     inject_usage: bool = True
     propagate_tags: bool = False
     hosts: Mapping[str, str] = field(default_factory=dict)
@@ -176,6 +185,9 @@ OPTIONS = (
     Option("capture_content", _content, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
            "Put prompts and answers on spans, events or both. Off by default."),
     Option("redact", function, None, "Given each captured text before it is emitted; returns what to emit."),
+    Option("hash_prompts", _hash_key, "TOLLKEEPER_HASH_PROMPTS",
+           "Keep a keyed digest of each prompt, never its text, so that repeats can be found; this is the key.",
+           is_secret=True),
     Option("inject_usage", boolean, "TOLLKEEPER_INJECT_USAGE",
            "Ask OpenAI-style chat streams for their usage, and hide the chunk that it comes in."),
     Option("propagate_tags", boolean, "TOLLKEEPER_PROPAGATE_TAGS", "Carry tags across services in OTel baggage."),
