@@ -172,9 +172,9 @@ def tally(shape: Shape, series: Iterable[Labelled], look: Rule) -> Tally:
     return found
 
 
-def prior_of(shape: Shape) -> Prior:
+def prior_of(shape: Shape, older: int = OLDER) -> Prior:
     """What an installation knows that has older series of this shape."""
-    return pooled([scan(each.series, shape.metric, {}).profile for each in labelled(shape, OLDER_SEED, OLDER)])
+    return pooled([scan(each.series, shape.metric, {}).profile for each in labelled(shape, OLDER_SEED, older)])
 
 
 def halves(shape: Shape, series: Sequence[Labelled], prior: Prior) -> Tally:

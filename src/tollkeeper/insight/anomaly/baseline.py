@@ -58,13 +58,13 @@ class Pace(NamedTuple):
 
 PACES: Final[dict[Step, Pace]] = {
     "day": Pace(0.1, 0.01, 0.1, 60, 8, 60),
-    "hour": Pace(0.015, 0.0, 0.06, 24 * 28, 12, 24 * 14),
+    "hour": Pace(0.015, 0.0, 0.05, 24 * 28, 12, 24 * 14),
 }
 LEAST_POOLED: Final = 5
 _LEAST_WEEK_SD: Final = 0.1
 _CAUTIOUS: Final = 0.7
 """A new series is taken to be noisier than so many of the others: too little noise would be false news."""
-_OWN_HOUR_SD: Final = 0.12
+_OWN_HOUR_SD: Final = 0.08
 """How far an hour of a certain weekday is from that hour of all working days (or of all of a weekend)."""
 _MOST_CORRELATED: Final = 0.8
 _SLOT_PRIOR: Final[dict[Step, float]] = {"day": 60.0, "hour": 30.0}

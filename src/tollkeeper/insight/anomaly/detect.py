@@ -160,8 +160,8 @@ class _Figures:
         centre, sd = expectation
         off = math.log(value) - centre if value > 0 else _NOTHING
         when, below = (self.series.dates[index], self.series.hours[index]), self.baseline.level - centre
-        monthly = self.months.expected(*when, _COMES_BACK * sd, below)
-        self.months.saw(*when, off, below)
+        monthly = self.months.expected(*when, below)
+        self.months.saw(*when, off, _COMES_BACK * sd, below)
         if monthly:
             off = off - monthly if off > monthly else min(off, 0.0)
         low, high = math.exp(centre - self.lower * sd), math.exp(centre + monthly + self.upper * sd)

@@ -10,9 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tollkeeper.insight.anomaly.anomaly import Contributor
+
+_ANY: Final = 1e-6
+"""Less than that is none."""
 
 
 class Use(NamedTuple):
@@ -44,7 +47,7 @@ def decompose(actual: Use, expected: Use) -> Parts:
     excess = round(actual.nano_usd) - round(expected.nano_usd)
     if not excess:
         return _even(actual, expected)
-    if min(actual.nano_usd, expected.nano_usd) <= 0 or min(actual.calls, expected.calls) <= 0:
+    if min(actual.nano_usd, expected.nano_usd, actual.calls, expected.calls) < _ANY:
         return Parts(excess, 0, 0)
     return Parts(*_whole(excess, _logarithms(actual, expected)))
 
@@ -53,7 +56,7 @@ def _logarithms(actual: Use, expected: Use) -> list[float]:
     """The growth of each factor; without tokens, calls are of one size and differ in price."""
     calls = math.log(actual.calls / expected.calls)
     money = math.log(actual.nano_usd / expected.nano_usd)
-    if min(actual.tokens, expected.tokens) <= 0:
+    if min(actual.tokens, expected.tokens) < _ANY:
         return [calls, 0.0, money - calls]
     tokens = math.log(actual.tokens / expected.tokens)
     return [calls, tokens - calls, money - tokens]
@@ -61,7 +64,7 @@ def _logarithms(actual: Use, expected: Use) -> list[float]:
 
 def _even(actual: Use, expected: Use) -> Parts:
     """Where money is the same, more of the one makes up for less of the other."""
-    if min(*actual, *expected) <= 0:
+    if min(*actual, *expected) < _ANY:
         return Parts(0, 0, 0)
     growth = _logarithms(actual, expected)
     first, second = round(actual.nano_usd * growth[0]), round(actual.nano_usd * growth[1])

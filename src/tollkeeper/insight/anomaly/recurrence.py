@@ -39,25 +39,25 @@ class Months:
     def __init__(self) -> None:
         self._seen: dict[tuple[str, int], tuple[tuple[float, float], ...]] = {}
 
-    def expected(self, day: date, hour: int, unusual: float, below_level: float) -> float:
+    def expected(self, day: date, hour: int, below_level: float) -> float:
         """By how much the logarithm may be above what is expected otherwise; 0 where nothing comes back.
 
-        `unusual`: less than that is nothing. `below_level`: how far the expectation is below the level: what comes on
-        top is as much on a Sunday as on a Monday.
+        `below_level`: how far the expectation is below the level: what comes on top is as much on a Sunday as on a
+        Monday.
         """
         found = 0.0
         for place, alone in month_places(day):
             before = self._seen.get((place, hour), ())
             needed = 1 if alone else 2
-            if len(before) < needed or any(off < unusual for off, _ in before[-needed:]):
-                continue
-            off, extra = min(before[-needed:])
-            found = max(found, off, math.log1p(max(extra, 0.0) * math.exp(min(below_level, 20.0))))
+            if len(before) >= needed:
+                off, extra = min(before[-needed:])
+                found = max(found, off, math.log1p(extra * math.exp(min(below_level, 20.0))))
         return found
 
-    def saw(self, day: date, hour: int, off: float, below_level: float) -> None:
-        """Remembers the last two times."""
-        extra = math.expm1(min(off, 50.0)) * math.exp(-below_level)
+    def saw(self, day: date, hour: int, off: float, unusual: float, below_level: float) -> None:
+        """Remembers the last two times. An `off` of less than `unusual` is nothing."""
+        off = min(off, 50.0) if off >= unusual else 0.0
+        extra = math.expm1(off) * math.exp(-below_level)
         for place, _ in month_places(day):
             self._seen[place, hour] = (*self._seen.get((place, hour), ())[-1:], (off, extra))
 
