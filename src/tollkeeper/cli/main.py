@@ -28,6 +28,7 @@ VERBS = {
     "what-if": "what the past would have cost with other models, in another tier, or with more from a cache",
     "keys": "keys to the sidecar's API: create, list, revoke",
     "ledger": "whether the ledger is sound; its sums made from its calls again",
+    "export": "the calls of the ledger as Parquet, CSV or JSON lines",
     "demo": "a simulated provider, an app that uses it, and what Tollkeeper sees of it",
 }
 """Each is a module `tollkeeper.cli.<verb>` with `main(arguments) -> exit code`."""
@@ -50,6 +51,7 @@ EXTRAS = {
     "what-if": "client",
     "keys": "sidecar",
     "ledger": "sidecar",
+    "export": "parquet",
 }
 """What is to be installed for a verb, if it is not named like it."""
 

@@ -1,0 +1,1 @@
+"""The calls of the ledger as files that other programs read."""
