@@ -14,6 +14,7 @@ from tollkeeper.client import (
     asks,
     detecting,
     emergencies,
+    foreseeing,
     limiting,
     observing,
     reconciling,
@@ -78,6 +79,7 @@ class _Operations:
     alerts = Operation(alerting.alerts)
     alert = Operation(alerting.alert)
     acknowledge_alert = Operation(alerting.acknowledge_alert)
+    forecasts = Operation(foreseeing.forecasts)
     anomalies = Operation(detecting.anomalies)
     anomaly = Operation(detecting.anomaly)
     acknowledge_anomaly = Operation(detecting.acknowledge_anomaly)
