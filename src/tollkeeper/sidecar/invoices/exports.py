@@ -19,6 +19,15 @@ from tollkeeper.sidecar.invoices.sheet import Row, Sheet, amount
 Read = Callable[[Sheet, "Export"], Iterator[InvoiceLine]]
 
 
+PERSONAL = frozenset({"user_email", "user"})
+"""Of people, and of no use here: these columns are not kept."""
+
+
+def kept_of(row: Row) -> dict[str, str]:
+    """What is kept of a row as it is."""
+    return {column: cell for column, cell in row.cells.items() if column not in PERSONAL}
+
+
 class Export(NamedTuple):
     """One kind of file: what is read of it, by whom it is from, and the columns that it is known by."""
 
@@ -30,7 +39,7 @@ class Export(NamedTuple):
 
     def line(self, row: Row, day: date, told: Any, model: str, **said: Any) -> InvoiceLine:
         """A line of this file."""
-        return InvoiceLine(self.source, self.provider, day, told, model, raw=dict(row.cells), **said)
+        return InvoiceLine(self.source, self.provider, day, told, model, raw=kept_of(row), **said)
 
 
 def _openai_costs(sheet: Sheet, export: Export) -> Iterator[InvoiceLine]:
