@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -48,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _do(options: argparse.Namespace) -> int:
     of_limits = options.subject is not None or options.by == ["limit"]
     horizon = options.horizon or (None if of_limits or options.by else "month")
-    ask = asks.forecasts(**given(options, "by", "subject", *SCOPES, "most"), horizon=horizon)
+    asked = {**given(options, "by", "subject", *SCOPES, "most"), "horizon": horizon}
+    ask = asks.forecasts(**asked)
     return answer(options, ask, lambda screen, found: _show(screen, found, options.band))
 
 
@@ -73,7 +76,7 @@ def _cells(one: ForecastState) -> list[RenderableType]:
         else Text.assemble(_amount(one, one.low), " – ", _amount(one, one.high))
     )
     return [
-        _name(one), f"{one.horizon}, {one.period_end:%Y-%m-%d}", _amount(one, one.used),
+        _name(one), f"{one.horizon} to {_last(one, one.period_end):%a %d %b}", _amount(one, one.used),
         Text(one.reason or "", "yellow") if one.forecast is None else _amount(one, one.forecast), between,
         "" if one.amount is None else _amount(one, one.amount), _probability(one),
         "" if one.error is None else f"{one.error:.0%}", _covered(one),
@@ -81,7 +84,7 @@ def _cells(one: ForecastState) -> list[RenderableType]:
 
 
 def _show_one(screen: Console, one: ForecastState) -> None:
-    screen.print(Text(f"{_name(one)}: {one.horizon} until {when(one.period_end)}", "bold"))
+    screen.print(Text(f"{_name(one)}: {one.horizon} to the end of {_last(one, one.period_end):%A, %d %B} ({one.zone})", "bold"))
     screen.print(Text.assemble("Used up to now   ", _amount(one, one.used)))
     if one.forecast is not None:
         screen.print(Text.assemble("At the end       ", _amount(one, one.forecast)))
@@ -121,7 +124,7 @@ def _draw(screen: Console, one: ForecastState) -> None:
     for point in one.band:
         low, middle = (round(float(each) * scale) for each in (point.low or point.middle, point.middle))
         high = round(float(point.high or point.middle) * scale)
-        line = Text(f"{point.at:%H:%M}  " if is_day else f"{point.at:%a %d %b}  ")
+        line = Text(f"{_last(one, point.at):{'%H:%M' if is_day else '%a %d %b'}}  ")
         for at in range(WIDTH + 1):
             line.append(*_mark(at, used, (low, middle, high), budget))
         screen.print(line.append_text(Text.assemble("  ", _amount(one, point.middle))))
@@ -140,6 +143,11 @@ def _mark(at: int, used: int, band: tuple[int, int, int], budget: int | None) ->
     return ("░", "cyan") if at <= high else (" ", "")
 
 
+def _last(one: ForecastState, end: datetime) -> datetime:
+    """The last moment before an end: that of a day is shown on this day, and not the next."""
+    return (end - timedelta(seconds=1)).astimezone(ZoneInfo(one.zone))
+
+
 def _name(one: ForecastState) -> str:
     whose = ", ".join(f"{name} {value or '-'}" for name, value in one.scope.items())
     if one.subject is not None:
@@ -149,7 +157,7 @@ def _name(one: ForecastState) -> str:
 
 def _amount(one: ForecastState, amount: Decimal) -> Text:
     if one.measure == "usd":
-        return dollars(amount.quantize(Decimal("0.01")) if abs(amount) >= 1 else amount)
+        return Text(f"${amount:,.2f}", "green") if amount >= 1 else dollars(amount)
     return Text.assemble(str(count(int(amount))), f" {one.measure.replace('_', ' ')}")
 
 

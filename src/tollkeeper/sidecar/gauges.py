@@ -10,6 +10,7 @@ from tollkeeper.model import Limit
 from tollkeeper.model.finding import severity_at
 from tollkeeper.sidecar.agreement import LONG_ENOUGH
 from tollkeeper.sidecar.findings import prices_installed_at
+from tollkeeper.sidecar.forecast_gauges import FORECAST_GAUGES, limit_samples_of, spend_samples
 from tollkeeper.sidecar.health import SidecarHealth
 from tollkeeper.sidecar.limit_use import LimitUse, LimitUses
 from tollkeeper.sidecar.limit_watch import LimitWatch
@@ -22,6 +23,7 @@ from tollkeeper.storage.alerts.store import AlertStore
 from tollkeeper.storage.counters import CountersUnavailable
 from tollkeeper.storage.emergency import EmergencySwitch
 from tollkeeper.storage.insight.anomalies import AnomalyStore
+from tollkeeper.storage.insight.forecasts import Forecasts
 from tollkeeper.storage.ledger import LedgerUnavailable
 from tollkeeper.telemetry import sidecar_metrics as names
 
@@ -50,6 +52,7 @@ GAUGES: Mapping[str, Family] = {
     ),
     names.LIMIT_FULLEST: Family("Used, of the amount, by whomever has used the most.", names.WHOLE_LIMIT_LABELS),
     names.LIMIT_SCOPES: Family("How many there are whom a limit counts for, at this time.", names.WHOLE_LIMIT_LABELS),
+    **FORECAST_GAUGES,
     names.EMERGENCY: Family("1 while there is an emergency; else 0."),
     names.QUOTA_PERCENT: Family("What a configuration has used of its quota of tokens.", ("config_id", "provider")),
     names.ALERTS_FIRING: Family("Alerts that fire.", ("kind", "severity")),
@@ -79,6 +82,7 @@ class Gauges:
         anomalies: AnomalyStore,
         clock: Callable[[], float],
         now: Callable[[], int],
+        forecasts: Forecasts | None = None,
     ) -> None:
         self._uses = uses
         self._quotas = quotas
@@ -88,6 +92,7 @@ class Gauges:
         self._alerts = alerts
         self._outbox = outbox
         self._anomalies = anomalies
+        self._forecasts = forecasts
         self._clock = clock
         self._now = now
         self._lock = threading.Lock()
@@ -101,7 +106,7 @@ class Gauges:
             if self._read_at is None or now - self._read_at >= FRESH_SECONDS:
                 self._samples = [
                     *self._of_limits(), *self._of_emergency(), *self._of_ledger(), *self._of_prices(),
-                    *self._of_alerts(),
+                    *self._of_alerts(), *self._of_forecasts(),
                 ]  # fmt: skip
                 self._read_at = now
             return self._samples
@@ -119,6 +124,20 @@ class Gauges:
             return []
         return found + [
             _gauge(names.QUOTA_PERCENT, one.percent or 0.0, one.config, one.provider or "") for one in quotas
+        ]
+
+    def _of_forecasts(self) -> list[Sample]:
+        if self._forecasts is None:
+            return []
+        try:
+            foreseen, uses = self._forecasts.latest(), self._uses.all()
+        except (CountersUnavailable, LedgerUnavailable):
+            return []
+        now = self._now()
+        ours = [use for use in uses if not UNBOUNDED & set(use.limit.per)]
+        return [
+            *spend_samples(foreseen, now),
+            *(sample for use in ours for sample in limit_samples_of(foreseen, use, _labels(use), now)),
         ]
 
     def _of_emergency(self) -> Iterator[Sample]:
@@ -180,9 +199,7 @@ def _name(use: LimitUse) -> str:
 
 
 def _of_use(use: LimitUse, denied: int) -> Iterator[Sample]:
-    limit, scope = use.limit, use.scope
-    whose = ",".join(f"{name}={value}" for name, value in scope.items())
-    labels = (*_whole(limit), whose, scope.get("tenant", ""), scope.get("provider", ""))
+    limit, labels = use.limit, _labels(use)
     unit = NANO if limit.measure == "usd" else 1
     yield _gauge(names.LIMIT_AMOUNT, limit.amount / unit, *labels)
     yield _gauge(names.LIMIT_USED, use.used / unit, *labels)
@@ -194,6 +211,12 @@ def _of_use(use: LimitUse, denied: int) -> Iterator[Sample]:
         yield _gauge(names.LIMIT_PERIOD_END, use.period_end / NANO, *labels)
     for at in limit.at:
         yield _gauge(names.LIMIT_THRESHOLD, at / 100, *labels, str(at), severity_at(at))
+
+
+def _labels(use: LimitUse) -> tuple[str, ...]:
+    scope = use.scope
+    whose = ",".join(f"{name}={value}" for name, value in scope.items())
+    return (*_whole(use.limit), whose, scope.get("tenant", ""), scope.get("provider", ""))
 
 
 def _tells_denials(limit: Limit) -> bool:

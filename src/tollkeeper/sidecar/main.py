@@ -208,7 +208,7 @@ class Sidecar:
     def _metrics_page(self) -> MetricsPage:
         gauges = Gauges(
             self._uses, self.services.quotas, self.limiting, self._watch, self._health, self.alerts, self.outbox,
-            self.insight.anomalies, time.monotonic, time.time_ns,
+            self.insight.anomalies, time.monotonic, time.time_ns, self.insight.forecasts.published,
         )  # fmt: skip
         return MetricsPage(
             LedgerTotals(self.ledger, self.settings.metric_label_sets, time.monotonic),

@@ -13,6 +13,8 @@ LEDGER_LABELS: Final = ("provider", "model", "operation", "tenant", "service", "
 LIMIT_LABELS = ("limit", "measure", "window", "mode", "scope", "tenant", "provider")
 """Of a limit and one of those it counts for. `tenant` and `provider` are empty where it does not count by them."""
 WHOLE_LIMIT_LABELS = LIMIT_LABELS[:4]
+FORECAST_LABELS = ("period", "dimension", "value", "quantile")
+"""Of what is spent: `dimension` is `total`, or what `value` is a value of."""
 
 LEDGER_COST = "tollkeeper_ledger_cost_usd_total"
 LEDGER_CALLS = "tollkeeper_ledger_calls_total"
@@ -32,6 +34,11 @@ LIMIT_PERIOD_END = "tollkeeper_limit_period_end_timestamp_seconds"
 LIMIT_THRESHOLD = "tollkeeper_limit_threshold_ratio"
 LIMIT_FULLEST = "tollkeeper_limit_fullest_ratio"
 LIMIT_SCOPES = "tollkeeper_limit_scopes"
+LIMIT_FORECAST = "tollkeeper_limit_forecast"
+LIMIT_EXCEEDED = "tollkeeper_limit_exceeded_probability"
+LIMIT_EXHAUSTED = "tollkeeper_limit_exhausted_timestamp_seconds"
+FORECAST_USD = "tollkeeper_forecast_usd"
+FORECAST_MADE = "tollkeeper_forecast_made_timestamp_seconds"
 EMERGENCY = "tollkeeper_emergency"
 QUOTA_PERCENT = "llm_quota_usage_percent"
 
