@@ -31,13 +31,15 @@ def left_out(sources: Sources, asked: Asked) -> str:
     total = material.total()
     told = []
     if total.unpriced:
-        told.append(f"{total.unpriced} calls without a price")
+        told.append(f"calls without a price: {total.unpriced}")
     if total.unmeasured:
-        told.append(f"{total.unmeasured} calls of which nobody knows the usage")
+        told.append(f"calls of which nobody knows the usage: {total.unmeasured}")
     kept_since = sources.ledger.kept_since()
     if kept_since > asked.start:
         gone = Asked(asked.start, min(asked.end, kept_since), asked.now, asked.zone, asked.filters)
         sums = add(row.totals for row in material.usage(asked=gone))
         if sums.calls:
-            told.append(f"{sums.calls} calls that were deleted, whose sum alone is kept: {sums.nano_usd} nano-dollars")
+            told.append(
+                f"calls that were deleted, whose sum alone is kept: {sums.calls}, for {sums.nano_usd} nano-dollars"
+            )
     return "not among the charges: " + "; ".join(told) if told else ""

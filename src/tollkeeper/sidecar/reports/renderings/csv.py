@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 
 from tollkeeper.sidecar.cells import cell
-from tollkeeper.sidecar.reports.document import Report, Table
+from tollkeeper.sidecar.reports.document import Column, Report, Table
 from tollkeeper.sidecar.reports.renderings.json import exact
 
 
@@ -29,11 +29,17 @@ def lines(table: Table) -> Iterator[str]:
     yield text.getvalue()
 
 
+def _notes(report: Report) -> Table:
+    """Of a report that has nothing but words."""
+    rows = [(note,) for section in report.sections for note in section.notes]
+    return Table("notes", "Notes", (Column("note", "Note", "text"),), rows)
+
+
 def table_named(report: Report, name: str | None) -> Table:
     """The one of a name; without one, the first with rows, else the first. Raises `ValueError` with the names."""
     tables = report.tables
     if name is None:
-        return next((table for table in tables if table.rows), tables[0])
+        return next((table for table in tables if table.rows), tables[0] if tables else _notes(report))
     for table in tables:
         if table.name == name:
             return table

@@ -141,7 +141,7 @@ def _table(paper: Paper, table: Table, is_titled: bool) -> None:
         return
     shown_rows = [_cells(table.columns, row) for row in table.rows]
     total = None if table.total is None else _cells(table.columns, table.total, is_total=True)
-    layout = _layout(paper, table.columns, [*shown_rows, *([total] if total else [])])
+    layout = _layout(paper, table.columns, shown_rows, total)
     paper.need(layout.size * LEADING * 4)
     _heading(paper, layout)
     for number, (row, cells) in enumerate(zip(table.rows, shown_rows, strict=True)):
@@ -160,13 +160,16 @@ def _cells(columns: Sequence[Column], row: Sequence[Value], is_total: bool = Fal
     return texts
 
 
-def _layout(paper: Paper, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> _Layout:
+def _layout(
+    paper: Paper, columns: Sequence[Column], rows: Sequence[Sequence[str]], total: Sequence[str] | None
+) -> _Layout:
     """The largest letters with which all numbers are on one line, and texts have what is left."""
     for size in SIZES:
         natural = [
             max(
                 paper.fonts.width(column.label, size, True),
-                *(paper.fonts.width(row[place], size, bold=True) for row in rows),
+                paper.fonts.width(total[place], size, True) if total else 0,
+                *(paper.fonts.width(row[place], size) for row in rows),
             )
             + 2 * CELL
             for place, column in enumerate(columns)

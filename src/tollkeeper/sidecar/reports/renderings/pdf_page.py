@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from typing import Final
 
+from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
@@ -20,6 +22,8 @@ LEADING: Final = 1.32
 """From line to line, of the size of the letters."""
 ACCENT, RULE, BAND = "#2f6690", "#dfe3e8", "#f5f7f9"
 ELLIPSIS: Final = "…"
+
+_colour = cache(HexColor)
 
 
 class Paper:
@@ -63,7 +67,7 @@ class Paper:
 
     def text(self, x: float, y: float, text: str, size: float, colour: str = INK, bold: bool = False) -> None:
         """One line from here on."""
-        self.canvas.setFillColor(colour)
+        self.canvas.setFillColor(_colour(colour))
         for run in self.fonts.runs(text, bold):
             self.canvas.setFont(run.font, size)
             self.canvas.drawString(x, y, run.text)
@@ -120,13 +124,13 @@ class Paper:
 
     def rule(self, y: float, colour: str, thick: float) -> None:
         """A line across the page."""
-        self.canvas.setStrokeColor(colour)
+        self.canvas.setStrokeColor(_colour(colour))
         self.canvas.setLineWidth(thick)
         self.canvas.line(MARGIN, y, WIDTH - MARGIN, y)
 
     def band(self, x: float, y: float, width: float, height: float, colour: str) -> None:
         """A filled rectangle; `y` is its lower edge."""
-        self.canvas.setFillColor(colour)
+        self.canvas.setFillColor(_colour(colour))
         self.canvas.rect(x, y, width, height, stroke=0, fill=1)
 
     def drawing(self, drawing: Drawing) -> None:
@@ -141,10 +145,10 @@ class Paper:
         if isinstance(shape, Box):
             self.band(left + shape.x, top - shape.y - shape.height, shape.width, shape.height, shape.fill)
         elif isinstance(shape, Dot):
-            self.canvas.setFillColor(shape.fill)
+            self.canvas.setFillColor(_colour(shape.fill))
             self.canvas.circle(left + shape.x, top - shape.y, 2, stroke=0, fill=1)
         elif isinstance(shape, Stroke):
-            self.canvas.setStrokeColor(shape.colour)
+            self.canvas.setStrokeColor(_colour(shape.colour))
             self.canvas.setLineWidth(shape.width)
             self.canvas.setDash(*((4, 3) if shape.dashed else ()))
             path = self.canvas.beginPath()
