@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 
 import pytest
 
-from tollkeeper.client import AsyncClient, Client, administration, answers, asks, limiting, records, standings
+from tollkeeper.client import AsyncClient, Client, administration, advice, answers, asks, limiting, records, savings, standings
 from tollkeeper.model.cost import CostSource
 from tollkeeper.pricing.rows import PER_MILLION, PER_UNIT
 from tollkeeper.sidecar.api import Services, build
@@ -18,10 +18,14 @@ from tollkeeper.storage.ledger import DIMENSIONS
 from tollkeeper.telemetry.services import SERVICES
 
 SCHEMAS: dict[str, Any] = build(cast(Services, None)).openapi()["components"]["schemas"]
-NAMED_OTHERWISE = {"PriceHistory": "History"}
+NAMED_OTHERWISE = {
+    "PriceHistory": "History",
+    "Recommendation": "RecommendationState",
+    "Recommendations": "RecommendationList",
+}
 KINDS = [
     kind
-    for module in (answers, records, standings)
+    for module in (answers, records, savings, standings)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if kind.__module__ == module.__name__
 ]
@@ -35,7 +39,7 @@ def test_an_answer_of_the_client_has_the_fields_of_the_document(kind: Any) -> No
 
 def test_every_operation_of_the_api_is_a_method_of_both_clients() -> None:
     asked = set()
-    for module in (asks, administration, limiting):
+    for module in (asks, administration, advice, limiting):
         for name, build_ask in inspect.getmembers(module, inspect.isfunction):
             if build_ask.__module__ == module.__name__ and not name.startswith("_"):
                 asked.add(name)
@@ -56,6 +60,7 @@ def test_every_parameter_of_a_query_is_an_argument_of_the_client() -> None:
         "/prices/unpriced": administration.unpriced,
         "/audit": administration.audit,
         "/limits": limiting.limits,
+        "/recommendations": advice.recommendations,
         "/policy/history": limiting.policy_history,
     }
     for path, function in functions.items():
