@@ -34,6 +34,8 @@ class Collector:
 
     def __init__(self) -> None:
         self.arrived: list[tuple[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        """Of each request, their names in lower case."""
         collector = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -41,6 +43,7 @@ class Collector:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
+                collector.headers.append({name.lower(): value for name, value in self.headers.items()})
                 collector.arrived.append((self.path, REQUESTS[self.path.removeprefix("/own")].FromString(body)))
                 self.send_response(200)
                 self.send_header("content-type", "application/x-protobuf")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import threading
 import zlib
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from tollkeeper.sidecar import forward
 from tollkeeper.sidecar.forward import Forwarder, Upstream
 from tollkeeper.sidecar.intake import Busy
 from tollkeeper.sidecar.main import Sidecar
-from tollkeeper.sidecar.receive import from_json, from_protobuf
+from tollkeeper.sidecar.receive import from_protobuf
 from tollkeeper.sidecar.receive.door import Delivery, Door
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import Entry
@@ -146,28 +145,20 @@ def test_our_records_become_the_usage_event(
     body = json_body(request) if form == "json" else request.SerializeToString()
     forwarder.offer(Delivery("logs", form, encoding, compress(body)))  # type: ignore[arg-type]
     forwarder.stop()
-    ((_, _, arrived),) = collector.arrived
+    ((_, headers, arrived),) = collector.arrived
+    assert (headers["content-type"], headers.get("content-encoding", "")) == (PROTOBUF, encoding)
     arrived = inflate(arrived)
-    read = from_json.read if form == "json" else from_protobuf.read
-    harvest = read("logs", arrived)
+    harvest = from_protobuf.read("logs", arrived)
     (same,) = harvest.calls
     assert same == Entry(MINE, record.digest(record.encode(MINE))), "a sidecar upstream reads the same call"
     assert (harvest.ignored, harvest.rejected) == (1, 1), "the others are as they were"
-    if form == "json":
-        mine, line, broken = json.loads(arrived)["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
-        assert (mine["eventName"], mine["traceId"], "body" in mine) == (EVENT_NAME, MINE.trace_id, False)
-        assert from_json.read_attributes(mine["attributes"]) == listed(event.encode(MINE))
-        assert mine["timeUnixNano"] == str(MINE.started_at + 500_000_000)
-        before = json.loads(body)["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
-        assert [line, broken] == before[1:]
-    else:
-        parsed = ExportLogsServiceRequest.FromString(arrived)
-        mine, line, broken = parsed.resource_logs[0].scope_logs[0].log_records
-        assert (mine.event_name, mine.trace_id.hex(), mine.HasField("body")) == (EVENT_NAME, MINE.trace_id, False)
-        assert attributes(mine.attributes) == listed(event.encode(MINE))
-        assert mine.time_unix_nano == MINE.started_at + 500_000_000
-        assert [line, broken] == list(request.resource_logs[0].scope_logs[0].log_records)[1:]
-        assert parsed.resource_logs[0].resource == request.resource_logs[0].resource
+    parsed = ExportLogsServiceRequest.FromString(arrived)
+    mine, line, broken = parsed.resource_logs[0].scope_logs[0].log_records
+    assert (mine.event_name, mine.trace_id.hex(), mine.HasField("body")) == (EVENT_NAME, MINE.trace_id, False)
+    assert attributes(mine.attributes) == listed(event.encode(MINE))
+    assert mine.time_unix_nano == MINE.started_at + 500_000_000
+    assert [line, broken] == list(request.resource_logs[0].scope_logs[0].log_records)[1:]
+    assert parsed.resource_logs[0].resource == request.resource_logs[0].resource
 
 
 def listed(values: dict[str, Any]) -> dict[str, Any]:

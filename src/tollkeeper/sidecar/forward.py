@@ -1,7 +1,7 @@
 """Sends everything that was taken on to an upstream OTLP endpoint, from a thread of its own.
 
 The intake never waits for it and never fails by it: the queue is bounded, and what has to be dropped is counted. What
-is sent is what came, byte for byte, but for our own records, which become the conventions' usage event.
+is sent is what came, byte for byte, but for our own records, which become the conventions' usage event in protobuf.
 """
 
 from __future__ import annotations
@@ -139,13 +139,13 @@ class Forwarder:
 
     def _deliver(self, delivery: Delivery) -> Reason | None:
         """Try until it is taken or hopeless. Why it has to be dropped, if it has to."""
-        body = expanded(delivery, self._body_limit)
+        sent = expanded(delivery, self._body_limit)
         give_up_at = monotonic() + self._upstream.patience
         pause = FIRST_PAUSE
         while True:
-            status, asked = self._try(delivery, body)
+            status, asked = self._try(sent)
             if status is not None and 200 <= status < 300:
-                self.counts.sent_bytes += len(body)
+                self.counts.sent_bytes += len(sent.body)
                 return None
             if status is not None and status not in WORTH_ANOTHER_TRY:
                 log.warning("the upstream has refused %s with %d: dropped", delivery.signal, status)
@@ -159,13 +159,13 @@ class Forwarder:
             self.counts.retries += 1
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _try(self, delivery: Delivery, body: bytes) -> tuple[int | None, float | None]:
+    def _try(self, delivery: Delivery) -> tuple[int | None, float | None]:
         """The status, `None` if there is no answer; and how many seconds the upstream asks to wait."""
         headers = {**self._upstream.headers, "Content-Type": CONTENT_TYPES[delivery.form]}
         if delivery.encoding:
             headers["Content-Encoding"] = delivery.encoding
         try:
-            self._connection.request("POST", f"{self._path}/v1/{delivery.signal}", body, headers)
+            self._connection.request("POST", f"{self._path}/v1/{delivery.signal}", delivery.body, headers)
             answer = self._connection.getresponse()
             answer.read()
         except (OSError, http.client.HTTPException):

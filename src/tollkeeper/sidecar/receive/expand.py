@@ -1,17 +1,20 @@
 """Our own records as the conventions' usage event, for an upstream that knows only the conventions.
 
-Everything else of a request stays as it was, fields that are not known here too.
+Everything else of a request stays as it was, fields that are not known here too. But a request in JSON that has such
+records is sent on in protobuf: apps ship JSON, which not every backend takes.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
@@ -28,20 +31,21 @@ from tollkeeper.telemetry.record import CALL_EVENT
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
 
 
-def expanded(delivery: Delivery, limit: int) -> bytes:
-    """The body to send on, encoded as it came. `limit` is that of the body, inflated.
+def expanded(delivery: Delivery, limit: int) -> Delivery:
+    """What to send on, encoded as it came. `limit` is that of the body, inflated.
 
     Raises what reading a body raises, if it is one that could not have been taken.
     """
     if delivery.signal != "logs":
-        return delivery.body
+        return delivery
     body = inflate(delivery.body, delivery.encoding, limit) if delivery.encoding else delivery.body
     if CALL_EVENT.encode() not in body:
-        return delivery.body
-    changed = _json(body) if delivery.form == "json" else _protobuf(body)
+        return delivery
+    changed = _from_json(body) if delivery.form == "json" else _protobuf(body)
     if changed is None:
-        return delivery.body
-    return COMPRESS[delivery.encoding](changed) if delivery.encoding else changed
+        return delivery
+    changed = COMPRESS[delivery.encoding](changed) if delivery.encoding else changed
+    return delivery._replace(form="protobuf", body=changed)
 
 
 def _protobuf(body: bytes) -> bytes | None:
@@ -72,33 +76,40 @@ def _rewrite(one: Any, call: Call) -> None:
             one.trace_id, one.span_id = bytes.fromhex(call.trace_id), bytes.fromhex(call.span_id)
 
 
-def _json(body: bytes) -> bytes | None:
+def _from_json(body: bytes) -> bytes | None:
+    """`None` as above. What is of others is read by protobuf's own reader, which takes ids in base64."""
+    request = ExportLogsServiceRequest()
+    changed = 0
     try:
-        request = json.loads(body)
-        found = list(_json_records(request))
-        for one, call in found:
-            _rewrite_json(one, call)
-    except UNREADABLE:
+        for resource_logs in json.loads(body)["resourceLogs"]:
+            into = request.resource_logs.add()
+            ParseDict(_without(resource_logs, "scopeLogs"), into, ignore_unknown_fields=True)
+            for scope_logs in resource_logs.get("scopeLogs") or ():
+                scope = into.scope_logs.add()
+                ParseDict(_without(scope_logs, "logRecords"), scope, ignore_unknown_fields=True)
+                for one in scope_logs.get("logRecords") or ():
+                    changed += _add(scope.log_records.add(), one)
+    except (*UNREADABLE, ParseError):
         return None
-    return json.dumps(request).encode() if found else None
+    encoded: bytes = request.SerializeToString()
+    return encoded if changed else None
 
 
-def _json_records(request: Any) -> Iterator[tuple[Any, Call]]:
-    for resource_logs in request["resourceLogs"]:
-        for scope_logs in resource_logs.get("scopeLogs") or ():
-            for one in scope_logs.get("logRecords") or ():
-                if one.get("eventName") == CALL_EVENT and (call := _call(one["body"]["stringValue"])) is not None:
-                    yield one, call
+def _without(read: Any, name: str) -> dict[str, Any]:
+    return {key: value for key, value in read.items() if key != name}
 
 
-def _rewrite_json(one: dict[str, Any], call: Call) -> None:
-    one["eventName"] = EVENT_NAME
-    del one["body"]
-    pairs = [{"key": name, "value": json_value(value)} for name, value in event.encode(call).items()]
-    one["attributes"] = [*(one.get("attributes") or ()), *pairs]
-    one["timeUnixNano"] = one.get("timeUnixNano") or str(_ended(call))
-    if call.trace_id and call.span_id and not one.get("traceId"):
-        one["traceId"], one["spanId"] = call.trace_id, call.span_id
+def _add(into: Any, one: Any) -> int:
+    """1 for a record of ours."""
+    for name in ("traceId", "spanId"):
+        if one.get(name):
+            one = {**one, name: base64.b64encode(bytes.fromhex(one[name])).decode()}
+    call = _call(one["body"]["stringValue"]) if one.get("eventName") == CALL_EVENT else None
+    ParseDict(one if call is None else _without(one, "body"), into, ignore_unknown_fields=True)
+    if call is None:
+        return 0
+    _rewrite(into, call)
+    return 1
 
 
 def _call(text: str) -> Call | None:
@@ -116,7 +127,8 @@ def _ended(call: Call) -> int:
 def write_value(into: AnyValue, value: Any) -> None:
     """Put a value of an attribute into a message."""
     if type(value) is str:
-        into.string_value = value
+        # Half of a surrogate pair, which a record may have and UTF-8 may not, becomes a question mark.
+        into.string_value = value if value.isascii() else value.encode(errors="replace").decode()
     elif type(value) is bool:
         into.bool_value = value
     elif type(value) is int:
@@ -131,21 +143,3 @@ def write_value(into: AnyValue, value: Any) -> None:
         into.kvlist_value.SetInParent()
         for name, item in value.items():
             write_value(into.kvlist_value.values.add(key=name).value, item)
-
-
-def json_value(value: Any) -> dict[str, Any]:
-    """A value of an attribute, as OTLP's JSON has it."""
-    if type(value) is str:
-        return {"stringValue": value}
-    if type(value) is bool:
-        return {"boolValue": value}
-    if type(value) is int:
-        return {"intValue": str(value)}
-    if type(value) is float:
-        return {"doubleValue": value}
-    if isinstance(value, Sequence):
-        return {"arrayValue": {"values": [json_value(item) for item in value]}}
-    if isinstance(value, Mapping):
-        pairs = [{"key": name, "value": json_value(item)} for name, item in value.items()]
-        return {"kvlistValue": {"values": pairs}}
-    return {}
