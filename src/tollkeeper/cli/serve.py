@@ -77,8 +77,7 @@ def _prepare(settings: ServeSettings) -> str | None:
     if settings.channels is not None:
         channels_of_file(settings.channels)
         report_schedules_of_file(settings.channels)
-    if settings.invoices is not None:
-        accounts_of_file(settings.invoices)
+    accounts_of_file(settings.invoices)
     database = Database(settings.ledger)
     try:
         database.migrate()

@@ -9,7 +9,8 @@ from typing import Literal
 
 Severity = Literal["info", "warning", "critical", "emergency"]
 AlertKind = Literal[
-    "limit", "forecast", "emergency", "anomaly", "unpriced_model", "stale_prices", "counters_disagree", "rule"
+    "limit", "forecast", "emergency", "anomaly", "reconciliation", "unpriced_model", "stale_prices",
+    "counters_disagree", "rule",
 ]  # fmt: skip
 MessageState = Literal["waiting", "sent", "dead"]
 

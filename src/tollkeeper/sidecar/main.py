@@ -35,6 +35,7 @@ from tollkeeper.sidecar.forward import ForwardCounts, Forwarder, Upstream
 from tollkeeper.sidecar.gauges import Gauges
 from tollkeeper.sidecar.health import SidecarHealth
 from tollkeeper.sidecar.insight.anomaly_findings import findings_of
+from tollkeeper.sidecar.insight.drift_findings import drift_findings
 from tollkeeper.sidecar.insight.evaluators import Evaluators
 from tollkeeper.sidecar.insight.forecast_findings import forecast_findings, foreseen
 from tollkeeper.sidecar.insight.insight import Sources
@@ -143,10 +144,9 @@ class Sidecar:
         self.alerts, self.silences = AlertStore(self.database), Silences(self.database)
         owner = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.outbox = Outbox(self.database, owner)
-        accounts = () if settings.invoices is None else accounts_of_file(settings.invoices)
         sources = Sources(
             self.database, self.ledger, self.price_book, self.limiting, self._uses, self.audit, owner,
-            accounts=accounts, forecast_alert=settings.forecast_alert,
+            accounts=accounts_of_file(settings.invoices), forecast_alert=settings.forecast_alert,
         )  # fmt: skip
         self.insight = build_insight(sources)
         self._reports = ReportSources(
@@ -155,9 +155,7 @@ class Sidecar:
         )  # fmt: skip
         of_file = () if settings.channels is None else channels_of_file(settings.channels)
         schedules = () if settings.channels is None else report_schedules_of_file(settings.channels)
-        self._scheduled = ScheduledReports(
-            schedules, self.alerts, self._reports, settings.public_url, time.time_ns
-        )  # fmt: skip
+        self._scheduled = ScheduledReports(schedules, self.alerts, self._reports, settings.public_url, time.time_ns)
         self.channels = Channels(of_file, ChannelStore(self.database))
         self._watch = LimitWatch(lambda: self.alerting.wake())
         self.alerting = self._alerting()
@@ -197,7 +195,10 @@ class Sidecar:
         forecasts = self.insight.forecasts.published
         findings = Findings(
             self._uses, self.limiting, self.agreement, self.ledger, self._watch, time.time_ns,
-            {"anomaly": findings_of(self.insight.anomalies), "forecast": forecast_findings(forecasts)},
+            {
+                "anomaly": findings_of(self.insight.anomalies), "forecast": forecast_findings(forecasts),
+                "reconciliation": drift_findings(self.insight.evaluations),
+            },
             lambda use: foreseen(forecasts, use),
         )  # fmt: skip
         return Alerting(

@@ -10,7 +10,8 @@ from typing import Any
 
 from tollkeeper.insight.reconcile.account import Account, read_accounts, terms_of
 from tollkeeper.insight.reconcile.cell import Cell
-from tollkeeper.insight.reconcile.reconcile import Reconciliation, reconcile
+from tollkeeper.insight.reconcile.drift import Drift, drifts
+from tollkeeper.insight.reconcile.reconcile import Reconciliation, Terms, reconcile
 from tollkeeper.sidecar.insight.evaluators import Evaluator
 from tollkeeper.sidecar.invoices.contract import InvoiceError
 from tollkeeper.sidecar.invoices.sources import Fetch, fetch
@@ -33,8 +34,10 @@ NANO = 1_000_000_000
 PRICE_LIKE = ("price", "tier", "discount")
 
 
-def accounts_of_file(path: str) -> tuple[Account, ...]:
-    """Those that a file says. Raises `ValueError` that tells all that is wrong with it."""
+def accounts_of_file(path: str | None) -> tuple[Account, ...]:
+    """Those that a file says; without one, none. Raises `ValueError` that tells all that is wrong with it."""
+    if path is None:
+        return ()
     try:
         return read_accounts(Path(path).read_bytes(), path)
     except OSError as error:
@@ -108,7 +111,11 @@ class Reconciler:
 
     def body(self, now: int, told: Sequence[Mapping[str, Any]]) -> Any:
         """What is kept of a comparison, in what JSON can say."""
-        return {"accounts": list(told), "providers": [document(one) for one in self.compare(now)]}
+        providers = [document(one, drifts(one, self._terms(one.provider, now))) for one in self.compare(now)]
+        return {"accounts": list(told), "providers": providers}
+
+    def _terms(self, provider: str, now: int) -> Terms:
+        return terms_of(self.accounts, provider, now // NANO)
 
     def compare(self, now: int) -> list[Reconciliation]:
         """Each provider of which anybody has told anything, on the days that were told."""
@@ -124,7 +131,7 @@ class Reconciler:
         first, last = min(days), max(days)
         lines = self.invoices.lines(provider, first, last)
         ours = recorded(self._ledger, provider, first, last)
-        terms = terms_of(self.accounts, provider, now // NANO)
+        terms = self._terms(provider, now)
         found = reconcile(lines, ours, days, terms)
         in_doubt = {cell.day for cell in found.cells if any(cause.kind in PRICE_LIKE for cause in cell.causes)}
         if not in_doubt:
@@ -134,12 +141,21 @@ class Reconciler:
         return reconcile(lines, ours, days, terms)
 
 
-def document(found: Reconciliation) -> dict[str, Any]:
+def document(found: Reconciliation, drifting: Sequence[Drift] = ()) -> dict[str, Any]:
     """What JSON can say of it."""
     return {
         "provider": found.provider,
         "shift_hours": found.shift_hours,
         "capture": None if found.capture is None else {**found.capture._asdict(), "ratio": found.capture.ratio},
+        "drifts": [
+            {
+                "day": one.day.isoformat(),
+                "difference_nano_usd": one.difference,
+                "billed_nano_usd": one.billed,
+                "causes": dict(one.causes),
+            }
+            for one in drifting
+        ],
         "cells": [_cell(cell) for cell in found.cells],
     }
 

@@ -33,6 +33,7 @@ ALERT_NAMES: Final = {
     "forecast": "TollkeeperForecast",
     "emergency": "TollkeeperEmergency",
     "anomaly": "TollkeeperAnomaly",
+    "reconciliation": "TollkeeperReconciliation",
     "unpriced_model": "TollkeeperUnpricedModel",
     "stale_prices": "TollkeeperStalePrices",
     "counters_disagree": "TollkeeperCountersDisagree",

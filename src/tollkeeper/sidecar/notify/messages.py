@@ -26,6 +26,8 @@ DEFAULT_TITLE: Final = """\
 {% elif kind == "anomaly" %}
  {{ facts.title|default(subject, true) if not resolved else subject }}
 {% if resolved and who %} for {{ who }}{% endif %}
+{% elif kind == "reconciliation" %}
+{% if resolved %} the bill of {{ subject }}{% else %} {{ facts.title|default(subject, true) }}{% endif %}
 {% elif kind == "unpriced_model" %} {{ subject }} has no price
 {% elif kind == "stale_prices" %} prices are out of date
 {% elif kind == "rule" %} {{ facts.summary|default(subject, true) }}
@@ -128,6 +130,19 @@ Most of the excess:
 - {{ each }}
 {% endfor %}
 {% endif %}
+{% elif kind == "reconciliation" %}
+{% if resolved %}
+The ledger agrees with what {{ subject }} bills again.
+
+Last seen:
+{% else %}
+The ledger and the bill of {{ subject }} do not agree
+{%- if facts.title|default("", true) %}: {{ facts.title }}{% endif %}.
+
+{% endif %}
+{% for line in facts.lines|default([]) %}
+{{ line }}
+{% endfor %}
 {% elif kind == "unpriced_model" %}
 {% if resolved %}
 No call of the last day to the model {{ subject }} lacks a price.
