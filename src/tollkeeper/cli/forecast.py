@@ -62,7 +62,7 @@ def _show(screen: Console, found: Forecasts, with_bands: bool) -> None:
         screen.print("There are no such forecasts.")
     elif with_bands or len(found.forecasts) == 1:
         for one in found.forecasts:
-            _show_one(screen, one)
+            show_one(screen, one)
     else:
         screen.print(table(("Whose", "Until", *NUMBERS), [_cells(one) for one in found.forecasts], right=NUMBERS))
     if found.at is not None:
@@ -83,8 +83,11 @@ def _cells(one: ForecastState) -> list[RenderableType]:
     ]  # fmt: skip
 
 
-def _show_one(screen: Console, one: ForecastState) -> None:
-    screen.print(Text(f"{_name(one)}: {one.horizon} to the end of {_last(one, one.period_end):%A, %d %B} ({one.zone})", "bold"))
+def show_one(screen: Console, one: ForecastState) -> None:
+    """One forecast, with its band."""
+    screen.print(
+        Text(f"{_name(one)}: {one.horizon} to the end of {_last(one, one.period_end):%A, %d %B} ({one.zone})", "bold")
+    )
     screen.print(Text.assemble("Used up to now   ", _amount(one, one.used)))
     if one.forecast is not None:
         screen.print(Text.assemble("At the end       ", _amount(one, one.forecast)))
