@@ -260,19 +260,20 @@ def cost(count: int = 50, days: int = 400) -> tuple[float, float]:
     return seconds, peak / 1e6
 
 
-def shifts_told(seeds: Sequence[int]) -> tuple[int, int, int]:
-    """How many levels changed for good, of how many it was told within the tolerated time, and how often in all."""
+def shifts_told(seeds: Sequence[int]) -> dict[str, tuple[int, int, int]]:
+    """Of levels that rose and fell for good: how many there were, of how many it was told in time, how often in all."""
     shape = next(each for each in SHAPES if each.name == "shifting")
-    shifts = told = times = 0
+    found = {"rose": [0, 0, 0], "fell": [0, 0, 0]}
     for seed in seeds:
         for one in labelled(shape, seed, share=0.0):
             spans = ours()(one, shape)
-            marks = sorted(one.tolerated)
-            edges = [at for at in marks if at - 1 not in one.tolerated]
-            for at in edges:
+            for at in sorted(each for each in one.tolerated if each - 1 not in one.tolerated):
+                later = min(at + 14, len(one.series) - 1)
+                rose = one.typical[later - (later - at) % 7] > one.typical[at - 7]
                 after = [span for span in spans if _touch(span, (at, at + 14))]
-                shifts, told, times = shifts + 1, told + bool(after), times + len(after)
-    return shifts, told, times
+                counted = found["rose" if rose else "fell"]
+                counted[:] = counted[0] + 1, counted[1] + bool(after), counted[2] + len(after)
+    return {name: (shifts, told, times) for name, (shifts, told, times) in found.items()}
 
 
 def real(path: Path, seed: int) -> Iterator[Labelled]:
@@ -357,8 +358,9 @@ def main() -> None:
     show(rows)
     if not asked.quick:
         show_others(seeds[:1])
-    shifts, told, times = shifts_told(seeds)
-    print(f"\n{told} of {shifts} levels that changed for good were told, {times / max(told, 1):.2f} times each.")
+    print()
+    for which, (shifts, told, times) in shifts_told(seeds).items():
+        print(f"{told} of {shifts} levels that {which} for good were told, {times / max(told, 1):.2f} times each.")
     seconds, peak = cost()
     print(f"1 000 series of 400 days: {seconds:.1f} s of CPU; the largest one took {peak:.1f} MB.")
     if asked.csv is not None:

@@ -81,6 +81,16 @@ class Slots(NamedTuple):
     parts: tuple[int, ...]
 
 
+def _of_hour(weekday: int, hour: int) -> Slots:
+    weekend = 1 if weekday >= WORKING_DAYS else 0
+    of_day = _HOURS + 24 * weekend + hour
+    return Slots(of_day, (weekday, of_day, _HOURS + 48 + weekday * 24 + hour, 7 + weekend))
+
+
+_SLOTS_OF_DAYS: Final = tuple(Slots(day, (day, 8 if day >= WORKING_DAYS else 7)) for day in range(7))
+_SLOTS_OF_HOURS: Final = tuple(tuple(_of_hour(day, hour) for hour in range(24)) for day in range(7))
+
+
 class Expectation(NamedTuple):
     """The logarithm of what is expected, and how far from it a figure may well be."""
 
@@ -128,11 +138,7 @@ class Baseline:
     def slots(self, day: date, hour: int) -> Slots:
         """Its weekday, and whether that is one of the weekend; its hour, and that hour of that weekday."""
         weekday = day.weekday()
-        weekend = 1 if weekday >= WORKING_DAYS else 0
-        if not self._hourly:
-            return Slots(weekday, (weekday, 7 + weekend))
-        of_day = _HOURS + 24 * weekend + hour
-        return Slots(of_day, (weekday, of_day, _HOURS + 48 + weekday * 24 + hour, 7 + weekend))
+        return _SLOTS_OF_HOURS[weekday][hour] if self._hourly else _SLOTS_OF_DAYS[weekday]
 
     def expect(self, slots: Slots, noise: float = 1.0) -> Expectation | None:
         """What is expected in these slots; `noise` is how much noisier than others the interval is. `None`: unknown."""
@@ -145,14 +151,14 @@ class Baseline:
             doubt += self._variances[slot]
         return Expectation(centre, math.sqrt(doubt + self._own_variance(slots) * noise * noise))
 
-    def learn(self, slots: Slots, value: float, noise: float = 1.0) -> None:
-        """Takes in the logarithm of a figure that is no anomaly."""
+    def learn(self, slots: Slots, value: float, noise: float = 1.0, expectation: Expectation | None = None) -> None:
+        """Takes in the logarithm of a figure that is no anomaly; what was expected of it may be given again."""
         if self.level is None:
             self.level = value - sum(self._effects[slot] for slot in slots.parts)
             self._level_variance = self._sd**2 + sum(self._variances[slot] for slot in slots.parts)
             self._count(slots)
             return
-        centre, sd = self.expect(slots, noise) or (value, 1.0)
+        centre, sd = expectation or self.expect(slots, noise) or (value, 1.0)
         off = value - centre
         novel = min(self._seen[slot] for slot in slots.parts[:2]) < 2
         bound = sd * (6.0 if novel else CLIP)
@@ -241,7 +247,8 @@ class Baseline:
         near = (
             ((place, 1.0), ((place - 1) % count, 0.5), ((place + 1) % count, 0.5)) if self._hourly else ((place, 1.0),)
         )
-        for each, weight in near:
+        for each, part in near:
+            weight = part * told
             kept = 1 - (1 - keep) * weight
             self._noise_squares[each] = kept * (self._noise_squares[each] - even) + weight * square + even
             self._noise_weights[each] = kept * (self._noise_weights[each] - even) + weight + even

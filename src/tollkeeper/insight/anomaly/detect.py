@@ -13,7 +13,7 @@ from datetime import date
 from typing import Final, NamedTuple
 
 from tollkeeper.insight.anomaly.anomaly import Anomaly
-from tollkeeper.insight.anomaly.baseline import LEAST_POOLED, UNKNOWN, Baseline, Prior, Slots, pooled
+from tollkeeper.insight.anomaly.baseline import LEAST_POOLED, UNKNOWN, Baseline, Expectation, Prior, Slots, pooled
 from tollkeeper.insight.anomaly.judgement import Judgement
 from tollkeeper.insight.anomaly.rates import RateBaseline
 from tollkeeper.insight.anomaly.recurrence import Months, Shape, Zeros
@@ -115,6 +115,7 @@ class _Figures:
         self.lower = self.upper + how.lower
         self.runs = Runs(series, metric, scope, how, end)
         self.judged: list[Judgement | None] = []
+        self.expectation: Expectation | None = None
         self.days, self.day = 0, date.min
 
     def look(self, index: int) -> None:
@@ -149,7 +150,7 @@ class _Figures:
 
     def judge(self, index: int, value: float, calls: int) -> Judgement | None:
         slots = self.slots(index)
-        expectation = self.baseline.expect(slots, self.noise(calls))
+        self.expectation = expectation = self.baseline.expect(slots, self.noise(calls))
         if expectation is None or self.baseline.level is None:
             return None
         if value <= 0 and (self.zeros.ordinary(slots.shared) or index >= self.complete):
@@ -175,7 +176,7 @@ class _Figures:
         if (changed := self.shape.saw(slots, off, alone=not self.runs.is_long)) is not None:
             self.baseline.absorb(changed, off)
         if unusual is None and value > 0:
-            self.baseline.learn(slots, math.log(value), self.noise(calls))
+            self.baseline.learn(slots, math.log(value), self.noise(calls), self.expectation)
         else:
             self.baseline.skip()
         if shifted := self.runs.shifted():
