@@ -26,7 +26,7 @@ from tollkeeper.client.tellings import (
 STYLES = {"info": "", "warning": "yellow", "critical": "red", "emergency": "bold red"}
 STATES = {"sent": "green", "waiting": "yellow", "dead": "red"}
 KINDS = (
-    "limit", "forecast", "emergency", "anomaly", "reconciliation", "unpriced_model", "stale_prices",
+    "limit", "forecast", "emergency", "anomaly", "error_budget", "reconciliation", "unpriced_model", "stale_prices",
     "counters_disagree", "rule",
 )  # fmt: skip
 

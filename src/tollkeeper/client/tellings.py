@@ -9,7 +9,7 @@ from typing import Literal
 
 Severity = Literal["info", "warning", "critical", "emergency"]
 AlertKind = Literal[
-    "limit", "forecast", "emergency", "anomaly", "reconciliation", "unpriced_model", "stale_prices",
+    "limit", "forecast", "emergency", "anomaly", "error_budget", "reconciliation", "unpriced_model", "stale_prices",
     "counters_disagree", "rule",
 ]  # fmt: skip
 MessageState = Literal["waiting", "sent", "dead"]

@@ -10,7 +10,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """The milder first."""
 
 FindingKind = Literal[
-    "limit", "forecast", "emergency", "anomaly", "reconciliation", "unpriced_model", "stale_prices",
+    "limit", "forecast", "emergency", "anomaly", "error_budget", "reconciliation", "unpriced_model", "stale_prices",
     "counters_disagree", "rule", "digest",
 ]  # fmt: skip
 FINDING_KINDS: tuple[FindingKind, ...] = tuple(kind for kind in get_args(FindingKind) if kind != "digest")

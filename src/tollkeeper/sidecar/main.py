@@ -38,6 +38,7 @@ from tollkeeper.sidecar.insight.anomaly_findings import findings_of
 from tollkeeper.sidecar.insight.drift_findings import drift_findings
 from tollkeeper.sidecar.insight.evaluators import Evaluators
 from tollkeeper.sidecar.insight.forecast_findings import forecast_findings, foreseen
+from tollkeeper.sidecar.insight.health import budget_findings
 from tollkeeper.sidecar.insight.insight import Sources
 from tollkeeper.sidecar.insight.insight import build as build_insight
 from tollkeeper.sidecar.insight.reconciliation import accounts_of_file
@@ -198,6 +199,7 @@ class Sidecar:
             {
                 "anomaly": findings_of(self.insight.anomalies), "forecast": forecast_findings(forecasts),
                 "reconciliation": drift_findings(self.insight.evaluations),
+                "error_budget": budget_findings(self.insight.evaluations),
             },
             lambda use: foreseen(forecasts, use),
         )  # fmt: skip
@@ -210,6 +212,7 @@ class Sidecar:
         gauges = Gauges(
             self._uses, self.services.quotas, self.limiting, self._watch, self._health, self.alerts, self.outbox,
             self.insight.anomalies, time.monotonic, time.time_ns, self.insight.forecasts.published,
+            self.insight.evaluations,
         )  # fmt: skip
         return MetricsPage(
             LedgerTotals(self.ledger, self.settings.metric_label_sets, time.monotonic),

@@ -17,7 +17,7 @@ from sidecar.api.world import NOW, World, failed, make_call
 from tollkeeper.insight.comparison import Benchmark
 from tollkeeper.insight.health import Key
 from tollkeeper.sidecar.insight import health
-from tollkeeper.sidecar.insight.health import HealthEvaluator, budgets_of, windows_of
+from tollkeeper.sidecar.insight.health import HealthEvaluator, budget_findings, budgets_of, windows_of
 from tollkeeper.storage.insight.evaluations import Evaluation
 from tollkeeper.storage.insight.remembered import Remembered, Stretch
 from tollkeeper.storage.ledger import Retraction, Totals, UsageRow
@@ -78,6 +78,24 @@ def test_a_budget_goes_by_the_benchmark_of_its_provider(world: World) -> None:
     (budget,) = budgets_of(evaluated(world)).values()
     assert (budget.objective, budget.severity) == (0.8, None)
     assert budget.used == pytest.approx(0.5)
+
+
+def test_a_budget_that_burns_is_told_of_while_it_does(world: World) -> None:
+    world.record(*(make_call(number, **ago(days=2)) for number in range(90)))
+    world.record(*(failed(number, **ago(minutes=2)) for number in range(100, 110)))
+    evaluations, now = world.insight.evaluations, world.clock.nanoseconds()
+    assert list(budget_findings(evaluations)(now)) == []
+    evaluation = evaluated(world)
+    assert evaluations.claim(evaluation.name, HOUR)
+    evaluations.keep(*evaluation)
+    (finding,) = budget_findings(evaluations)(now)
+    assert (finding.kind, finding.subject, finding.severity) == ("error_budget", "openai", "critical")
+    assert finding.facts["lines"] == [
+        "Objective: 99 % of calls are answered.",
+        "Over the last 1 h it goes 100.0 times as fast as it may.",
+        "In 30 days 10 of 100 calls have failed: 1000% of what may fail.",
+    ]
+    assert list(budget_findings(evaluations)(now + health.STALE + 1)) == []
 
 
 def test_what_has_changed_is_read_again(world: World) -> None:

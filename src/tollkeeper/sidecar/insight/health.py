@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
-from tollkeeper.insight.error_budget import OBJECTIVE, PERIOD, WINDOWS, Burn, ErrorBudget, Pair, error_budget
+from tollkeeper.insight.error_budget import DAY, HOUR, OBJECTIVE, PERIOD, WINDOWS, Burn, ErrorBudget, Pair, error_budget
 from tollkeeper.insight.health import Failed, Figures, Key, Tally, by, figures, together
+from tollkeeper.model.finding import Finding
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.insight.benchmarks import Benchmarks
 from tollkeeper.storage.insight.evaluations import Evaluation, Evaluations
@@ -29,6 +30,8 @@ MOST_READ = 200_000
 MINUTE = NS_AN_HOUR // 60
 SHORTER = (60, 30, 15, 5)
 """Minutes of the shortest window, where an hour has more calls than that."""
+STALE = 10 * MINUTE
+"""An evaluation that is older says nothing of now."""
 MOST_SHOWN = 500
 """Of each level, the busiest."""
 
@@ -107,6 +110,39 @@ def budgets_of(evaluation: Evaluation) -> dict[str, ErrorBudget]:
 def latest(evaluations: Evaluations) -> Evaluation | None:
     """What was found last."""
     return evaluations.latest(NAME)
+
+
+def budget_findings(evaluations: Evaluations) -> Callable[[int], Iterator[Finding]]:
+    """The providers whose error budgets burn: what people are told of."""
+
+    def found(now: int) -> Iterator[Finding]:
+        evaluation = latest(evaluations)
+        if evaluation is None or now - evaluation.at > STALE:
+            return
+        for provider, budget in budgets_of(evaluation).items():
+            if budget.severity is not None:
+                scope = {"provider": provider}
+                yield Finding("error_budget", provider, scope, budget.severity, facts=_facts(budget))
+
+    return found
+
+
+def _facts(budget: ErrorBudget) -> dict[str, Any]:
+    burn = next(burn for burn in budget.burns if burn.burning)
+    hours, days = burn.pair.long // HOUR, budget.period // DAY
+    used = budget.used or 0.0
+    return {
+        "objective": budget.objective,
+        "used": used,
+        "burn_rate": burn.long,
+        "failed": budget.failed,
+        "calls": budget.calls,
+        "lines": [
+            f"Objective: {budget.objective * 100:g} % of calls are answered.",
+            f"Over the last {hours} h it goes {burn.long or 0:.1f} times as fast as it may.",
+            f"In {days} days {budget.failed:,} of {budget.calls:,} calls have failed: {used:.0%} of what may fail.",
+        ],
+    }
 
 
 def _window(stretch: tuple[int, int], tallies: Mapping[Key, Tally]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ ALERT_NAMES: Final = {
     "forecast": "TollkeeperForecast",
     "emergency": "TollkeeperEmergency",
     "anomaly": "TollkeeperAnomaly",
+    "error_budget": "TollkeeperErrorBudget",
     "reconciliation": "TollkeeperReconciliation",
     "unpriced_model": "TollkeeperUnpricedModel",
     "stale_prices": "TollkeeperStalePrices",

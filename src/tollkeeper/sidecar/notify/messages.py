@@ -26,6 +26,7 @@ DEFAULT_TITLE: Final = """\
 {% elif kind == "anomaly" %}
  {{ facts.title|default(subject, true) if not resolved else subject }}
 {% if resolved and who %} for {{ who }}{% endif %}
+{% elif kind == "error_budget" %} {{ subject }} fails more calls than it may
 {% elif kind == "reconciliation" %}
 {% if resolved %} the bill of {{ subject }}{% else %} {{ facts.title|default(subject, true) }}{% endif %}
 {% elif kind == "unpriced_model" %} {{ subject }} has no price
@@ -130,6 +131,18 @@ Most of the excess:
 - {{ each }}
 {% endfor %}
 {% endif %}
+{% elif kind == "error_budget" %}
+{% if resolved %}
+{{ subject }} does not use its error budget up too fast any more.
+
+Last seen:
+{% else %}
+{{ subject }} fails so many calls that its error budget will not last.
+
+{% endif %}
+{% for line in facts.lines|default([]) %}
+{{ line }}
+{% endfor %}
 {% elif kind == "reconciliation" %}
 {% if resolved %}
 The ledger agrees with what {{ subject }} bills again.

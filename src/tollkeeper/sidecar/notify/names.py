@@ -16,8 +16,8 @@ from tollkeeper.sidecar.notify.payload import NANO
 NAMES: Final[Mapping[str, str]] = {
     "event": "`fired`, `worsened`, `repeated` or `resolved`",
     "resolved": "whether it is over",
-    "kind": "`limit`, `forecast`, `emergency`, `anomaly`, `reconciliation`, `unpriced_model`, `stale_prices`, "
-    "`counters_disagree`, or `rule`: of Alertmanager",
+    "kind": "`limit`, `forecast`, `emergency`, `anomaly`, `error_budget`, `reconciliation`, `unpriced_model`, "
+    "`stale_prices`, `counters_disagree`, or `rule`: of Alertmanager",
     "severity": "`info`, `warning`, `critical` or `emergency`",
     "level": "the highest threshold that is reached, in percent; 0 where there are none",
     "subject": "what it is about: the name of the limit, of the model, or of the rule; of an anomaly, what is unusual",
