@@ -27,8 +27,8 @@ COLUMNS: Final = (
     Column("what", "What", "text"),
     Column("expected", "Expected", "text"),
     Column("actual", "Actual", "text"),
-    Column("excess", "Excess", "money"),
-    Column("label", "Label", "text"),
+    Column("excess", "Excess", "money", "–"),
+    Column("label", "Label", "text", ""),
 )
 
 
@@ -46,7 +46,7 @@ def sections(material: Material) -> list[Section]:
         return [Section("Summary", notes=["Not evaluated yet: nobody has looked for anomalies."])]
     dearest = sorted(found, key=lambda kept: (-(kept.anomaly.excess_nano_usd or 0), kept.anomaly.start))
     cost = [kept for kept in dearest if (kept.anomaly.excess_nano_usd or 0) > 0][:BARS]
-    bars = Chart("Spent above what was expected", "bars", "money", [title_of(kept.anomaly) for kept in cost],
+    bars = Chart("Spent above what was expected", "bars", "money", [_what(kept) for kept in cost],
                  [Line("Excess", [kept.anomaly.excess_nano_usd for kept in cost])])  # fmt: skip
     table = Table("anomalies", "Anomalies", COLUMNS, [_row(kept, material) for kept in found], None, "None was found.")
     more = [f"Only the newest {MOST:,} are shown."] if len(found) >= MOST else []
@@ -75,12 +75,17 @@ def _row(kept: Kept, material: Material) -> tuple[Value, ...]:
         material.asked.shown(one.start),
         None if kept.ended_at is None else material.asked.shown(kept.ended_at),
         one.severity,
-        title_of(one).partition(" at ")[0],
+        _what(kept),
         range_text(one),
         value_text(one.metric, one.actual),
         one.excess_nano_usd,
         kept.label,
     )
+
+
+def _what(kept: Kept) -> str:
+    """Its title without its figures."""
+    return title_of(kept.anomaly).partition(" at ")[0].removesuffix(" stays")
 
 
 def _worst(found: Sequence[Kept]) -> list[Kept]:

@@ -12,6 +12,7 @@ from tollkeeper.sidecar.ledger_use import dimensions_of
 from tollkeeper.sidecar.limit_use import LimitUse
 from tollkeeper.sidecar.reports.document import Chart, Column, Figure, Form, Line, Section, Table, Value
 from tollkeeper.sidecar.reports.material import Material
+from tollkeeper.sidecar.reports.outlooks import of_budgets
 from tollkeeper.sidecar.reports.shares import round_ratio
 
 BARS: Final = 12
@@ -53,6 +54,7 @@ def sections(material: Material) -> list[Section]:
             charts=[_bars(budgets)] if budgets else [],
             tables=[_standings("budgets", "Budgets", budgets, now)],
         ),
+        of_budgets(material),
         Section("Other limits", tables=[_standings("limits", "Other limits", others, now)]),
         Section(
             "How periods have ended",

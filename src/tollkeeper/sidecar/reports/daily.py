@@ -7,6 +7,7 @@ from datetime import date
 
 from tollkeeper.sidecar.reports.document import Column, Figure, Section, Table
 from tollkeeper.sidecar.reports.material import Material
+from tollkeeper.sidecar.reports.outlooks import of_month
 from tollkeeper.sidecar.reports.shares import (
     ROUNDED,
     SUMS,
@@ -40,6 +41,7 @@ def sections(material: Material) -> list[Section]:
             charts=[stacked_days(material, "provider", "Cost by day and provider")] if total.nano_usd else [],
             notes=[*missing(total)],
         ),
+        *of_month(material),
         Section("Day by day", tables=[by_day_table(material)], notes=[ROUNDED]),
         *(Section(title, tables=[table_by(name, material, title)]) for name, title in BREAKDOWNS),
     ]

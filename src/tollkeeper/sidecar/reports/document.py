@@ -27,11 +27,12 @@ class Figure(NamedTuple):
 
 
 class Column(NamedTuple):
-    """`name` is what programs call it; `label` is its heading."""
+    """`name` is what programs call it; `label` is its heading. `without`: what people read where there is no value."""
 
     name: str
     label: str
     form: Form
+    without: str | None = None
 
 
 class Table(NamedTuple):

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
-from tollkeeper.sidecar.reports.document import Form, Report, Value
+from tollkeeper.sidecar.reports.document import Column, Form, Report, Value
 
 UNKNOWN: Final = "unknown"
 NANO: Final = 1_000_000_000
@@ -33,6 +33,11 @@ def shown(value: Value, form: Form) -> str:
     if form == "milliseconds":
         return f"{value:,.0f} ms" if value < 1000 else f"{value / 1000:,.1f} s"
     return f"{value:,}" if form == "count" else f"{value:,.4g}"
+
+
+def cell_text(value: Value, column: Column) -> str:
+    """A cell for people."""
+    return column.without if value is None and column.without is not None else shown(value, column.form)
 
 
 def dollars(nano: int, places: int = 2) -> str:

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from tollkeeper.sidecar.reports.charts import Box, Dot, Drawing, Shape, Stroke, draw
 from tollkeeper.sidecar.reports.document import Chart, Report
-from tollkeeper.sidecar.reports.wording import NUMBERS, as_of, period, shown
+from tollkeeper.sidecar.reports.wording import NUMBERS, as_of, cell_text, period, shown
 
 WIDTH: Final = 560.0
 HEIGHT: Final = 180.0
@@ -30,7 +30,7 @@ def _environment() -> Environment:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )  # fmt: skip
     style, _, _ = loader.get_source(made, "report.css")
-    made.globals.update(shown=shown, numbers=NUMBERS, svg=_svg, style=Markup(style))  # noqa: S704  our own file
+    made.globals.update(shown=shown, cell_text=cell_text, numbers=NUMBERS, svg=_svg, style=Markup(style))  # noqa: S704  our own file
     return made
 
 

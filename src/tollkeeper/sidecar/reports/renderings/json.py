@@ -78,7 +78,7 @@ def _table(table: Table) -> dict[str, Any]:
     return {
         "name": table.name,
         "title": table.title,
-        "columns": [column._asdict() for column in table.columns],
+        "columns": [{"name": one.name, "label": one.label, "form": one.form} for one in table.columns],
         "rows": [_row(table.columns, row) for row in table.rows],
         "total": None if table.total is None else _row(table.columns, table.total),
     }

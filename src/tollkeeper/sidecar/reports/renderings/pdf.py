@@ -10,7 +10,7 @@ from tollkeeper.sidecar.reports.charts import INK, PALE, draw
 from tollkeeper.sidecar.reports.document import Chart, Column, Figure, Report, Section, Snippet, Table, Value
 from tollkeeper.sidecar.reports.renderings.pdf_fonts import Fonts
 from tollkeeper.sidecar.reports.renderings.pdf_page import ACCENT, BAND, INNER, LEADING, MARGIN, RULE, WIDTH, Paper
-from tollkeeper.sidecar.reports.wording import NUMBERS, as_of, period, shown
+from tollkeeper.sidecar.reports.wording import NUMBERS, as_of, cell_text, period, shown
 
 A_ROW: Final = 3
 """Figures beside each other."""
@@ -145,7 +145,7 @@ def _table(paper: Paper, table: Table, is_titled: bool) -> None:
     paper.need(layout.size * LEADING * 4)
     _heading(paper, layout)
     for number, (row, cells) in enumerate(zip(table.rows, shown_rows, strict=True)):
-        unknown = [value is None for value in row]
+        unknown = [value is None and not column.without for value, column in zip(row, table.columns, strict=True)]
         _row(paper, layout, cells, is_banded=number % 2 == 1, unknown=unknown)
     if total is not None:
         _row(paper, layout, total, is_bold=True)
@@ -156,7 +156,7 @@ def _cells(columns: Sequence[Column], row: Sequence[Value], is_total: bool = Fal
     texts = []
     for column, value in zip(columns, row, strict=True):
         is_left_out = is_total and value is None and column.form not in NUMBERS
-        texts.append("" if is_left_out else clean(shown(value, column.form)))
+        texts.append("" if is_left_out else clean(cell_text(value, column)))
     return texts
 
 
@@ -176,8 +176,8 @@ def _layout(
         ]
         texts = [place for place, column in enumerate(columns) if column.form == "text"]
         left = INNER - sum(width for place, width in enumerate(natural) if place not in texts)
-        if size == SIZES[-1] or left >= min(LEAST_TEXT * len(texts), sum(natural[place] for place in texts)):
-            return _Layout(columns, _fitted(natural, texts, max(left, LEAST_TEXT * len(texts))), size)
+        if size == SIZES[-1] or left >= sum(min(natural[place], LEAST_TEXT) for place in texts):
+            return _Layout(columns, _fitted(natural, texts, max(left, 30.0 * len(texts))), size)
     raise AssertionError("there is a smallest size")
 
 
