@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from tollkeeper.insight.forecast.contest import LEAST, Backtest
+from tollkeeper.insight.forecast.contest import HORIZONS, LEAST, Backtest
 from tollkeeper.insight.robust import NORMAL, median, quantile_of_sorted
 
 LEVELS: Final = (80, 95)
@@ -66,7 +66,7 @@ class Spread(NamedTuple):
 
     def tells(self, level: int) -> bool:
         """Whether enough was measured for an interval of this level: some beyond each of its ends."""
-        return self.worth + 1 >= 2 / (1 - level / 100)
+        return self.worth + 1 >= 200 / (100 - level)
 
     def _between(self, sides: Sequence[float]) -> float:
         return (1 - self.weight) * sides[0] + self.weight * sides[1]
@@ -106,13 +106,13 @@ class Calibration:
         """Of totals of so many days of a series; or why too little is known of them."""
         horizons = list(self._measured)
         at = bisect_right(horizons, horizon) - 1
-        if at < 0 or key not in self._measured[horizons[at]].scales:
-            return f"no total of {_days(horizon)} is over yet to measure by: it takes {LEAST + horizon} days of history"
-        if horizons[at] == horizon:
+        is_between = at < 0 or horizons[at] != horizon
+        if at < 0 or key not in self._measured[horizons[at]].scales or (is_between and at + 1 == len(horizons)):
+            longer = min((each for each in HORIZONS if each >= horizon), default=horizon)
+            return f"no total of {_days(horizon)} is over yet to measure by: it takes {LEAST + longer} days of history"
+        if not is_between:
             sides = [self._measured[horizon]] * 2
             weight = 0.0
-        elif at + 1 == len(horizons):
-            return f"no total of {_days(horizon)} was measured yet, of no series"
         else:
             below, above = horizons[at], horizons[at + 1]
             sides = [self._measured[below], self._measured[above]]

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import median
-from typing import Final, NamedTuple
+from typing import Final
 
 FLOOR: Final = 0.05
 """Of the median day with spending: amounts are logarithms above it, and no more than proportional below it."""
@@ -38,7 +39,8 @@ Habits = Mapping[Slot, float]
 """By how much such days differ, in logarithms."""
 
 
-class Days(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Days:
     """A history of whole days without gaps.
 
     `amounts` are as they were, `tamed` without outliers and monthly habits, `logs` the same as logarithms:

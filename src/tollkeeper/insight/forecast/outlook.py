@@ -117,9 +117,10 @@ def _exceeds(spent: float, end: Coming, budget: float) -> float | None:
     if isinstance(end.spread, str):
         return None
     extra = NOTHING * end.usual
-    if not end.amount + extra:
-        return 0.0
-    return end.spread.share_above(math.log((budget - spent + extra) / (end.amount + extra)))
+    coming, room = end.amount + extra, budget - spent + extra
+    if not coming or not room:
+        return 1.0 if coming else 0.0
+    return end.spread.share_above(math.log(room / coming))
 
 
 def _exhaustion(now: int, spent: float, band: Sequence[Point], budget: float) -> Exhaustion:
