@@ -12,17 +12,20 @@ from tollkeeper.sidecar.agreement import LONG_ENOUGH
 from tollkeeper.sidecar.findings import prices_installed_at
 from tollkeeper.sidecar.forecast_gauges import FORECAST_GAUGES, limit_samples_of, spend_samples
 from tollkeeper.sidecar.health import SidecarHealth
+from tollkeeper.sidecar.insight.reconciliation import NAME
 from tollkeeper.sidecar.limit_use import LimitUse, LimitUses
 from tollkeeper.sidecar.limit_watch import LimitWatch
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.metrics import NANO, Kind, Sample
 from tollkeeper.sidecar.quotas import Quotas
+from tollkeeper.sidecar.reconciliation_gauges import RECONCILIATION_GAUGES, reconciliation_samples
 from tollkeeper.sidecar.samples import Family
 from tollkeeper.storage.alerts.outbox import Outbox
 from tollkeeper.storage.alerts.store import AlertStore
 from tollkeeper.storage.counters import CountersUnavailable
 from tollkeeper.storage.emergency import EmergencySwitch
 from tollkeeper.storage.insight.anomalies import AnomalyStore
+from tollkeeper.storage.insight.evaluations import Evaluations
 from tollkeeper.storage.insight.forecasts import Forecasts
 from tollkeeper.storage.ledger import LedgerUnavailable
 from tollkeeper.telemetry import sidecar_metrics as names
@@ -59,6 +62,7 @@ GAUGES: Mapping[str, Family] = {
     names.ANOMALIES_OPEN: Family(
         "Anomalies that hold, but for those that somebody has called false.", ("metric", "severity")
     ),
+    **RECONCILIATION_GAUGES,
     names.NOTIFICATIONS: Family("Messages to channels, by what became of them.", ("channel", "outcome")),
     names.NOTIFICATIONS_WAITING: Family("Messages that wait to be delivered.", ("channel",)),
     names.NOTIFICATIONS_OLDEST: Family("For how long the oldest of them has waited.", ("channel",)),
@@ -83,6 +87,7 @@ class Gauges:
         clock: Callable[[], float],
         now: Callable[[], int],
         forecasts: Forecasts | None = None,
+        evaluations: Evaluations | None = None,
     ) -> None:
         self._uses = uses
         self._quotas = quotas
@@ -93,6 +98,7 @@ class Gauges:
         self._outbox = outbox
         self._anomalies = anomalies
         self._forecasts = forecasts
+        self._evaluations = evaluations
         self._clock = clock
         self._now = now
         self._lock = threading.Lock()
@@ -106,7 +112,7 @@ class Gauges:
             if self._read_at is None or now - self._read_at >= FRESH_SECONDS:
                 self._samples = [
                     *self._of_limits(), *self._of_emergency(), *self._of_ledger(), *self._of_prices(),
-                    *self._of_alerts(), *self._of_forecasts(),
+                    *self._of_alerts(), *self._of_forecasts(), *self._of_reconciliation(),
                 ]  # fmt: skip
                 self._read_at = now
             return self._samples
@@ -139,6 +145,14 @@ class Gauges:
             *spend_samples(foreseen, now),
             *(sample for use in ours for sample in limit_samples_of(foreseen, use, _labels(use), now)),
         ]
+
+    def _of_reconciliation(self) -> list[Sample]:
+        if self._evaluations is None:
+            return []
+        try:
+            return list(reconciliation_samples(self._evaluations.latest(NAME), self._now()))
+        except LedgerUnavailable:
+            return []
 
     def _of_emergency(self) -> Iterator[Sample]:
         try:
