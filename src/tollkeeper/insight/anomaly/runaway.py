@@ -8,7 +8,8 @@ same hours of the weeks before; of a session, what other sessions use.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from tollkeeper.insight.robust import median_of_sorted, quantile_of_sorted, spread
@@ -61,10 +62,6 @@ class Sums(NamedTuple):
         """Both together."""
         return Sums(self[0] + other[0], self[1] + other[1], self[2] + other[2], self[3] + other[3])
 
-    def minus(self, other: Sums) -> Sums:
-        """Without those."""
-        return Sums(self[0] - other[0], self[1] - other[1], self[2] - other[2], self[3] - other[3])
-
     def of(self, slope: Slope) -> int:
         """What it adds up."""
         return self.nano_usd if slope == "spend" else self.calls
@@ -76,16 +73,59 @@ class Use(NamedTuple):
     hour: Sums = Sums()
     minutes: Sums = Sums()
 
-    def plus(self, other: Use) -> Use:
-        """Both together."""
-        return Use(self.hour.plus(other.hour), self.minutes.plus(other.minutes))
+
+Key = tuple[str, str]
+"""A name and a value; of everybody two empty texts."""
+EVERYBODY: Final[Key] = ("", "")
 
 
 class Row(NamedTuple):
-    """What calls with all these values have used: by `NARROWEST`, empty where they do not say."""
+    """What calls with all these values have used: by `NARROWEST`, what they do not say is not there."""
 
     values: Scope
-    use: Use
+    sums: Sums
+
+    def named(self) -> Iterator[Key]:
+        """All that it is a part of."""
+        yield EVERYBODY
+        yield from self.values.items()
+
+
+class Hour:
+    """What was used in an hour. `hourly` and `sessions` are all of it, the one without sessions, the other by these
+    only; `late` are its last minutes, with sessions.
+    """
+
+    def __init__(self, hourly: Iterable[Row], sessions: Mapping[str, Sums], late: Iterable[Row]) -> None:
+        hours: dict[Key, Sums] = {("session", name): sums for name, sums in sessions.items()}
+        for row in hourly:
+            for key in row.named():
+                known = hours.get(key)
+                hours[key] = row.sums if known is None else known.plus(row.sums)
+        self.late: dict[Key, list[Row]] = {}
+        minutes: dict[Key, Sums] = {}
+        for row in late:
+            for key in row.named():
+                known = minutes.get(key)
+                minutes[key] = row.sums if known is None else known.plus(row.sums)
+                self.late.setdefault(key, []).append(row)
+        self.uses = {key: Use(hours.get(key, sums), sums) for key, sums in minutes.items()}
+        self.hours = hours
+        self._sessions = {slope: sorted(sums.of(slope) for sums in sessions.values()) for slope in SLOPES}
+
+    def peers(self, session: str, slope: Slope) -> list[int]:
+        """What other sessions have used, in order."""
+        others = list(self._sessions[slope])
+        own = self.hours.get(("session", session))
+        if own is not None:
+            del others[bisect_left(others, own.of(slope))]
+        return others
+
+    def others(self, key: Key) -> tuple[float, float] | None:
+        """How many calls another one of its kind has made in the hour, and what one of its calls cost."""
+        each = [sums for other, sums in self.hours.items() if other[0] == key[0] and other != key]
+        calls, cost = sum(sums.calls for sums in each), sum(sums.nano_usd for sums in each)
+        return (calls / len(each), cost / calls) if calls and cost else None
 
 
 class Sensitivity(NamedTuple):
@@ -132,26 +172,19 @@ class Runaway(NamedTuple):
         return cost / calls / self.before[1] > calls * TIMES / self.before[0]
 
     @property
+    def key(self) -> Key:
+        """Its scope."""
+        return next(iter(self.scope.items()), EVERYBODY)
+
+    @property
+    def beyond(self) -> float:
+        """What the last minutes have used beyond what is usual."""
+        return self.use.minutes.of(self.slope) - self.usual.expected / TIMES
+
+    @property
     def rate(self) -> float:
         """An hour of what the last minutes have used."""
         return self.use.minutes.of(self.slope) * TIMES
-
-
-Key = tuple[str, str]
-"""A name and a value; of everybody two empty texts."""
-EVERYBODY: Final[Key] = ("", "")
-
-
-def uses(rows: Iterable[Row]) -> dict[Key, Use]:
-    """What each value has used, and everybody."""
-    found: dict[Key, Use] = {}
-    for values, use in rows:
-        for name in ("", *NARROWEST):
-            value = values.get(name, "")
-            if value or not name:
-                known = found.get((name, value))
-                found[name, value] = use if known is None else known.plus(use)
-    return found
 
 
 def is_steep(use: Use, slope: Slope, too_much: float) -> bool:
@@ -175,9 +208,8 @@ def usual_of(hours: Sequence[float], sensitivity: Sensitivity) -> Usual:
     return _usual(sorted(hours), sensitivity)
 
 
-def usual_of_peers(peers: Iterable[float], sensitivity: Sensitivity) -> Usual:
-    """What is usual by what others have used in the same hour."""
-    ordered = sorted(peers)
+def usual_of_peers(ordered: Sequence[float], sensitivity: Sensitivity) -> Usual:
+    """What is usual by what others have used in the same hour, in order."""
     if len(ordered) < LEAST_PEERS:
         return Usual(0.0, sensitivity.floor * COLD, LEAST_SPREAD)
     return _usual(ordered, sensitivity)
@@ -193,25 +225,23 @@ def _usual(ordered: Sequence[float], sensitivity: Sensitivity) -> Usual:
     return Usual(expected, max(floor, min(by_spread, by_highest)), wide)
 
 
-def found(key: Key, slope: Slope, usual: Usual, rows: Sequence[Row], before: tuple[float, float] | None) -> Runaway:
+def found(key: Key, slope: Slope, usual: Usual, hour: Hour, before: tuple[float, float] | None) -> Runaway:
     """The loop of a scope that is steep.
 
-    `before` is what was usual: how many calls in an hour, and what one cost. Without it, what everybody else does now
+    `before` is what was usual: how many calls in an hour, and what one cost. Without it, what others of its kind do now
     is taken.
     """
-    scope = {key[0]: key[1]} if key[0] else {}
-    mine = [row for row in rows if _is_in(row, scope)]
-    use = _sum(row.use for row in mine)
+    use = hour.uses.get(key, Use())
     amount = max(use.hour.of(slope), use.minutes.of(slope) * TIMES)
     return Runaway(
         slope,
-        scope,
+        {key[0]: key[1]} if key[0] else {},
         "critical" if amount >= usual.too_much * WORSE_FROM else "warning",
         use,
         usual,
         _score(amount, usual),
-        _cause(mine, use, slope, key[0]),
-        before or _others(rows, use),
+        _cause(hour.late.get(key, ()), use, slope, key[0]),
+        before or hour.others(key),
     )
 
 
@@ -220,29 +250,30 @@ def _score(amount: float, usual: Usual) -> float:
     return (math.log(amount + least) - math.log(usual.expected + least)) / usual.spread
 
 
-def by_session(one: Runaway, rows: Sequence[Row]) -> Runaway:
+def by_session(one: Runaway, hour: Hour) -> Runaway:
     """The same as the loop of one session, if it is that: few other sessions may say what is usual for one."""
     if "session" in one.scope:
         return one
-    sessions: dict[str, Use] = {}
-    for row in rows:
-        if _is_in(row, one.scope) and (name := row.values.get("session")):
-            sessions[name] = sessions.get(name, Use()).plus(row.use)
-    name, use = max(sessions.items(), key=lambda each: each[1].minutes.of(one.slope), default=("", Use()))
-    beyond = one.use.minutes.of(one.slope) - one.usual.expected / TIMES
-    if not name or use.minutes.of(one.slope) < beyond * EXPLAINED or not is_steep(use, one.slope, one.usual.too_much):
+    sessions: dict[str, int] = {}
+    for row in hour.late.get(one.key, ()):
+        if name := row.values.get("session"):
+            sessions[name] = sessions.get(name, 0) + row.sums.of(one.slope)
+    name = max(sessions, key=lambda each: sessions[each], default="")
+    key = ("session", name)
+    if not name or sessions[name] < one.beyond * EXPLAINED:
         return one
-    usual = one.usual._replace(expected=0.0)
-    return found(("session", name), one.slope, usual, rows, one.before)
+    if not is_steep(hour.uses[key], one.slope, one.usual.too_much):
+        return one
+    return found(key, one.slope, one.usual._replace(expected=0.0), hour, one.before)
 
 
-def narrowed(runaways: Iterable[Runaway], rows: Sequence[Row], known: Sequence[Runaway] = ()) -> list[Runaway]:
+def narrowed(runaways: Iterable[Runaway], hour: Hour, known: Sequence[Runaway] = ()) -> list[Runaway]:
     """Those that stand for themselves: of what is the same loop, the one that is `known`, else the narrowest."""
-    scopes = [one.scope for one in known]
+    keys = {one.key for one in known}
     new = []
     for one in sorted(runaways, key=_order):
-        if one.scope not in scopes and not _is_explained(one, scopes, rows) and not _is_part(one, known, rows):
-            scopes.append(one.scope)
+        if one.key not in keys and not _is_explained(one, keys, hour) and not _is_part(one, known, hour):
+            keys.add(one.key)
             new.append(one)
     return new
 
@@ -261,27 +292,25 @@ def since(minutes: Sequence[int]) -> int:
 
 
 def _order(one: Runaway) -> tuple[int, int, float]:
-    return (_width(one.scope), SLOPES.index(one.slope), -one.rate)
+    return (_width(one.key), SLOPES.index(one.slope), -one.rate)
 
 
-def _width(scope: Scope) -> int:
-    return min((NARROWEST.index(name) for name in scope), default=len(NARROWEST))
+def _width(key: Key) -> int:
+    return NARROWEST.index(key[0]) if key[0] else len(NARROWEST)
 
 
-def _is_explained(one: Runaway, scopes: Sequence[Scope], rows: Iterable[Row]) -> bool:
+def _is_explained(one: Runaway, keys: Iterable[Key], hour: Hour) -> bool:
     """Whether what it has used beyond what is usual is that of narrower loops, for the most part."""
-    narrower = [scope for scope in scopes if _width(scope) < _width(one.scope)]
-    mine = (row for row in rows if _is_in(row, one.scope) and any(_is_in(row, scope) for scope in narrower))
-    beyond = one.use.minutes.of(one.slope) - one.usual.expected / TIMES
-    return _sum(row.use for row in mine).minutes.of(one.slope) >= beyond * EXPLAINED
+    narrower = {key for key in keys if _width(key) < _width(one.key)}
+    mine = (row for row in hour.late.get(one.key, ()) if not narrower.isdisjoint(row.values.items()))
+    return bool(narrower) and sum(row.sums.of(one.slope) for row in mine) >= one.beyond * EXPLAINED
 
 
-def _is_part(one: Runaway, known: Iterable[Runaway], rows: Sequence[Row]) -> bool:
+def _is_part(one: Runaway, known: Iterable[Runaway], hour: Hour) -> bool:
     """Whether it is the most of a wider loop: that one names it as its cause."""
     for wide in known:
-        both = _sum(row.use for row in rows if _is_in(row, wide.scope) and _is_in(row, one.scope)).minutes
-        beyond = wide.use.minutes.of(wide.slope) - wide.usual.expected / TIMES
-        if both.of(wide.slope) >= beyond * EXPLAINED:
+        both = (row.sums.of(wide.slope) for row in hour.late.get(one.key, ()) if _is_in(row, wide.scope))
+        if sum(both) >= wide.beyond * EXPLAINED:
             return True
     return False
 
@@ -290,33 +319,15 @@ def _is_in(row: Row, scope: Scope) -> bool:
     return all(row.values.get(name, "") == value for name, value in scope.items())
 
 
-def _sum(each: Iterable[Use]) -> Use:
-    total = Use()
-    for use in each:
-        total = total.plus(use)
-    return total
-
-
-def _cause(rows: Iterable[Row], use: Use, slope: Slope, own: str) -> dict[str, tuple[str, float]]:
+def _cause(late: Iterable[Row], use: Use, slope: Slope, own: str) -> dict[str, tuple[str, float]]:
     whole = use.minutes.of(slope)
     by_value: dict[Key, int] = {}
-    for values, each in rows:
-        for name in NARROWEST:
-            if name != own:
-                key = name, values.get(name, "")
-                by_value[key] = by_value.get(key, 0) + each.minutes.of(slope)
+    for row in late:
+        for key in row.values.items():
+            by_value[key] = by_value.get(key, 0) + row.sums.of(slope)
     most: dict[str, tuple[str, float]] = {}
     for (name, value), amount in by_value.items():
         share = amount / whole if whole else 0.0
-        if value and share >= 0.5 and share > most.get(name, ("", 0.0))[1]:
+        if name != own and share >= 0.5 and share > most.get(name, ("", 0.0))[1]:
             most[name] = value, share
     return {name: most[name] for name in NARROWEST if name in most}
-
-
-def _others(rows: Iterable[Row], mine: Use) -> tuple[float, float] | None:
-    """How many calls another combination of values has made in the hour, and what one of its calls cost."""
-    each = list(rows)
-    rest = _sum(row.use for row in each).hour.minus(mine.hour)
-    if rest.calls <= 0 or rest.nano_usd <= 0 or len(each) < 2:
-        return None
-    return rest.calls / (len(each) - 1), rest.nano_usd / rest.calls

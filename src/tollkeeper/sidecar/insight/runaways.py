@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -12,14 +12,15 @@ from tollkeeper.insight.anomaly.explain import expected_use, top_contributors
 from tollkeeper.insight.anomaly.runaway import (
     COLD,
     DEFAULTS,
+    EVERYBODY,
     LEAST_HOURS,
     LEAST_SPREAD,
     LONG,
     MINUTE,
     SLOPES,
     TIMES,
+    Hour,
     Key,
-    Row,
     Runaway,
     Sensitivity,
     Slope,
@@ -31,7 +32,6 @@ from tollkeeper.insight.anomaly.runaway import (
     is_steep,
     narrowed,
     since,
-    uses,
     usual_of,
     usual_of_peers,
 )
@@ -48,13 +48,13 @@ DAY = 24 * HOUR
 DAYS = 28
 """So many days say what is usual."""
 COOLDOWN = 30 * MINUTE
-MOST_LOOKED_AT = 100
+MOST_LOOKED_AT = 50
 """Scopes of which it is looked up what is usual for them: the steepest ones."""
 LONGEST_LOOK = DAY
 """No further back is it added up what a loop has cost."""
 
 
-class Hours(NamedTuple):
+class Alike(NamedTuple):
     """What the same hours of other days had, and what a call cost then: how many an hour, and nano-dollars."""
 
     amounts: Mapping[Slope, list[float]]
@@ -69,26 +69,23 @@ class Runaways:
         self._ledger = ledger
         self._store = store
         self._policy = policy
-        self._known: tuple[int, dict[Key, Hours]] = (0, {})
+        self._known: tuple[int, dict[Key, Alike]] = (0, {})
 
     def find(self, now: int) -> list[Found]:
         """All that run away now."""
-        rows = self._recent.rows(now)
-        used = uses(rows)
+        hour = self._recent.hour(now)
         tuned = factors(self._store.tunings())
         open_ones = [kept for kept in self._store.open() if kept.source == "runaway"]
-        known = [(kept, again) for kept in open_ones if (again := self._again(kept, used, rows)) is not None]
+        known = [(kept, again) for kept in open_ones if (again := self._again(kept, hour)) is not None]
         policy = self._policy()
-        new = narrowed(self._new(used, rows, policy, tuned, now), rows, [again for _, again in known])
+        new = narrowed(self._new(hour, policy, tuned, now), hour, [again for _, again in known])
         found_now = [self._found(again, now, kept) for kept, again in known]
         return found_now + [self._found(one, now, None) for one in new]
 
-    def _new(
-        self, used: Mapping[Key, Use], rows: Sequence[Row], policy: Policy, tuned: Mapping[Any, float], now: int
-    ) -> Iterator[Runaway]:
+    def _new(self, hour: Hour, policy: Policy, tuned: Mapping[Any, float], now: int) -> Iterator[Runaway]:
         for slope in SLOPES:
             steep = []
-            for key, use in used.items():
+            for key, use in hour.uses.items():
                 said = policy.detects("runaway", slope, key[0] or "total")
                 how = DEFAULTS[slope]
                 if said.deviations is not None:
@@ -99,34 +96,33 @@ class Runaways:
                     steep.append((key, use, how))
             steep.sort(key=lambda one: -one[1].minutes.of(slope))  # noqa: B023  used at once
             for key, use, how in steep[:MOST_LOOKED_AT]:
-                usual, before = self._usual(key, slope, how, used, now)
+                usual, before = self._usual(key, slope, how, hour, now)
                 factor = tuned.get((slope, ((key[0], key[1]),) if key[0] else ()), 1.0)
                 usual = usual._replace(too_much=max(usual.too_much * factor, how.floor))
                 if is_steep(use, slope, usual.too_much):
-                    yield by_session(found(key, slope, usual, rows, before), rows)
+                    yield by_session(found(key, slope, usual, hour, before), hour)
 
-    def _again(self, kept: Kept, used: Mapping[Key, Use], rows: Sequence[Row]) -> Runaway | None:
+    def _again(self, kept: Kept, hour: Hour) -> Runaway | None:
         """What was found before, as it is now; nothing if it is over."""
         anomaly = kept.anomaly
         slope: Slope = "spend" if anomaly.metric == "spend" else "requests"
-        key = next(iter(anomaly.scope.items()), ("", ""))
+        key = next(iter(anomaly.scope.items()), EVERYBODY)
         too_much = anomaly.high or DEFAULTS[slope].floor * COLD
-        if not goes_on(used.get(key, Use()), slope, too_much):
+        if not goes_on(hour.uses.get(key, Use()), slope, too_much):
             return None
         usual = Usual(anomaly.expected, too_much, kept.facts.get("spread", LEAST_SPREAD))
         calls, cost = kept.facts.get("usual_calls_per_hour"), kept.facts.get("usual_nano_usd_per_call")
-        return found(key, slope, usual, rows, None if calls is None or cost is None else (calls, cost))
+        return found(key, slope, usual, hour, None if calls is None or cost is None else (calls, cost))
 
     def _usual(
-        self, key: Key, slope: Slope, how: Sensitivity, used: Mapping[Key, Use], now: int
+        self, key: Key, slope: Slope, how: Sensitivity, hour: Hour, now: int
     ) -> tuple[Usual, tuple[float, float] | None]:
         if key[0] == "session":
-            peers = (float(use.hour.of(slope)) for other, use in used.items() if other[0] == "session" and other != key)
-            return usual_of_peers(peers, how), None
+            return usual_of_peers(hour.peers(key[1], slope), how), None
         hours = self._hours(key, now)
         return usual_of(hours.amounts[slope], how), hours.before
 
-    def _hours(self, key: Key, now: int) -> Hours:
+    def _hours(self, key: Key, now: int) -> Alike:
         hour = now // HOUR
         if self._known[0] != hour:
             self._known = hour, {}
@@ -135,7 +131,7 @@ class Runaways:
             known[key] = self._looked_up(key, hour)
         return known[key]
 
-    def _looked_up(self, key: Key, hour: int) -> Hours:
+    def _looked_up(self, key: Key, hour: int) -> Alike:
         name, value = key
         filters = {each: (value,) for each in DIMENSIONS if each == name}
         start = (hour - DAYS * 24 - 1) * HOUR
@@ -151,7 +147,7 @@ class Runaways:
         before = None
         if calls and costed:
             before = calls / len(found), sum(one.nano_usd for one in found) / costed
-        return Hours(
+        return Alike(
             {"spend": [float(one.nano_usd) for one in found], "requests": [float(one.calls) for one in found]}, before
         )
 
@@ -160,8 +156,7 @@ class Runaways:
         return min((row.bucket for row in days if row.bucket is not None), default=hour * HOUR) // HOUR
 
     def _found(self, one: Runaway, now: int, kept: Kept | None) -> Found:
-        began = now - LONG + since([each.of(one.slope) for each in self._recent.minutes(one.scope, now)]) * MINUTE
-        start = began if kept is None else kept.anomaly.start
+        start = self._began(one, now) if kept is None else kept.anomaly.start
         spent = self._recent.total(one.scope, max(start, now - LONGEST_LOOK), now)
         usual = one.usual
         excess = None
@@ -174,6 +169,10 @@ class Runaways:
             None, told,
         )  # fmt: skip
         return Found(anomaly, _facts(one, spent.calls, spent.nano_usd), COOLDOWN)
+
+    def _began(self, one: Runaway, now: int) -> int:
+        minutes = [each.of(one.slope) for each in self._recent.minutes(one.scope, now)]
+        return now - LONG + since(minutes) * MINUTE
 
     def _parts(self, one: Runaway, now: int) -> tuple[Contributor, ...]:
         """What its last hour has beyond what such an hour usually has; of a session nothing is usual."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, exists, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, case, cast, exists, func, select
 
 from tollkeeper.insight.anomaly.rules import Used
-from tollkeeper.insight.anomaly.runaway import LONG, MINUTE, NARROWEST, SHORT, Row, Sums, Use
+from tollkeeper.insight.anomaly.runaway import LONG, MINUTE, NARROWEST, SHORT, Hour, Row, Sums
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger.failures import told_apart
 from tollkeeper.storage.ledger.tables import CALLS, RETRACTIONS
@@ -29,15 +29,16 @@ class RecentUse:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def rows(self, now: int) -> list[Row]:
-        """By every combination of values: the last hour, and its last five minutes."""
-        is_late = CALLS.c.started_at >= now - SHORT
-        late = [case((is_late, each), else_=0) for each in _SUMMED]
-        columns = [CALLS.c[name] for name in NARROWEST]
-        sums = [_whole(func.sum(each)) for each in (*_SUMMED, *late)]
-        asked = select(*columns, *sums).where(_between(now - LONG, now)).group_by(*columns)
+    def hour(self, now: int) -> Hour:
+        """What was used in the hour before, by whom."""
+        named, start = NARROWEST[1:], now - LONG
         with told_apart(self._database), self._database.read() as connection:
-            return [_row(row) for row in connection.execute(asked)]
+            hourly = [Row(*each) for each in _sums(connection, named, start, now)]
+            late = [Row(*each) for each in _sums(connection, NARROWEST, now - SHORT, now)]
+            sessions = {
+                values["session"]: sums for values, sums in _sums(connection, ("session",), start, now) if values
+            }
+        return Hour(hourly, sessions, late)
 
     def minutes(self, scope: Mapping[str, str], now: int) -> Sequence[Sums]:
         """Of calls with these values: each minute of the last hour, the oldest first."""
@@ -91,7 +92,9 @@ def _whole(each: Any) -> Any:
     return cast(each, BigInteger)
 
 
-def _row(row: Any) -> Row:
-    values = {name: value for name, value in zip(NARROWEST, row, strict=False) if value}
-    sums = row[len(NARROWEST) :]
-    return Row(values, Use(Sums(*sums[:4]), Sums(*sums[4:])))
+def _sums(connection: Connection, names: Sequence[str], start: int, end: int) -> Iterator[tuple[dict[str, str], Sums]]:
+    columns = [CALLS.c[name] for name in names]
+    asked = select(*columns, *(_whole(func.sum(each)) for each in _SUMMED)).where(_between(start, end))
+    for row in connection.execute(asked.group_by(*columns)):
+        values = {name: value for name, value in zip(names, row, strict=False) if value}
+        yield values, Sums(*row[len(names) :])
