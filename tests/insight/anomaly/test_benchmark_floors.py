@@ -15,9 +15,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 SEED = 211
-COUNTS = {"day": 24, "hour": 3}
-OLDER = 5
-"""Series that an installation knows already."""
+COUNTS = {"day": 16, "hour": 2}
 
 
 @pytest.fixture(scope="module")
@@ -28,19 +26,18 @@ def benchmark() -> Iterator[ModuleType]:
 
 
 def test_what_is_asked_for_is_reached(benchmark: ModuleType) -> None:
-    found = benchmark.Tally()
-    weekends = {}
+    """By a new installation, which knows no other series; with them, more is found."""
+    found, weekends = benchmark.Tally(), {}
     for shape in benchmark.SHAPES:
-        prior = benchmark.prior_of(shape, OLDER)
-        of = {"count": COUNTS[shape.step]}
-        found = found.plus(benchmark.halves(shape, list(benchmark.labelled(shape, SEED, **of)), prior))
-        threes = benchmark.labelled(shape, SEED, **of, times=benchmark.of_size(3), weekends=True)
-        weekends[shape.name] = benchmark.halves(shape, list(threes), prior)
-    assert found.events > 500
+        of = {"seed": SEED, "count": COUNTS[shape.step]}
+        found = found.plus(benchmark.tally(shape, benchmark.labelled(shape, **of), benchmark.ours()))
+        threes = benchmark.labelled(shape, **of, times=benchmark.of_size(3), weekends=True)
+        weekends[shape.name] = benchmark.tally(shape, threes, benchmark.ours())
+    assert found.events > 300
     assert found.precision >= benchmark.PRECISION
     assert found.recall >= benchmark.RECALL
     assert found.false_in_100_days <= benchmark.FALSE / 2
-    assert sum(each.found for each in weekends.values()) >= 0.75 * sum(each.events for each in weekends.values())
+    assert sum(each.found for each in weekends.values()) >= 0.7 * sum(each.events for each in weekends.values())
     for name in ("growing", "office", "billing", "shifting"):
         assert weekends[name].recall >= benchmark.WEEKEND, name
 
