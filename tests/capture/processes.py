@@ -31,10 +31,10 @@ def environment(base_url: str, path: Path | None = None, **more: str) -> dict[st
     return {**kept, "PYTHONPATH": os.pathsep.join(paths), "BASE_URL": base_url, **more}
 
 
-def run(program: str | list[str], env: Mapping[str, str]) -> str:
+def run(program: str | list[str], env: Mapping[str, str], seconds: float = SECONDS) -> str:
     """What the program prints; it must end well."""
     command = [sys.executable, "-c", program] if isinstance(program, str) else program
-    done = subprocess.run(command, env=env, timeout=SECONDS, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=env, timeout=seconds, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 

@@ -6,12 +6,13 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import openai
 from rich.console import Console
 
 import tollkeeper
-from tollkeeper.cli.demo import alerts, budget, summary
+from tollkeeper.cli.demo import alerts, budget, insight, summary
 from tollkeeper.cli.demo.alerts import Listener
 from tollkeeper.cli.demo.app import App
 from tollkeeper.cli.demo.books import keep_books
@@ -39,6 +40,10 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--seed", type=int, default=1, help="another seed, another day")
     flags.add_argument("--metrics-port", type=int, default=0, help="of /metrics (default: any free one)")
     flags.add_argument("--metrics-host", default="127.0.0.1", help="of /metrics (default: %(default)s)")
+    flags.add_argument("--no-past", action="store_true", help="without a company's past, and what is made of it")
+    flags.add_argument(
+        "--report", type=Path, default=Path("tollkeeper-report.pdf"), help="the report's file (default: %(default)s)"
+    )
     flags.add_argument("--plain", action="store_true", help="lines instead of a live table, as without a terminal")
     return flags
 
@@ -53,7 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not console.is_terminal:
         console = Console(width=WIDTH_WITHOUT_TERMINAL)
     try:
-        return _run(console, options)
+        holds = _run(console, options)
+        if not (options.no_past or options.forever):
+            holds = insight.show(console, options.report) and holds
+        return 0 if holds else 1
     except (tollkeeper.ConfigurationError, RuntimeError) as error:
         print(f"tollkeeper demo: {error}", file=sys.stderr)
         return 2
@@ -61,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _run(console: Console, options: argparse.Namespace) -> int:
+def _run(console: Console, options: argparse.Namespace) -> bool:
+    """A day; whether all of it adds up."""
     with (
         Simulator(
             seed=options.seed, error_rate=0.02, error_status=(429, 500, 503), retry_after=0.3, keep=20
@@ -100,7 +109,7 @@ def _run(console: Console, options: argparse.Namespace) -> int:
             alerts.show(console, listener)
             summary.show(console, tally, crew, found, live_problem)
             summary.show_ledger(console, office.url, stats)
-            return 0 if all(check.holds for check in found) else 1
+            return all(check.holds for check in found)
 
 
 def _watch(crew: Crew, screen: Screen, plain: bool) -> bool:

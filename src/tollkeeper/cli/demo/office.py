@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,15 +23,19 @@ END_SECONDS = 20.0
 class Office:
     """A sidecar for as long as the `with` block lasts, on the usual port if that is free.
 
-    `policy` is a file of limits, and `channels` the text of a channels file.
+    `policy` is a file of limits, and `channels` the text of a channels file. `fill` is given the ledger's URL before
+    the sidecar starts.
     """
 
-    def __init__(self, policy: Path, channels: str) -> None:
+    def __init__(self, policy: Path, channels: str, fill: Callable[[str], object] = lambda url: None) -> None:
         self._policy = policy
         self._channels = channels
+        self._fill = fill
 
     def __enter__(self) -> Office:
         self._folder = tempfile.TemporaryDirectory(prefix="tollkeeper-demo-")
+        self._ledger = f"sqlite:///{Path(self._folder.name, 'ledger.db')}"
+        self._fill(self._ledger)
         # Somebody may take the usual port between the look at it and the start.
         url = self._start(_port()) or self._start(0)
         if url is None:
@@ -39,12 +44,12 @@ class Office:
         return self
 
     def _start(self, port: int) -> str | None:
-        ledger, channels = Path(self._folder.name, "ledger.db"), Path(self._folder.name, "channels.toml")
+        channels = Path(self._folder.name, "channels.toml")
         channels.write_text(self._channels, encoding="utf-8")
         self._process = subprocess.Popen(
             [
                 sys.executable, "-m", "tollkeeper", "serve", "--port", str(port), "--grpc-port", "off",
-                "--ledger", f"sqlite:///{ledger}", "--policy", str(self._policy), "--channels", str(channels),
+                "--ledger", self._ledger, "--policy", str(self._policy), "--channels", str(channels),
                 "--log-level", "warning",
             ],
             stdout=subprocess.PIPE,
