@@ -38,7 +38,7 @@ SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 # Draws dashboards with Grafana's own components.
 SCREENSHOTS := tools/screenshots
 
-.PHONY: help demo stack test foreign test-newest test-previous crash lint bench bench-sidecar build screenshots lock clean
+.PHONY: help demo stack test foreign test-newest test-previous crash lint bench bench-sidecar bench-insight build screenshots lock clean
 
 help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,10 @@ bench-sidecar: $(VENV)/.dev  ## What spool, receiver and sidecar take in (minute
 	@$(BIN)/python benchmarks/spool.py
 	@$(BIN)/python benchmarks/receive.py
 	@$(BIN)/python benchmarks/ingest.py
+
+bench-insight: $(VENV)/.dev  ## How many anomalies are found and how many are false, and how good forecasts are (minutes)
+	@$(BIN)/python benchmarks/anomalies.py
+	@$(BIN)/python benchmarks/forecasts.py
 
 build: $(VENV)/.dev  ## Dashboards and rules, in dashboards/, and wheel and sdist, in dist/
 	@$(BIN)/python -W ignore::DeprecationWarning -m tollkeeper.grafana.build
