@@ -1,0 +1,100 @@
+"""`tollkeeper anomalies`, as somebody at a terminal sees it, the typed client under it, and what `docs/` says of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from cli.telling import Tell, telling
+from sidecar.api.serving import serving
+from sidecar.api.test_anomalies import kept, loop, spike
+from sidecar.api.world import World
+from tollkeeper import Client
+from tollkeeper.client import NotFound
+from tollkeeper.model.anomaly_rule import DETECTORS, RULE_METRICS
+from tollkeeper.policy.anomaly_table import FIELDS
+from tollkeeper.policy.document import read_toml
+
+PAGE = (Path(__file__).parents[2] / "docs" / "anomalies.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder: Path = tmp_path_factory.mktemp("cli")
+    made = World(f"sqlite:///{folder / 'ledger.db'}")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def url(world: World) -> Iterator[str]:
+    with serving(world.app) as address:
+        yield address
+
+
+@pytest.fixture
+def tollkeeper(world: World, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tell:
+    return telling(world, url, monkeypatch, capsys)
+
+
+def test_from_finding_one_to_saying_what_it_was(tollkeeper: Tell, world: World) -> None:
+    assert tollkeeper("anomalies").out == "Nothing unusual.\n"
+    assert tollkeeper("anomalies", "tuning").out == "No labels: thresholds are as they are set.\n"
+    first, second = kept(world, loop(world), spike(world))
+    listed = tollkeeper("anomalies").out
+    assert "runaway spend for session s-1" in listed
+    assert "$6.0000" in listed
+    assert first.id in listed
+    assert second.id in listed
+    assert second.id not in tollkeeper("anomalies", "--metric", "spend").out
+    shown = tollkeeper("anomalies", "show", second.id).out
+    assert shown.startswith("Warning: hourly error rate for tenant acme at 25.0 %, usually 0.0 % to 3.1 %\n")
+    assert "goes on" in shown
+    assert re.search(r"model +gpt-4o +\$90.0000 +\$10.0000 +\$80.0000 +80% +\$50.0000 +\$10.0000 +\$20.0000", shown)
+    assert "taken on by a test" in tollkeeper("anomalies", "ack", first.id, "--reason", "on it").out
+    said = tollkeeper("anomalies", "label", first.id, "false", "--note", "a load [test]").out
+    assert "a test says it was false: a load [test]" in said
+    assert re.search(r"spend +session=s-1 +0 +1 +1.25 ×", tollkeeper("anomalies", "tuning").out)
+    assert json.loads(tollkeeper("anomalies", "--json", "--label", "false").out)["anomalies"][0]["id"] == first.id
+    assert tollkeeper("anomalies", "show", "none").code == 1
+
+
+def test_the_typed_client_has_the_same(world: World, url: str) -> None:
+    (one,) = kept(world, loop(world, scope={"user": "ada"}))
+    with Client(url=url, key=world.key("admin")) as client:
+        found = client.anomalies(open=True, user="ada").anomalies
+        assert [each.id for each in found] == [one.id]
+        assert (found[0].excess, found[0].actual, found[0].cause[0].value) == (Decimal(6), Decimal(72), "s-1")
+        assert client.anomaly(one.id) == found[0]
+        assert client.acknowledge_anomaly(one.id, reason="mine").acknowledged_by == "a test"
+        assert client.label_anomaly(one.id, "real").label == "real"
+        assert client.label_anomaly(one.id, None).label is None
+        with pytest.raises(NotFound):
+            client.anomaly("none")
+
+
+def test_the_page_s_policies_are_right_and_its_fields_all_there_are() -> None:
+    blocks = re.findall(r"(?:^(?:    .*)?\n)+", PAGE, re.MULTILINE)
+    tables = [dedent(block) for block in blocks if block.lstrip().startswith("[[")]
+    ladder = """
+[[limit]]
+name = "usd-day-per-tenant"
+limit = "$10 / day per tenant"
+[[ladder]]
+limit = "usd-day-per-tenant"
+steps = [{ at = 80, do = "cap_output", tokens = 100 }, { at = 100, do = "deny" }]
+"""
+    assert len(tables) == 3
+    for table in tables:
+        policy = read_toml(ladder + table, "anomalies.md")
+        assert policy.anomalies or policy.detection
+    listed = re.findall(r"^\| `(\w+)` \|", PAGE.partition("| field |")[2].partition("\n\n")[0], re.MULTILINE)
+    assert sorted(listed) == sorted(FIELDS)
+    for word in (*RULE_METRICS, *DETECTORS):
+        assert f"`{word}`" in PAGE
