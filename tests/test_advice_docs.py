@@ -54,7 +54,7 @@ def test_its_tables_are_a_policy_and_its_python_is_python() -> None:
     ladder, classes = (read_policy(block, "docs.toml") for block in tables)
     assert classes.quality["good"][0] == "gpt-4o"
     step = Step(1, "cheaper", {exactly("gpt-4o"): "gpt-4o-mini"})
-    way = step_for(Task("search", "openai", "gpt-4o"), "cheaper", step)
+    (way,) = step_for(Task("search", "openai", "gpt-4o"), "cheaper", step)
     assert ladder == read_policy(way.text, "snippet.toml")
     python = [block for block in BLOCKS if "import" in block.lstrip().splitlines()[0]]
     assert len(python) == 2 and all(ast.parse(block) for block in python)

@@ -49,7 +49,7 @@ def catalog(times: int = 1) -> Catalog:
 
 TASKS = st.builds(
     lambda feature, asked: Task(feature, "shop", asked),
-    st.sampled_from(("", "search", "bad [name]*?")),
+    st.sampled_from(("", "search", 'bad [name]*? "\n\\')),
     st.sampled_from(("gpt-9", "gpt-9-mini")),
 )
 COUNTS = st.integers(0, 10**9)

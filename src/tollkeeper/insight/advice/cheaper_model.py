@@ -6,12 +6,13 @@ taken to be used, and the range is wider. Whether its answers are good enough, n
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tollkeeper.insight.advice.facts import Facts, Task, Use
-from tollkeeper.insight.advice.families import smaller
+from tollkeeper.insight.advice.families import plain_name, smaller
 from tollkeeper.insight.advice.money import LEAST_SAVING, a_month, confidence_of, saving_of, spread
 from tollkeeper.insight.advice.recommendation import Confidence, Recommendation, Way, least
 from tollkeeper.insight.advice.snippets import exactly, step_for
@@ -84,18 +85,22 @@ def _recommendation(facts: Facts, spent: Spent, to: Candidate) -> Recommendation
 
 def _candidates(facts: Facts, task: Task) -> Iterator[Candidate]:
     """Those of the same class; where the policy has none for the model, the next smaller one of its family."""
-    asked = facts.prices.place(task.asked, task.provider)
+    asked = _same(facts.prices.place(task.asked, task.provider))
     is_classed = False
     for name, models in facts.policy.quality.items():
         places = {each: _place(facts, each, task.provider) for each in models}
-        if asked in places.values() or task.asked in models:
+        if asked in map(_same, places.values()) or task.asked in models:
             is_classed = True
             for each, (provider, model) in places.items():
-                if (provider, model) != asked and model != task.asked:
+                if _same((provider, model)) != asked and model != task.asked:
                     yield Candidate(each, provider, model, f"both are of the quality {name}", "high")
     if not is_classed:
         for model in smaller(task.asked):
             yield Candidate(model, task.provider, model, "the next smaller one of its family", "low")
+
+
+def _same(place: tuple[str, str]) -> tuple[str, str]:
+    return place[0], plain_name(place[1])
 
 
 def _place(facts: Facts, name: str, provider: str) -> tuple[str, str]:
@@ -180,7 +185,7 @@ def _rests_on(spent: Spent, tokens: Tokens | None, to: Candidate) -> tuple[str, 
 
 
 def _ways(task: Task, to: Candidate) -> tuple[Way, ...]:
-    code = Way("code", f'client.chat.completions.create(model="{to.model}", messages=messages)')
+    code = Way("code", f"model = {json.dumps(to.model)}  # in place of {json.dumps(task.asked)}")
     if to.provider != task.provider and ":" not in to.name:
         return (code,)
-    return (step_for(task, "cheaper", Step(1, "cheaper", {exactly(task.asked): to.name})), code)
+    return (*step_for(task, "cheaper", Step(1, "cheaper", {exactly(task.asked): to.name})), code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from tollkeeper.insight.advice.facts import Facts, Repeated
@@ -13,7 +14,7 @@ MEMO = """\
 @functools.lru_cache(maxsize=10_000)
 def answer(prompt: str) -> str:
     messages = [{{"role": "user", "content": prompt}}]
-    return client.chat.completions.create(model="{model}", messages=messages).choices[0].message.content
+    return client.chat.completions.create(model={model}, messages=messages).choices[0].message.content
 """
 
 
@@ -55,7 +56,7 @@ def _recommendation(spent: Spent, repeated: Repeated) -> Recommendation:
             f" these calls had been made before, {repeated.repeats_a_day:,} of them on the same day",
             "each repeat is taken to cost as much as the other calls with its prompt",
         ),
-        ways=(Way("code", MEMO.format(model=task.asked)),),
+        ways=(Way("code", MEMO.format(model=json.dumps(task.asked))),),
         risks=(
             "Whoever wants another answer each time (a temperature above 0) gets the old one.",
             "Kept answers grow old; and one user's answer must not be another's, if it holds what is private.",

@@ -28,7 +28,8 @@ def advise(facts: Facts) -> Iterator[Recommendation]:
 
 def _recommendation(task: Task, ends: list[Failed], nano_usd: int, days: int, all_nano_usd: int) -> Recommendation:
     ends = sorted(ends, key=lambda each: (-each.nano_usd, each.ended))
-    wasted, spend = a_month(nano_usd, days), a_month(all_nano_usd, days)
+    wasted = a_month(nano_usd, days)
+    spend = max(a_month(all_nano_usd, days), wasted)
     uncosted = sum(each.calls - each.costed for each in ends)
     return Recommendation(
         kind="failed_calls",
@@ -44,7 +45,7 @@ def _recommendation(task: Task, ends: list[Failed], nano_usd: int, days: int, al
             "model": task.asked,
         },
         spend=spend,
-        saving=saving_of(0, wasted // 2, wasted, max(spend, wasted)),
+        saving=saving_of(0, wasted // 2, wasted, spend),
         confidence=least("low" if uncosted else "medium", confidence_of(days)),
         rests_on=(
             f"{sum(each.calls for each in ends):,} calls that failed or were left, and what of them is known to cost",

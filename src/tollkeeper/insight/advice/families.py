@@ -26,10 +26,15 @@ STEPS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
 """What a name is made of, and the name of the next smaller one."""
 
 
+def plain_name(model: str) -> str:
+    """Without the date of a version."""
+    return _DATE.sub("", model)
+
+
 def smaller(model: str) -> Iterator[str]:
     """Names of the next smaller model, the likeliest first. There need not be such a model."""
     head, slash, name = model.rpartition("/")
-    plain = _DATE.sub("", name)
+    plain = plain_name(name)
     for pattern, replacement in STEPS:
         if pattern.match(plain):
             found = pattern.sub(replacement, plain)

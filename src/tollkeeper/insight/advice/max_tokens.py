@@ -74,7 +74,7 @@ def _recommendation(facts: Facts, spent: Spent, answers: Answers, longest: int, 
         ),
         ways=(
             Way("code", f"max_tokens={enough}"),
-            step_for(task, "cap", Step(1, "cap_output", tokens=enough)),
+            *step_for(task, "cap", Step(1, "cap_output", tokens=enough)),
         ),
         risks=(f"An answer that needs more than {enough:,} tokens is cut off: look for finish reason `length`.",),
     )  # fmt: skip

@@ -6,6 +6,7 @@ that most of it is the same each time, and no more: so the range begins at nothi
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from decimal import Decimal
@@ -136,7 +137,7 @@ def _way(provider: str, model: str) -> Way:
     if provider == "anthropic":
         return Way(
             "code",
-            f'client.messages.create(model="{model}", max_tokens=max_tokens, messages=messages,\n'
+            f"client.messages.create(model={json.dumps(model)}, max_tokens=max_tokens, messages=messages,\n"
             '    system=[{"type": "text", "text": instructions, "cache_control": {"type": "ephemeral"}}])',
         )
     return Way(

@@ -9,7 +9,8 @@ from tollkeeper.insight.advice.recommendation import Way
 from tollkeeper.model import Limit, Match, Window
 from tollkeeper.model.ladder import Ladder, Step
 from tollkeeper.policy import Policy
-from tollkeeper.policy.document import write_toml
+from tollkeeper.policy.document import read_toml, write_toml
+from tollkeeper.policy.mistakes import PolicyError
 
 _ODD = re.compile(r"[^\w .-]")
 LONGEST_NAME = 80
@@ -18,8 +19,11 @@ FROM_THE_SECOND = (
 )
 
 
-def step_for(task: Task, purpose: str, step: Step) -> Way:
-    """A step of a ladder that holds for a task's calls: from the second one of each month on."""
+def step_for(task: Task, purpose: str, step: Step) -> tuple[Way, ...]:
+    """A step of a ladder that holds for a task's calls: from the second one of each month on.
+
+    None where a policy cannot name the feature or the model, as with a line break in it.
+    """
     name = _ODD.sub("-", f"{purpose} {task.feature or 'no feature'} {task.asked}")[:LONGEST_NAME].strip(" .-")
     match = Match(
         provider=(exactly(task.provider),),
@@ -27,7 +31,12 @@ def step_for(task: Task, purpose: str, step: Step) -> Way:
         tags={"feature": (exactly(task.feature),)},
     )
     limit = Limit(name, "requests", 1, Window("month"), match, mode="soft", at=())
-    return Way("policy", f"{FROM_THE_SECOND}\n{tables(Policy(limits=(limit,), ladders=(Ladder(name, (step,), 0),)))}")
+    lines = f"{FROM_THE_SECOND}\n{tables(Policy(limits=(limit,), ladders=(Ladder(name, (step,), 0),)))}"
+    try:
+        read_toml(lines, "snippet")
+    except PolicyError:
+        return ()
+    return (Way("policy", lines),)
 
 
 def tables(policy: Policy) -> str:

@@ -6,6 +6,7 @@ day or at night. It is a guess, and is told as one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -51,31 +52,39 @@ class _Offer(NamedTuple):
     risks: tuple[str, ...]
 
 
+ANTHROPIC_BATCH = """\
+requests = [{{"custom_id": str(n), "params": {{"model": {model}, **params}}}} for n, params in enumerate(jobs)]
+batch = client.messages.batches.create(requests=requests)
+"""
+GOOGLE_BATCH = """\
+batch = client.batches.create(model={model}, src=requests)
+"""
+OPENAI_BATCH = """\
+url = "/v1/chat/completions"
+lines = [
+    json.dumps({{"custom_id": str(n), "method": "POST", "url": url, "body": {{"model": {model}, **params}}}})
+    for n, params in enumerate(jobs)
+]
+file = client.files.create(file=("jobs.jsonl", "\\n".join(lines).encode()), purpose="batch")
+batch = client.batches.create(input_file_id=file.id, endpoint=url, completion_window="24h")
+"""
+FLEX = """\
+client.chat.completions.create(model={model}, service_tier="flex", messages=messages, timeout=900)
+"""
+
+
 def _batch_ways(use: Use) -> tuple[Way, ...]:
-    if use.task.provider == "anthropic":
-        return (Way("code", f'requests = [{{"custom_id": str(n), "params": {{"model": "{use.task.asked}", **params}}}}'
-                            " for n, params in enumerate(jobs)]\n"
-                            "batch = client.messages.batches.create(requests=requests)"),)  # fmt: skip
-    return (
-        Way(
-            "code",
-            "lines = [json.dumps({'custom_id': str(n), 'method': 'POST', 'url': '/v1/chat/completions',\n"
-            f"    'body': {{'model': '{use.task.asked}', **params}}}}) for n, params in enumerate(jobs)]\n"
-            "file = client.files.create(file=('jobs.jsonl', '\\n'.join(lines).encode()), purpose='batch')\n"
-            "batch = client.batches.create(input_file_id=file.id, endpoint='/v1/chat/completions',\n"
-            "    completion_window='24h')",
-        ),
-    )
+    provider = use.task.provider
+    lines = GOOGLE_BATCH if provider.startswith("gcp.") else OPENAI_BATCH
+    return _code(ANTHROPIC_BATCH if provider == "anthropic" else lines, use)
 
 
 def _flex_ways(use: Use) -> tuple[Way, ...]:
-    return (
-        Way(
-            "code",
-            f'client.chat.completions.create(model="{use.task.asked}", service_tier="flex", messages=messages,\n'
-            "    timeout=900)",
-        ),
-    )
+    return _code(FLEX, use)
+
+
+def _code(lines: str, use: Use) -> tuple[Way, ...]:
+    return (Way("code", lines.format(model=json.dumps(use.task.asked))),)
 
 
 OFFERS = (

@@ -131,9 +131,9 @@ class Advice:
         return tally
 
     def _start_of_before(self, advice: Recommendation, now: int) -> int:
-        """Whole days back, until there are calls enough."""
+        """Whole hours back, until there are calls enough."""
         rows = self._ledger.usage(
-            UsageQuery(now - DAYS * NS_A_DAY, now, filters=_dimensions(advice), interval="day")
+            UsageQuery(now - DAYS * NS_A_DAY, now, filters=_dimensions(advice), interval="hour")
         )  # fmt: skip
         calls = 0
         for row in sorted(rows, key=lambda row: -(row.bucket or 0)):
