@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,13 @@ from pypdf import PdfReader
 from services.sinks import HttpSink, MailSink, http_sink, mail_sink
 from sidecar.api.world import NOW, World, make_call
 from tollkeeper.alerting.channel import Channel, ChannelError
-from tollkeeper.alerting.schedule import ReportSchedule, read_report_schedules
+from tollkeeper.alerting.schedule import (
+    OPTIONS,
+    REPORT_FORMATS,
+    REPORT_KINDS,
+    ReportSchedule,
+    read_report_schedules,
+)
 from tollkeeper.sidecar.alerting import Alerting, report_schedules_of_file
 from tollkeeper.sidecar.api.answer import nanoseconds
 from tollkeeper.sidecar.findings import Findings
@@ -214,6 +221,16 @@ when = "now"
         ("reports.two.when", "a known field"),
     ):  # fmt: skip
         assert any(place in line and expected in line for line in said), (place, said)
+
+
+def test_the_docs_say_what_there_is() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reports.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:3] == "| `"]
+    said = {row[0].strip("`"): row[1] for row in rows}
+    assert {name: said[name] for name in OPTIONS} == OPTIONS
+    assert {*REPORT_KINDS, *REPORT_FORMATS} == set(said) - set(OPTIONS)
+    example = page[page.index("    [reports.acme]") : page.index("| field")]
+    assert len(read_report_schedules(textwrap.dedent(example).encode(), "docs")) == 2
 
 
 def test_when_reports_are_due() -> None:

@@ -68,9 +68,14 @@ def sections(material: Material) -> list[Section]:
 def _figures(budgets: Sequence[LimitUse], now: int) -> Iterator[Figure]:
     full = [use for use in budgets if use.ratio >= 1]
     fast = [use for use in budgets if use.ratio < 1 and (_pace(use, now) or 0) > 1]
-    yield Figure("Budgets", len(budgets), "count", f"of {len({use.limit.name for use in budgets})} limits")
+    yield Figure("Budgets", len(budgets), "count", f"by {_limits(budgets)}")
     yield Figure("Used up", len(full), "count", ", ".join(sorted({use.limit.name for use in full})))
     yield Figure("Too fast", len(fast), "count", "used up early, at this pace")
+
+
+def _limits(budgets: Sequence[LimitUse]) -> str:
+    number = len({use.limit.name for use in budgets})
+    return f"{number} limit{'' if number == 1 else 's'}"
 
 
 def _bars(budgets: Sequence[LimitUse]) -> Chart:

@@ -14,7 +14,7 @@ COLOURS: Final = ("#2f6690", "#e08e45", "#4f9d69", "#b5495b", "#8367c7", "#7d859
 INK, PALE, GRID = "#1f2933", "#5b6770", "#dfe3e8"
 SIZE: Final = 8.0
 """Of letters."""
-LETTER: Final = 0.56
+LETTER: Final = 0.61
 """The width of most letters, of their size; wide ones are as wide as their size."""
 ROW: Final = 18.0
 """Of lying bars."""
