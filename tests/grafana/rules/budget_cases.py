@@ -15,6 +15,7 @@ from tollkeeper.grafana.rules.budget import (
     LEFT,
     PACE,
     PERIOD,
+    PROBABILITY,
     RATIO,
     SPANS,
     USED,
@@ -84,6 +85,7 @@ def _pace() -> Case:
 
 
 RECORD_CASES = (
+    _larger_of_two(PROBABILITY, n.LIMIT_EXCEEDED),
     _larger_of_two(USED, n.LIMIT_USED),
     _larger_of_two(AMOUNT, n.LIMIT_AMOUNT),
     _larger_of_two(DENIED, n.LIMIT_DENIED),
@@ -219,11 +221,22 @@ ALERT_CASES = (
             f"{FORECAST}{of('spent')}": "2x10", f"{RATIO}{of('spent')}": "1.1x10",
             f"{FORECAST}{of('tokens', 'tokens')}": "2x10", f"{RATIO}{of('tokens', 'tokens')}": "0.5x10",
             f"{FORECAST}{of('young')}": "2x10", f"{RATIO}{of('young')}": "0.5x10",
-            **{f"{ELAPSED_SHARE}{of(old)}": "0.1x10" for old in ("over", "under", "spent")},
+            f"{FORECAST}{of('known')}": "2x10", f"{RATIO}{of('known')}": "0.5x10", f"{PROBABILITY}{of('known')}": "0.1x10",
+            **{f"{ELAPSED_SHARE}{of(old)}": "0.1x10" for old in ("over", "under", "spent", "known")},
             f"{ELAPSED_SHARE}{of('tokens', 'tokens')}": "0.5x10", f"{ELAPSED_SHARE}{of('young')}": "0.09x10",
         },
         {"25m": [], "40m": [(of("over"), 1)]},
         step="5m",
+    ),
+    Case(
+        "TollkeeperBudgetWillNotLast",
+        {
+            f"{PROBABILITY}{of('surely')}": "0.8x15", f"{RATIO}{of('surely')}": "0.9x15",
+            f"{PROBABILITY}{of('maybe')}": "0.79x15", f"{RATIO}{of('maybe')}": "0.9x15",
+            f"{PROBABILITY}{of('spent')}": "1x15", f"{RATIO}{of('spent')}": "1x15",
+            f"{PROBABILITY}{of('tokens', 'tokens')}": "1x15", f"{RATIO}{of('tokens', 'tokens')}": "0.5x15",
+        },
+        {"9m": [], "11m": [(of("surely"), 0.8)]},
     ),
     _soon(),
     Case(

@@ -1,7 +1,7 @@
 """Limits: what is used of them, how fast, and when they will be used up.
 
-The pace of the recent past is drawn on to the period's end. The sidecar's own forecast takes its place here when
-there is one.
+Where the sidecar tells how probable it is that a budget is exceeded, that is told of. Else, as while there is too
+little history for it, the pace of the recent past is drawn on to the period's end.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ PERIOD = "limit:tollkeeper_limit_period:seconds"
 LEFT = "limit:tollkeeper_limit_left:seconds"
 PACE = f"limit:{n.LIMIT_USED}:pace"
 FORECAST = "limit:tollkeeper_limit_forecast:ratio"
+PROBABILITY = f"limit:{n.LIMIT_EXCEEDED}:max"
 
 SPANS = {"5m": 300, "30m": 1800, "1h": 3600, "6h": 21600, "1d": 86400}
 
@@ -75,6 +76,7 @@ RECORDS = (
         """,
     ),
     Record(FORECAST, f"({USED} + {PACE} * {LEFT}) / ({AMOUNT} > 0)"),
+    Record(PROBABILITY, n.limits(n.LIMIT_EXCEEDED)),
 )
 
 WHO = "{{ $labels.limit }}{{ with $labels.scope }} ({{ . }}){{ end }}"
@@ -145,6 +147,8 @@ ALERTS = (
         {RATIO}{{measure="usd"}} < 1
         and
         {ELAPSED_SHARE} >= 0.1
+        unless
+        {PROBABILITY}
         """,
         "warning",
         "forecast",
@@ -152,6 +156,20 @@ ALERTS = (
         "Drawn on from its recent pace, spending passes the budget before the period ends.",
         DASHBOARD,
         hold="30m",
+    ),
+    Alert(
+        "TollkeeperBudgetWillNotLast",
+        f"""
+        {PROBABILITY}{{measure="usd"}} >= 0.8
+        and
+        {RATIO}{{measure="usd"}} < 1
+        """,
+        "warning",
+        "forecast",
+        f"Budget {WHO} will not last for the {{{{ $labels.window }}}}: {{{{ $value | humanizePercentage }}}} probable.",
+        "So probable it is, by the sidecar's forecast, that more is spent than the budget before its period ends.",
+        DASHBOARD,
+        hold="10m",
     ),
     Alert(
         "TollkeeperBudgetExhaustedSoon",

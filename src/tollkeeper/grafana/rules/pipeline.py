@@ -191,6 +191,20 @@ ALERTS = (
         hold="5m",
     ),
     Alert(
+        "TollkeeperForecastsMissing",
+        f"""
+        {n.SIDECAR_UP} == 1
+        unless
+        max({n.FORECAST_MADE})
+        """,
+        "info",
+        "pipeline",
+        "No sidecar makes forecasts.",
+        "There should be new ones each hour. Its log says why an evaluator fails.",
+        BOARD,
+        hold="30m",
+    ),
+    Alert(
         "TollkeeperTelemetryAbsent",
         f"absent({n.CALLS})",
         "warning",
