@@ -142,6 +142,22 @@ def limit_forecast(window: str) -> str:
     return f"(({used} + {limit_growth(window)} * {left}) / ({amount} > 0))"
 
 
+def limit_foreseen(quantile: str) -> str:
+    """Of its amount, what the sidecar foresees to be used at the period's end: so great a share of cases is below."""
+    foreseen = limit(sidecar.LIMIT_FORECAST, f'quantile="{quantile}"')
+    return f"({without_quantile(foreseen)} / ({limit(sidecar.LIMIT_AMOUNT, CALENDAR)} > 0))"
+
+
+def without_quantile(expression: str) -> str:
+    return f"max without (quantile) ({expression})"
+
+
+def spend_foreseen(period: str, quantile: str) -> str:
+    """In dollars, of everybody together."""
+    where = f'period="{period}", dimension="total", quantile="{quantile}"'
+    return f"max({once(f'{sidecar.FORECAST_USD}{{{where}}}')})"
+
+
 def alerts_firing() -> str:
     return none_while(summed(once(sidecar.ALERTS_FIRING)), f"count({sidecar.BUILD_INFO})")
 

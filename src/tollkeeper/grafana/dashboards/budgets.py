@@ -1,6 +1,7 @@
 """Limits, budgets and quotas: how full they are, how fast they fill, and what they have stopped.
 
-Forecasts draw the pace of the last hour and day on to the period's end. The sidecar's own will take their place.
+The pace of the last hour and day is drawn on to the period's end; beside it stand the sidecar's own forecasts, which
+are made hourly, and of what has two weeks of history.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ from tollkeeper.grafana.measures import (
     CALENDAR,
     limit,
     limit_forecast,
+    limit_foreseen,
     limit_growth,
     limit_used,
+    period_cost,
+    spend_foreseen,
     top,
 )
-from tollkeeper.grafana.panels import FILLING, Column, Query, Style, bars, chart, figure, rows
+from tollkeeper.grafana.panels import FILLING, Column, Query, Steps, Style, bars, chart, figure, rows
 from tollkeeper.grafana.series import app_rate, label, none_while, once
 from tollkeeper.telemetry import metrics
 from tollkeeper.telemetry import sidecar_metrics as sidecar
 from tollkeeper.telemetry.metrics import LIMIT_LABEL, STEP_LABEL
 
 NO_LIMITS = "no limits"
+NO_FORECAST = "needs two weeks of history"
+PROBABLE: Steps = ((0.2, "yellow"), (0.5, "orange"), (0.8, "red"))
 SCOPED = "{{limit}} {{scope}}"
 PERCENT_FILLING = ((80, "yellow"), (90, "orange"), (100, "red"))
 
@@ -38,6 +44,10 @@ def burn(window: str) -> str:
 def by_limit(expression: str) -> str:
     """With those labels that the table shows."""
     return f"max by (limit, scope, measure, window, mode) ({expression})"
+
+
+def by_foreseen(expression: str) -> str:
+    return f"max by (limit, scope, window) ({expression})"
 
 
 NOW = Section(
@@ -143,6 +153,47 @@ PACE = Section(
     ),
 )  # fmt: skip
 
+AHEAD = Section(
+    "Where they end",
+    (
+        chart(
+            "The month's total",
+            "What the sidecar foresees for the end of this month (of UTC): 80 of 100 times it is within the band.",
+            [
+                Query(spend_foreseen("month", "0.9"), "high"),
+                Query(spend_foreseen("month", "0.1"), "low"),
+                Query(spend_foreseen("month", "0.5"), "forecast"),
+                Query(period_cost("month"), "spent"),
+            ],
+            "currencyUSD", decimals=2, nothing=NO_FORECAST, width=12,
+            styles=(
+                Style("high", color="orange", below_to="low"),
+                Style("low", color="orange", is_edge=True),
+                Style("forecast", color="orange", dashed=True),
+                Style("spent", color="blue"),
+            ),
+        ),
+        rows(
+            "Limits at their end",
+            "What the sidecar foresees: 80 of 100 times it is between low and high. Exceeded is how probable it is that "
+            "more is used than may be.",
+            [("limit", "Limit"), ("scope", "For"), ("window", "Window")],
+            [
+                Column("Low", by_foreseen(limit_foreseen("0.1")), "percentunit", 0, steps=FILLING),
+                Column("Forecast", by_foreseen(limit_foreseen("0.5")), "percentunit", 0, steps=FILLING),
+                Column("High", by_foreseen(limit_foreseen("0.9")), "percentunit", 0, steps=FILLING),
+                Column("Exceeded", by_foreseen(limit(sidecar.LIMIT_EXCEEDED)), "percentunit", 0, steps=PROBABLE),
+                Column(
+                    "Used up in",
+                    by_foreseen(f"""{limit(sidecar.LIMIT_EXHAUSTED, 'case="median"')} - time()"""),
+                    "dtdurations",
+                ),
+            ],
+            width=12,
+        ),
+    ),
+)  # fmt: skip
+
 STOPPED = Section(
     "What limits have done",
     (
@@ -184,5 +235,5 @@ BOARD = Board(
     "budgets",
     "Budgets & quotas",
     "How full limits, budgets and quotas are, how fast they fill, and what they have stopped.",
-    (NOW, LIMITS, PACE, STOPPED),
+    (NOW, LIMITS, PACE, AHEAD, STOPPED),
 )

@@ -194,8 +194,8 @@ ALERTS = (
         "TollkeeperForecastsMissing",
         f"""
         {n.SIDECAR_UP} == 1
-        unless
-        max({n.FORECAST_MADE})
+        unless on ()
+        {n.FORECAST_MADE}
         """,
         "info",
         "pipeline",
