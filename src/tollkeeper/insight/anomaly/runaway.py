@@ -280,13 +280,12 @@ def narrowed(runaways: Iterable[Runaway], hour: Hour, known: Sequence[Runaway] =
 
 def since(minutes: Sequence[int]) -> int:
     """In which of the minutes, the oldest first, it began: from there on they were as high as the last ones."""
-    last = sum(minutes[-5:]) / 5
-    begin, window = len(minutes), 0.0
+    last, begin = sum(minutes[-5:]), len(minutes)
     for at in range(len(minutes) - 1, -1, -1):
-        window = sum(minutes[at : at + 5]) / len(minutes[at : at + 5])
-        if window < last * GOES_ON:
+        first = min(at, len(minutes) - 5)
+        if sum(minutes[first : first + 5]) < last * GOES_ON:
             break
-        if minutes[at] >= last * GOES_ON / 2:
+        if minutes[at] >= last / 5 * GOES_ON / 2:
             begin = at
     return min(begin, max(len(minutes) - 1, 0))
 
