@@ -21,6 +21,7 @@ from capture.processes import environment
 from services import prometheus
 from services.ports import free_port
 from services.sinks import HttpSink, MailSink, http_sink, mail_sink
+from sidecar.billed import bring_a_bill
 from sidecar.running import Sidecar
 from sidecar.running import running as sidecar_running
 
@@ -152,6 +153,7 @@ def running(folder: Path) -> Iterator[Whole]:
         channels.write_text(CHANNELS.format(refused=nobody.port, away=free_port()))
         options = ("--policy", str(HERE / "policy.toml"), "--channels", str(channels))
         sidecar = held.enter_context(sidecar_running(f"sqlite:///{folder / 'ledger.db'}", folder, *options))
+        bring_a_bill(sidecar.url)
         app = held.enter_context(_app(sidecar.url, folder / "spool", port["app"]))
         places = {"alertmanager:9093": at["alertmanager"], "localhost:9090": at["prometheus"], "demo:9464": at["app"]}
         # Prometheus finds the sidecar; what Alertmanager would tell it, the sink is told.

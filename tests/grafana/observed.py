@@ -19,6 +19,7 @@ from typing import Any
 from capture.processes import environment, get
 from services import prometheus, sinks
 from services.ports import free_port
+from sidecar.billed import bring_a_bill
 from sidecar.running import Sidecar
 from sidecar.running import running as sidecar_running
 from tollkeeper.telemetry import sidecar_metrics
@@ -119,6 +120,7 @@ def running(
         app_alone = stack.enter_context(watching(folder / "app", {"apps": app_port}))
         asked = {"quota_limit": quota, "alert_threshold_percent": 80}
         _ask(sidecar, "PUT", "/api/v1/quotas/shop", json.dumps(asked).encode())
+        bring_a_bill(sidecar.url)
         began = time.time()
         app = stack.enter_context(_shop(sidecar.url, folder / "spool", app_port, seconds, days))
         _ask(sidecar, "POST", "/v1/logs", b"no such thing", refused=True)

@@ -56,6 +56,7 @@ ONLY_WHEN_IT_HAPPENS = {"tollkeeper_faults_total"}
 SAID = {
     "needs the sidecar",
     "no limits",
+    "no invoices",
     "no quotas",
     "no channels",
     "none wait",

@@ -156,6 +156,30 @@ CASES = (
         {"4m": [], "6m": [('{channel="slow"}', 1)]},
     ),
     Case(
+        "TollkeeperReconciliationDrift",
+        {
+            f'{n.DRIFTING}{{provider="openai",instance="a"}}': "0.5x30",
+            f'{n.DRIFTING}{{provider="openai",instance="b"}}': "0x30",
+            f'{n.DRIFTING}{{provider="anthropic",instance="a"}}': "0x30",
+        },
+        {"8m": [], "12m": [('{provider="openai"}', 1)]},
+    ),
+    Case(
+        "TollkeeperCaptureRateLow",
+        {
+            f'{n.CAPTURED}{{provider="openai",measure="tokens",instance="a"}}': "0.94x30",
+            f'{n.CAPTURED}{{provider="openai",measure="tokens",instance="b"}}': "0.5x30",
+            f'{n.BILLED}{{provider="openai",instance="a"}}': "1.1x30",
+            f'{n.BILLED}{{provider="openai",instance="b"}}': "0x30",
+            f'{n.CAPTURED}{{provider="anthropic",measure="tokens",instance="a"}}': "0.96x30",
+            f'{n.CAPTURED}{{provider="anthropic",measure="tokens",instance="b"}}': "0.5x30",
+            f'{n.BILLED}{{provider="anthropic",instance="a"}}': "9x30",
+            f'{n.CAPTURED}{{provider="openrouter",measure="tokens"}}': "0.5x30",
+            f'{n.BILLED}{{provider="openrouter"}}': "0.9x30",
+        },
+        {"8m": [], "12m": [('{provider="openai"}', 1)]},
+    ),
+    Case(
         "TollkeeperForecastsMissing",
         {f'up{{job="{n.SIDECARS}",instance="a"}}': "0x20", f'up{{job="{n.SIDECARS}",instance="b"}}': "1x20"},
         {"25m": [], "35m": [("", 1)]},

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tollkeeper.grafana.frame import Board, Section
 from tollkeeper.grafana.measures import calls, period_cost, ratio, spend_rate, spent, tokens, top, unpriced
 from tollkeeper.grafana.panels import Column, Panel, Query, Style, bars, chart, figure, rows
-from tollkeeper.grafana.series import MODEL_NAME, none_while
+from tollkeeper.grafana.series import MODEL_NAME, none_while, once
+from tollkeeper.telemetry import sidecar_metrics as sidecar
 
 MILLION = "1e6"
 MODEL = ("provider", "model")
@@ -84,6 +85,12 @@ COMPARED = Section(
                 Column("Without a price", unpriced(MODEL), "short", 0, steps=((1, "orange"),)),
             ],
             width=24, height=9,
+        ),
+        chart(
+            "Billed beyond the ledger",
+            "By how many dollars a provider's bill of the last seven settled days is higher than the ledger.",
+            [Query(f"max by (provider) ({once(sidecar.RECONCILIATION_DIFFERENCE)})", "{{provider}}")], "currencyUSD",
+            decimals=2, nothing="no invoices", width=24,
         ),
     ),
 )  # fmt: skip

@@ -112,6 +112,11 @@ LEDGER = Section(
             [Query(f"max by (instance) ({name(metrics.SPOOL_BYTES)})", "{{instance}}")], "bytes",
             nothing="no spools", width=8,
         ),
+        chart(
+            "Captured", "What the ledger has of what a provider has billed, of settled days.",
+            [Query(f"max by (provider) ({once(sidecar.RECONCILIATION_CAPTURE)})", "{{provider}}")], "percentunit",
+            decimals=1, nothing="no invoices", width=24,
+        ),
     ),
 )  # fmt: skip
 

@@ -1,7 +1,4 @@
-"""Tollkeeper itself: whether what is shown is whole, and anybody would be told.
-
-A drift between ledger and invoices has its place here, when the ledger is held against invoices.
-"""
+"""Tollkeeper itself: whether what is shown is whole, and anybody would be told."""
 
 from __future__ import annotations
 
@@ -170,6 +167,31 @@ ALERTS = (
         "It goes by a sidecar's policy, and has not reached it. Its calls are let go, or denied, as it is set.",
         BOARD,
         hold="5m",
+    ),
+    Alert(
+        "TollkeeperReconciliationDrift",
+        f"max by (provider) ({n.DRIFTING}) > 0",
+        "warning",
+        "reconciliation",
+        "The ledger and the bill of {{ $labels.provider }} do not agree.",
+        "On {{ $value | humanize }} of the last seven settled days, by more than the tolerance. The sidecar says why.",
+        BOARD,
+        hold="10m",
+    ),
+    Alert(
+        "TollkeeperCaptureRateLow",
+        # Of less than a dollar, a single call would be a large part.
+        f"""
+        max by (provider) ({n.CAPTURED}) < 0.95
+        and
+        max by (provider) ({n.BILLED}) > 1
+        """,
+        "critical",
+        "reconciliation",
+        "The ledger lacks calls that {{ $labels.provider }} has billed.",
+        "It has {{ $value | humanizePercentage }} of what was billed: budgets and limits see no more than that.",
+        BOARD,
+        hold="10m",
     ),
     Alert(
         "TollkeeperNotificationsDead",
