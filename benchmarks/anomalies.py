@@ -33,7 +33,9 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from labelled_series import MATERIAL, NANO, SHAPES, Clean, Labelled, Shape, contaminate, days_of, labelled
+from labelled_series import (
+    FAILING, MATERIAL, NANO, SHAPES, Clean, Labelled, Shape, contaminate, days_of, failing, labelled,
+)  # fmt: skip
 
 from tollkeeper.insight.anomaly.baseline import UNKNOWN, Prior, pooled
 from tollkeeper.insight.anomaly.detect import scan
@@ -322,6 +324,13 @@ def show(rows: Sequence[Row]) -> None:
         print(line(f"**{name}**", mixed, new, best, sizes, ends))
 
 
+def said_of(found: Tally) -> str:
+    return (
+        f"precision {found.precision:.3f}, recall {found.recall:.3f}, "
+        f"{found.false_in_100_days:.2f} false in 100 days, {found.events} events."
+    )
+
+
 def _mixed(row: Row) -> Tally:
     return row.mixed
 
@@ -361,15 +370,14 @@ def main() -> None:
     print()
     for which, (shifts, told, times) in shifts_told(seeds).items():
         print(f"{told} of {shifts} levels that {which} for good were told, {times / max(told, 1):.2f} times each.")
+    errors = tally(FAILING, (each for seed in seeds for each in failing(seed)), ours())
+    print(f"Error rates: {said_of(errors)}")
     seconds, peak = cost()
     print(f"1 000 series of 400 days: {seconds:.1f} s of CPU; the largest one took {peak:.1f} MB.")
     if asked.csv is not None:
         shape = SHAPES[-1]
         found = tally(shape, real(asked.csv, seeds[0]), ours())
-        print(
-            f"{asked.csv.name}: precision {found.precision:.2f}, recall {found.recall:.2f}, "
-            f"{found.false_in_100_days:.2f} false in 100 days, {found.events} events."
-        )
+        print(f"{asked.csv.name}: {said_of(found)}")
     missed = [each for row in rows for each in row.misses]
     print("\nMissed:" if missed else "\nNothing that is asked for is missed.", *missed, sep="\n- ")
     if asked.json is not None:

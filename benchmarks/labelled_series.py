@@ -332,3 +332,31 @@ def labelled(shape: Shape, seed: int, count: int | None = None, **how: object) -
     for index in range(count or shape.count):
         clean = shape.make(Random(f"{shape.name} {seed} {index}"), days)
         yield contaminate(Random(f"events {seed} {index}"), shape, clean, **how)  # type: ignore[arg-type]
+
+
+FAILING = Shape("failing", lambda draw, hours: Clean([], [], []), "hour", 56, 20, "error_rate", only_material=False)
+"""Shares of calls that fail: `failing` makes them, as what is put in is no multiple of what there was."""
+FEWEST_CALLS = 20
+
+
+def failing(seed: int, count: int = FAILING.count) -> Iterator[Labelled]:
+    """From 3 to 3 000 calls an hour, 0.3 to 3 % of which fail, some hours more; in 1 % of the hours 15 to 60 % do.
+
+    Of those with fewer than `FEWEST_CALLS` nothing is asked.
+    """
+    hours = days_of(FAILING.days, "hour")
+    for index in range(count):
+        draw = Random(f"failing {seed} {index}")
+        usual, busy = _between(draw, 0.003, 0.03), _between(draw, 3, 3000)
+        calls = [_poisson(draw, busy * (1 if 8 <= hour < 20 else 0.3)) for hour in hours.hours]
+        bad = {at for at in range(len(calls)) if draw.random() < 0.01}
+        typical = [usual * _noise(draw, 0.3) for _ in calls]
+        chances = [draw.uniform(0.15, 0.6) if at in bad else each for at, each in enumerate(typical)]
+        failed = [
+            sum(draw.random() < chance for _ in range(number)) for number, chance in zip(calls, chances, strict=True)
+        ]
+        rates = [each / number if number else None for each, number in zip(failed, calls, strict=True)]
+        told = tuple((at, at + 1) for at in sorted(bad) if calls[at] >= FEWEST_CALLS)
+        few = frozenset(at for at in bad if calls[at] < FEWEST_CALLS)
+        noise = tuple(0.0 for _ in calls)
+        yield Labelled(Series(*hours, tuple(rates), tuple(calls)), told, few, typical, noise)

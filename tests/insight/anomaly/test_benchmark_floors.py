@@ -42,6 +42,13 @@ def test_what_is_asked_for_is_reached(benchmark: ModuleType) -> None:
         assert weekends[name].recall >= benchmark.WEEKEND, name
 
 
+def test_hours_in_which_many_calls_fail_are_found(benchmark: ModuleType) -> None:
+    found = benchmark.tally(benchmark.FAILING, benchmark.failing(SEED, 4), benchmark.ours())
+    assert found.events > 15
+    assert found.recall >= benchmark.RECALL
+    assert found.false_in_100_days <= benchmark.FALSE
+
+
 def test_a_thousand_series_of_400_days_take_a_fraction_of_half_a_minute(benchmark: ModuleType) -> None:
     seconds, peak = benchmark.cost(count=10)
     assert seconds < 20
