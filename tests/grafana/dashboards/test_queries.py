@@ -35,13 +35,20 @@ STEP_SECONDS = 2
 TOO_EARLY = {
     "Now, a day and a week before B": "nothing has run a day ago",
     "Now, a day and a week before C": "nothing has run a week ago",
+    **{f"The month's total {ref}": "a forecast takes two weeks of history" for ref in "ABC"},
+    **{f"Limits at their end {ref}": "a forecast takes two weeks of history" for ref in "ABCE"},
 }
 """What a short run cannot show. Each of these stands beside something that it can."""
 
-SOMETIMES = {f"Counters and ledger disagree {ref}" for ref in "ABC"}
-"""A sidecar compares its counters with the ledger now and then, and maybe not within a short run."""
+SOMETIMES = {f"Counters and ledger disagree {ref}" for ref in "ABC"} | {"Limits at their end D"}
+"""A sidecar compares its counters with the ledger now and then, and maybe not within a short run. How probable it is
+that a limit is exceeded is known of one that is."""
 
-ONLY_LATER = {sidecar_metrics.LIMIT_MISSING, sidecar_metrics.LIMIT_EXCESS, sidecar_metrics.LIMIT_ASSUMED}
+ONLY_LATER = {
+    sidecar_metrics.LIMIT_MISSING, sidecar_metrics.LIMIT_EXCESS, sidecar_metrics.LIMIT_ASSUMED,
+    sidecar_metrics.FORECAST_USD, sidecar_metrics.LIMIT_FORECAST, sidecar_metrics.LIMIT_EXCEEDED,
+    sidecar_metrics.LIMIT_EXHAUSTED,
+}  # fmt: skip
 NEWEST = {
     f"{metric.prometheus_name}_{part}"
     for metric in METRICS
@@ -58,6 +65,7 @@ SAID = {
     "no limits",
     "no invoices",
     "no quotas",
+    "needs two weeks of history",
     "no channels",
     "none wait",
     "none",

@@ -175,8 +175,8 @@ AHEAD = Section(
         ),
         rows(
             "Limits at their end",
-            "What the sidecar foresees: 80 of 100 times it is between low and high. Exceeded is how probable it is that "
-            "more is used than may be.",
+            "What the sidecar foresees: 80 of 100 times it is between low and high. Exceeded is how probable it is "
+            "that more is used than may be.",
             [("limit", "Limit"), ("scope", "For"), ("window", "Window")],
             [
                 Column("Low", by_foreseen(limit_foreseen("0.1")), "percentunit", 0, steps=FILLING),
