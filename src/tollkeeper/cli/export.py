@@ -66,8 +66,10 @@ def _do(options: argparse.Namespace) -> int:
 def _write(format: str, calls: Iterable[Kept], path: Path) -> int:
     with _in_place(path) as beside:
         if format == "parquet":
-            from tollkeeper.sidecar.export.parquet import write_parquet  # noqa: PLC0415  an extra, and 100 ms
-
+            try:
+                from tollkeeper.sidecar.export.parquet import write_parquet  # noqa: PLC0415  an extra, and 100 ms
+            except ModuleNotFoundError as missing:
+                raise ValueError(f"Parquet needs {missing.name}: pip install 'tollkeeper[parquet]'") from None
             return write_parquet(calls, beside)
         with beside.open("w", encoding="utf-8", errors="replace", newline="") as file:
             return TEXTS[format](calls, file)

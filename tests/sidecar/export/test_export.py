@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -112,6 +113,15 @@ def test_what_is_wrong_is_told_and_leaves_nothing(tmp_path: Path, capsys: pytest
     assert main(["export", "jsonl", "--ledger", url, "--out", str(tmp_path / "no" / "where")]) == 1
     assert "No such file or directory" in capsys.readouterr().err
     assert [each.name for each in tmp_path.iterdir() if "part" in each.name] == []
+
+
+def test_without_pyarrow_it_says_what_to_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "tollkeeper.sidecar.export.parquet")
+    assert main(["export", "parquet", "--ledger", f"sqlite:///{tmp_path}/l.db", "--out", str(tmp_path / "x")]) == 1
+    assert "pip install 'tollkeeper[parquet]'" in capsys.readouterr().err
 
 
 def test_memory_does_not_grow_with_the_calls(tmp_path: Path) -> None:

@@ -31,12 +31,19 @@ def write_parquet(calls: Iterable[Kept], path: Path, rows_in_a_group: int = ROWS
     """Returns how many. A file without calls has the columns, too."""
     number, left = 0, iter(calls)
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
-        while some := list(islice(left, rows_in_a_group)):
-            columns = [
-                pa.array([_clean(column.of(kept)) for kept in some], TYPES[column.kind]) for column in COLUMNS
+        while True:
+            # Column by column as they come: the calls themselves take several times as much memory.
+            columns: list[list[Any]] = [[] for _ in COLUMNS]
+            for kept in islice(left, rows_in_a_group):
+                for column, values in zip(COLUMNS, columns, strict=True):
+                    values.append(_clean(column.of(kept)))
+            if not columns[0]:
+                break
+            arrays = [
+                pa.array(values, TYPES[column.kind]) for column, values in zip(COLUMNS, columns, strict=True)
             ]  # fmt: skip
-            writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
-            number += len(some)
+            writer.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA))
+            number += len(columns[0])
     return number
 
 
