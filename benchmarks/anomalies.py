@@ -19,13 +19,12 @@ takes it for free of anomalies, and puts the same ones in.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import statistics
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -33,15 +32,12 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from labelled_series import (
-    FAILING, MATERIAL, NANO, SHAPES, Clean, Labelled, Shape, contaminate, days_of, failing, labelled,
-)  # fmt: skip
+from labelled_series import FAILING, MATERIAL, NANO, SHAPES, Labelled, Shape, failing, labelled, real
 
 from tollkeeper.insight.anomaly.baseline import UNKNOWN, Prior, pooled
 from tollkeeper.insight.anomaly.detect import scan
 from tollkeeper.insight.anomaly.sensitivity import USUAL
 from tollkeeper.insight.robust import NORMAL
-from tollkeeper.insight.series import Calendar
 
 WARM_DAYS = 14
 OLDER_SEED, OLDER = 900, 20
@@ -276,23 +272,6 @@ def shifts_told(seeds: Sequence[int]) -> dict[str, tuple[int, int, int]]:
                 counted = found["rose" if rose else "fell"]
                 counted[:] = counted[0] + 1, counted[1] + bool(after), counted[2] + len(after)
     return {name: (shifts, told, times) for name, (shifts, told, times) in found.items()}
-
-
-def real(path: Path, seed: int) -> Iterator[Labelled]:
-    """Events put into a series of hours from a file, six times over."""
-    with path.open(newline="") as file:
-        rows = [row[-1] for row in csv.reader(file)]
-    values = [float(each) for each in rows if each.replace(".", "", 1).replace("-", "", 1).isdigit()]
-    days = len(values) // 24
-    shape = Shape("real", _unmade, "hour", days, 1, "latency", only_material=False)
-    whole = values[: len(days_of(days, "hour").starts)]
-    whole += whole[-24:][: len(days_of(days, "hour").starts) - len(whole)]
-    for again in range(6):
-        yield contaminate(Random(f"real {seed} {again}"), shape, Clean(whole, whole, [1.0] * len(whole)))
-
-
-def _unmade(draw: Random, days: Calendar) -> Clean:
-    raise AssertionError("a real series is not made")
 
 
 # What is said

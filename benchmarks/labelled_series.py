@@ -10,10 +10,12 @@ holidays. Whoever is told of them was told rightly, and who is not has missed no
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from random import Random
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -360,3 +362,20 @@ def failing(seed: int, count: int = FAILING.count) -> Iterator[Labelled]:
         few = frozenset(at for at in bad if calls[at] < FEWEST_CALLS)
         noise = tuple(0.0 for _ in calls)
         yield Labelled(Series(*hours, tuple(rates), tuple(calls)), told, few, typical, noise)
+
+
+def real(path: Path, seed: int) -> Iterator[Labelled]:
+    """Events put into a series of hours from a file, six times over."""
+    with path.open(newline="") as file:
+        rows = [row[-1] for row in csv.reader(file)]
+    values = [float(each) for each in rows if each.replace(".", "", 1).replace("-", "", 1).isdigit()]
+    days = len(values) // 24
+    shape = Shape("real", _unmade, "hour", days, 1, "latency", only_material=False)
+    whole = values[: len(days_of(days, "hour").starts)]
+    whole += whole[-24:][: len(days_of(days, "hour").starts) - len(whole)]
+    for again in range(6):
+        yield contaminate(Random(f"real {seed} {again}"), shape, Clean(whole, whole, [1.0] * len(whole)))
+
+
+def _unmade(draw: Random, days: Calendar) -> Clean:
+    raise AssertionError("a real series is not made")
