@@ -24,7 +24,7 @@ MINUTE: Final = 60 * 10**9
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 LENGTHS: Final[Mapping[Step, int]] = {"hour": HOUR, "day": DAY}
-LOOKED_BACK: Final[Mapping[Step, int]] = {"hour": 42 * DAY, "day": 400 * DAY}
+LOOKED_BACK: Final[Mapping[Step, int]] = {"hour": 35 * DAY, "day": 400 * DAY}
 LATE: Final = 10 * MINUTE
 """So long after an interval calls of it may still come; that it has too few is not said earlier."""
 SCOPES: Final[Mapping[Dimension, Mapping[Step, int]]] = {
