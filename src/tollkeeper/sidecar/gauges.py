@@ -9,9 +9,11 @@ from itertools import groupby
 from tollkeeper.model import Limit
 from tollkeeper.model.finding import severity_at
 from tollkeeper.sidecar.agreement import LONG_ENOUGH
+from tollkeeper.sidecar.error_budget_gauges import ERROR_BUDGET_GAUGES, error_budget_samples
 from tollkeeper.sidecar.findings import prices_installed_at
 from tollkeeper.sidecar.forecast_gauges import FORECAST_GAUGES, limit_samples_of, spend_samples
 from tollkeeper.sidecar.health import SidecarHealth
+from tollkeeper.sidecar.insight.health import latest as latest_health
 from tollkeeper.sidecar.insight.reconciliation import NAME
 from tollkeeper.sidecar.limit_use import LimitUse, LimitUses
 from tollkeeper.sidecar.limit_watch import LimitWatch
@@ -62,6 +64,7 @@ GAUGES: Mapping[str, Family] = {
     names.ANOMALIES_OPEN: Family(
         "Anomalies that hold, but for those that somebody has called false.", ("metric", "severity")
     ),
+    **ERROR_BUDGET_GAUGES,
     **RECONCILIATION_GAUGES,
     names.NOTIFICATIONS: Family("Messages to channels, by what became of them.", ("channel", "outcome")),
     names.NOTIFICATIONS_WAITING: Family("Messages that wait to be delivered.", ("channel",)),
@@ -112,7 +115,7 @@ class Gauges:
             if self._read_at is None or now - self._read_at >= FRESH_SECONDS:
                 self._samples = [
                     *self._of_limits(), *self._of_emergency(), *self._of_ledger(), *self._of_prices(),
-                    *self._of_alerts(), *self._of_forecasts(), *self._of_reconciliation(),
+                    *self._of_alerts(), *self._of_forecasts(), *self._of_evaluations(),
                 ]  # fmt: skip
                 self._read_at = now
             return self._samples
@@ -146,11 +149,15 @@ class Gauges:
             *(sample for use in ours for sample in limit_samples_of(foreseen, use, _labels(use), now)),
         ]
 
-    def _of_reconciliation(self) -> list[Sample]:
+    def _of_evaluations(self) -> list[Sample]:
         if self._evaluations is None:
             return []
         try:
-            return list(reconciliation_samples(self._evaluations.latest(NAME), self._now()))
+            now = self._now()
+            return [
+                *reconciliation_samples(self._evaluations.latest(NAME), now),
+                *error_budget_samples(latest_health(self._evaluations), now),
+            ]
         except LedgerUnavailable:
             return []
 

@@ -44,6 +44,8 @@ QUOTA_PERCENT = "llm_quota_usage_percent"
 
 ALERTS_FIRING = "tollkeeper_alerts_firing"
 ANOMALIES_OPEN = "tollkeeper_anomalies_open"
+ERROR_BUDGET_USED = "tollkeeper_error_budget_used_ratio"
+ERROR_BUDGET_OBJECTIVE = "tollkeeper_error_budget_objective_ratio"
 RECONCILIATION_CAPTURE = "tollkeeper_reconciliation_capture_ratio"
 RECONCILIATION_DIFFERENCE = "tollkeeper_reconciliation_difference_usd"
 RECONCILIATION_BILLED = "tollkeeper_reconciliation_billed_usd"

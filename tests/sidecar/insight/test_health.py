@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from sidecar.api.world import NOW, World, failed, make_call
 from tollkeeper.insight.comparison import Benchmark
 from tollkeeper.insight.health import Key
+from tollkeeper.sidecar.error_budget_gauges import error_budget_samples
 from tollkeeper.sidecar.insight import health
 from tollkeeper.sidecar.insight.health import HealthEvaluator, budget_findings, budgets_of, windows_of
 from tollkeeper.storage.insight.evaluations import Evaluation
 from tollkeeper.storage.insight.remembered import Remembered, Stretch
 from tollkeeper.storage.ledger import Retraction, Totals, UsageRow
+from tollkeeper.telemetry import sidecar_metrics as names
 
 HOUR = 3_600_000_000_000
 
@@ -88,6 +90,9 @@ def test_a_budget_that_burns_is_told_of_while_it_does(world: World) -> None:
     evaluation = evaluated(world)
     assert evaluations.claim(evaluation.name, HOUR)
     evaluations.keep(*evaluation)
+    samples = {sample.name: sample.value for sample in error_budget_samples(evaluations.latest(evaluation.name), now)}
+    assert samples[names.ERROR_BUDGET_USED] == pytest.approx(10)
+    assert samples[names.ERROR_BUDGET_OBJECTIVE] == 0.99
     (finding,) = budget_findings(evaluations)(now)
     assert (finding.kind, finding.subject, finding.severity) == ("error_budget", "openai", "critical")
     assert finding.facts["lines"] == [
