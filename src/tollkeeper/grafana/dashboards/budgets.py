@@ -176,7 +176,7 @@ AHEAD = Section(
         rows(
             "Limits at their end",
             "What the sidecar foresees: 80 of 100 times it is between low and high. Exceeded is how probable it is "
-            "that more is used than may be.",
+            "that more is used than may be. Needs the sidecar, and two weeks of history.",
             [("limit", "Limit"), ("scope", "For"), ("window", "Window")],
             [
                 Column("Low", by_foreseen(limit_foreseen("0.1")), "percentunit", 0, steps=FILLING),
