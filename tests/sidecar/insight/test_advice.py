@@ -88,6 +88,14 @@ def test_a_class_of_the_policy_and_measured_tokens(place: Office) -> None:
     assert ladder.steps[0].models == {"gpt-4o": "gpt-4.1-mini"}
 
 
+def test_tokens_of_other_work_are_no_measure(place: Office) -> None:
+    place.record(30, 2)
+    place.record(30, 2, "gpt-4o-mini", usage=Usage(input_tokens=40_000, output_tokens=4_000), hour=12)
+    (one,) = advised(place, "cheaper_model")
+    assert one.evidence["token_factor"] is None and "nobody has measured" in one.rests_on[1]
+    assert one.saving == (19_425_000_000, 19_740_000_000, 20_055_000_000)
+
+
 def test_prices_that_rise_with_the_input(place: Office) -> None:
     gemini = {"provider": "gcp.gemini"}
     place.record(30, 1, "gemini-2.5-pro", usage=Usage(input_tokens=300_000, output_tokens=10_000), **gemini)

@@ -21,6 +21,8 @@ from tollkeeper.model.ladder import Step
 
 UNMEASURED = 0.25
 """By how great a share the tokens of another model may be more or fewer, where nobody has measured it."""
+SAME_WORK = 2
+"""So many times as much put in, or as little, no tokenizer makes of the same text: the other model has other work."""
 FOUR_OF_FIVE = 1.2816
 RISKS = (
     "The answers of a smaller model may be worse: compare some of them before, and watch how users take them after.",
@@ -111,7 +113,10 @@ def _place(facts: Facts, name: str, provider: str) -> tuple[str, str]:
 
 
 def _tokens(facts: Facts, spent: Spent, to: Candidate) -> Tokens | None:
-    """How many more tokens the other model took for the same feature, weighed by what they cost with it."""
+    """How many more tokens the other model took for the same feature, weighed by what they cost with it.
+
+    `None` where it was hardly used for it, or for calls that put in so much more or less that they are others.
+    """
     others = [
         use for use in facts.uses
         if use.task.feature == spent.task.feature and use.task.operation == spent.task.operation
@@ -123,7 +128,7 @@ def _tokens(facts: Facts, spent: Spent, to: Candidate) -> Tokens | None:
     if not (mine["input"][0] and mine["output"][0] and theirs["input"][0] and theirs["output"][0]):
         return None
     parts = _cost_parts(facts, spent, to)
-    if parts is None:
+    if parts is None or not 1 / SAME_WORK <= theirs["input"][0] / mine["input"][0] <= SAME_WORK:
         return None
     factor = variance = 0.0
     for name, weight in parts.items():
