@@ -132,6 +132,9 @@ class Invoiced:
         )
 
 
+ENOUGH_AMOUNTS = 10
+"""Of fewer, the last decimal place says nothing about how a source rounds."""
+
 Cells = Mapping[tuple[str, date, str], Invoiced]
 """By provider, day and model."""
 
@@ -163,11 +166,13 @@ def one_source(lines: Sequence[InvoiceLine], order: Sequence[str]) -> list[Invoi
 
 
 def smallest_units(lines: Iterable[InvoiceLine]) -> Mapping[str, Decimal]:
-    """By source, the last decimal place that its amounts are told to."""
+    """By source, the last decimal place that its amounts are told to, where they are enough to tell."""
     found: dict[str, Decimal] = {}
+    counts: dict[str, int] = defaultdict(int)
     for line in lines:
         if line.amount is not None and line.amount:
             exponent = line.amount.normalize().as_tuple().exponent
             unit = Decimal(1).scaleb(exponent if isinstance(exponent, int) else 0)
             found[line.source] = min(found.get(line.source, Decimal(1)), unit)
-    return found
+            counts[line.source] += 1
+    return {source: unit for source, unit in found.items() if counts[source] >= ENOUGH_AMOUNTS}
