@@ -89,6 +89,17 @@ def test_a_chargeback_adds_up_to_the_total(client: TestClient) -> None:
     assert figures(report)["Amount"] == total
 
 
+def test_what_is_beyond_the_last_row_is_in_the_table_all_the_same(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tollkeeper.sidecar.reports.shares.MOST_ROWS", 3)
+    rows = tables(exact(client, "/reports/daily", **MARCH))["by_tenant"]
+    total = rows.pop("Total")
+    assert len(rows) == 4
+    assert "11 others" in rows
+    assert sum(row["cost"] or 0 for row in rows.values()) == total["cost"]
+
+
 @pytest.mark.parametrize("kind", REPORT_KINDS)
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_kind_in_every_form_of_an_empty_ledger(empty: World, kind: str, format: str) -> None:

@@ -9,6 +9,7 @@ import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -18,8 +19,10 @@ from sidecar.api.world import World, make_call
 from sidecar.reports.conftest import NAMES, fill
 from sidecar.reports.focus_rules import mistakes
 from tollkeeper.model import LineItem
+from tollkeeper.model.usage import Meter
 from tollkeeper.sidecar.reports.focus.charges import charges, parted
 from tollkeeper.sidecar.reports.focus.rows import lines, row_of
+from tollkeeper.sidecar.reports.focus.units import UNITS
 from tollkeeper.storage.ledger import Kept
 
 ALL = {"start": "2026-01-01", "end": "2026-12-31"}
@@ -109,6 +112,12 @@ def test_names_are_no_formulas(world: World) -> None:
     assert "'@SUM(1+1)" in accounts
     assert not any(cell.startswith(("=", "@")) for row in rows for cell in row.values())
     assert any(json.loads(row["Tags"])["tenant"] == "@SUM(1+1)" for row in rows if row["Tags"])
+
+
+def test_every_meter_has_a_unit() -> None:
+    assert set(UNITS) == set(get_args(Meter))
+    assert len({unit.name for unit in UNITS.values()}) == len(UNITS)
+    assert UNITS["web_searches"].quantity(250) == Decimal("0.25")
 
 
 amounts = st.integers(0, 10**12).map(lambda value: Decimal(value).scaleb(-12))

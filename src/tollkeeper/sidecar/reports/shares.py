@@ -14,6 +14,8 @@ from tollkeeper.storage.ledger.contract import Dimension
 NOBODY: Final = "(none)"
 """Calls that do not say so."""
 OTHERS: Final = "others"
+MOST_ROWS: Final = 10_000
+"""Of a table: what has cost less is one row together."""
 MOST_LINES: Final = 6
 """Of a chart: what is less is put together."""
 
@@ -44,12 +46,15 @@ def table_by(name: Dimension, material: Material, title: str) -> Table:
     rows = material.usage((name,))
     rows.sort(key=lambda row: (-row.totals.nano_usd, -row.totals.calls, row.group))
     total = add(row.totals for row in rows)
+    shown = [(row.group[0] or NOBODY, row.totals) for row in rows[:MOST_ROWS]]
+    if rest := rows[MOST_ROWS:]:
+        shown.append((f"{len(rest):,} {OTHERS}", add(row.totals for row in rest)))
     heading = Column(name, name.capitalize(), "text")
     return Table(
         f"by_{name}",
         title,
         (heading, *SUMS, SHARE),
-        [(row.group[0] or NOBODY, *sums_of(row.totals), share(nano_usd(row.totals), total.nano_usd)) for row in rows],
+        [(value, *sums_of(totals), share(nano_usd(totals), total.nano_usd)) for value, totals in shown],
         ("Total", *sums_of(total), share(total.nano_usd, total.nano_usd)) if rows else None,
         "No calls.",
     )

@@ -12,7 +12,9 @@ from tollkeeper.sidecar.reports.document import Chart, Column, Figure, Line, Sec
 from tollkeeper.sidecar.reports.focus.charges import DAY, Correction, corrections
 from tollkeeper.sidecar.reports.material import NANO, Material
 from tollkeeper.sidecar.reports.shares import (
+    MOST_ROWS,
     NOBODY,
+    OTHERS,
     ROUNDED,
     SUMS,
     average_cost,
@@ -87,10 +89,10 @@ def _by_tenant_and_model(material: Material, total: Totals) -> Table:
     rows.sort(key=lambda row: (-spent[row.group[0]], row.group[0], -row.totals.nano_usd, row.group[1]))
     columns = (Column("tenant", "Tenant", "text"), Column("model", "Model", "text"), *SUMS,
                Column("share", "Share", "percent"))  # fmt: skip
-    shown = [
-        (*(value or NOBODY for value in row.group), *sums_of(row.totals), share(nano_usd(row.totals), total.nano_usd))
-        for row in rows
-    ]
+    named = [(tuple(value or NOBODY for value in row.group), row.totals) for row in rows[:MOST_ROWS]]
+    if rest := rows[MOST_ROWS:]:
+        named.append(((f"{len(rest):,} {OTHERS}", OTHERS), add(row.totals for row in rest)))
+    shown = [(*names, *sums_of(totals), share(nano_usd(totals), total.nano_usd)) for names, totals in named]
     sums = add(row.totals for row in rows)
     last = ("Total", None, *sums_of(sums), share(sums.nano_usd, total.nano_usd)) if rows else None
     return Table("by_tenant_and_model", "By tenant and model", columns, shown, last, "No calls.")
@@ -103,7 +105,7 @@ def _corrections(material: Material) -> Section:
     rows = [_row(one) for one in islice(found, MOST_CORRECTIONS + 1)]
     columns = (
         Column("calls_of", "Calls of", "day"),
-        Column("made_at", "Made at", "moment"),
+        Column("made_on", "Made on", "day"),
         Column("tenant", "Tenant", "text"),
         Column("model", "Model", "text"),
         Column("reason", "Why", "text"),
@@ -120,6 +122,6 @@ def _corrections(material: Material) -> Section:
 
 def _row(one: Correction) -> tuple[Value, ...]:
     day = datetime.fromtimestamp(one.day * DAY // NANO, UTC).date()
-    made = datetime.fromtimestamp(one.at // NANO, UTC)
+    made = datetime.fromtimestamp(one.at // NANO, UTC).date()
     tenant = dict(one.tags).get("tenant") or NOBODY
     return day, made, tenant, one.model or NOBODY, one.reason or one.repricing_id, one.requests, one.nano_usd

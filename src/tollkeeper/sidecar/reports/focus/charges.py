@@ -48,7 +48,7 @@ class Charge(NamedTuple):
 
 
 class Correction(NamedTuple):
-    """By what one re-pricing changed the cost of calls of a day; `at` is when it was made."""
+    """By what one re-pricing changed the cost of calls of a day; `at` is the beginning of the day when it was made."""
 
     day: int
     provider: str
@@ -92,7 +92,16 @@ def corrections(adjustments: Iterable[Adjusted]) -> Iterator[Correction]:
             yield from _added(held)
             held, today = {}, day
         key = Correction(
-            day, call.provider, _model(call), call.operation, tags_of(call), one.at, one.repricing_id, one.reason, 0, 0
+            day,
+            call.provider,
+            _model(call),
+            call.operation,
+            tags_of(call),
+            one.at // DAY * DAY,
+            one.repricing_id,
+            one.reason,
+            0,
+            0,
         )
         nano_usd, requests = held.get(key, (0, 0))
         held[key] = nano_usd + one.delta_nano_usd, requests + 1

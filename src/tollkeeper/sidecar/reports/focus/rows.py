@@ -97,7 +97,7 @@ def row_of_correction(one: Correction) -> Row:
         **dict.fromkeys(("BilledCost", "EffectiveCost", "ListCost", "ContractedCost"), delta),
         "ChargeCategory": "Adjustment",
         "ChargeClass": "Correction" if made > charged else None,
-        "ChargeDescription": f"{one.model or 'unknown model'}: priced again, {one.reason or one.repricing_id}",
+        "ChargeDescription": f"{one.model or 'unknown model'}: corrected, {one.reason or one.repricing_id}",
         "ChargeFrequency": "One-Time",
         "x_Model": one.model,
         "x_Requests": one.requests,
