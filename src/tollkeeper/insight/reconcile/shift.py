@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import accumulate
 from typing import NamedTuple
 
-from tollkeeper.insight.reconcile.recorded import Hours, day_sums
+from tollkeeper.insight.reconcile.recorded import HOURS_A_DAY, Hours, hour_of
 
 OFFSETS = range(-14, 13)
 """Hours after midnight of UTC: +14 is the furthest east that a zone is, so that its day begins 14 hours earlier."""
@@ -37,7 +38,8 @@ def shift_of(recorded: Mapping[str, Hours], invoiced: Invoiced, days: Sequence[d
     cells = {(model, day): tokens for (model, day), tokens in invoiced.items() if model in recorded and day in days}
     if len({day for _, day in cells}) < FEWEST_DAYS:
         return None
-    differing = {offset: _differing(recorded, cells, offset) for offset in OFFSETS}
+    sums = {model: _Running(recorded[model]) for model in {model for model, _ in cells}}
+    differing = {offset: _differing(sums, cells, offset) for offset in OFFSETS}
     before = differing[0]
     if before <= least * sum(cells.values()):
         return None
@@ -47,9 +49,24 @@ def shift_of(recorded: Mapping[str, Hours], invoiced: Invoiced, days: Sequence[d
     return Shift(best, before, differing[best])
 
 
-def _differing(recorded: Mapping[str, Hours], cells: Invoiced, offset: int) -> int:
+class _Running:
+    """The tokens of all hours before one, so that a day's are a difference."""
+
+    def __init__(self, hours: Hours) -> None:
+        self._first = min(hours, default=0)
+        steps = (hours[hour].tokens if hour in hours else 0 for hour in range(self._first, max(hours, default=-1) + 1))
+        self._before = [0, *accumulate(steps)]
+
+    def of_day(self, day: date, offset: int) -> int:
+        first = hour_of(day) + offset - self._first
+        last = len(self._before) - 1
+        begins, ends = (min(max(hour, 0), last) for hour in (first, first + HOURS_A_DAY))
+        return self._before[ends] - self._before[begins]
+
+
+def _differing(sums: Mapping[str, _Running], cells: Invoiced, offset: int) -> int:
     """Tokens of single days that differ, when all days of a model lack the same part: lost calls are another matter."""
-    ours = {(model, day): day_sums(recorded[model], day, offset).tokens for model, day in cells}
+    ours = {(model, day): sums[model].of_day(day, offset) for model, day in cells}
     billed: dict[str, int] = defaultdict(int)
     have: dict[str, int] = defaultdict(int)
     for (model, _), tokens in cells.items():

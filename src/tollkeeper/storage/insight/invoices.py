@@ -103,8 +103,9 @@ class Invoices:
         gone = [id for id in known if id not in told] if whole else []
         _replace(connection, [*(line.id for line in parts.changed), *gone], now)
         versions = _last_versions(connection, [line.id for line in (*parts.changed, *parts.new)])
-        for line in (*parts.new, *parts.changed):
-            connection.execute(insert(INVOICE_LINES), _row(line, versions.get(line.id, 0) + 1, now, author))
+        rows = [_row(line, versions.get(line.id, 0) + 1, now, author) for line in (*parts.new, *parts.changed)]
+        for at in range(0, len(rows), AT_ONCE):
+            connection.execute(insert(INVOICE_LINES), rows[at : at + AT_ONCE])
         _note_days(connection, days, now)
         return parts.counts(len(gone))
 
