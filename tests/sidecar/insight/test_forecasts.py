@@ -2,62 +2,31 @@
 
 from __future__ import annotations
 
-import random
+import re
 from collections.abc import Iterator
 from datetime import timedelta
-from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-from sidecar.api.world import NOW, World, make_call
-from tollkeeper.model import Call, Cost, Limit, Window
-from tollkeeper.policy import Policy
-from tollkeeper.sidecar.insight.evaluators import Evaluators
+from sidecar.api.world import NOW, World
+from sidecar.insight.spenders import NANO, TENANTS, past, world_in
+from tollkeeper.alerting.channel import Channel
+from tollkeeper.insight.forecast.published import Published
+from tollkeeper.model.alert import Alert, Notification
+from tollkeeper.sidecar.api.answer import moment
 from tollkeeper.sidecar.insight.forecast_findings import forecast_findings, foreseen
+from tollkeeper.sidecar.insight.forecasts import ForecastEvaluator
 from tollkeeper.sidecar.ledger_use import LedgerUse
 from tollkeeper.sidecar.limit_use import LimitUses
-
-DAYS = 100
-NANO = 10**9
-TENANTS = {"acme": 12.0, "umbrella": 5.0, "initech": 2.0, "globex": 8.0}
-MONTH = Window("month")
-
-
-def costing(number: int, dollars: float, hours_ago: float, **tags: str) -> Call:
-    cost = Cost(Decimal(f"{dollars:.9f}"), "catalog", (), "v1")
-    return make_call(number, at=NOW - timedelta(hours=hours_ago), cost=cost, tags=tags)
-
-
-def past(days: int = DAYS, chance: int = 3) -> Iterator[Call]:
-    """Each tenant every six hours, less at weekends."""
-    draw, number = random.Random(chance), 0
-    for tenant, dollars in TENANTS.items():
-        for quarter in range(days * 4):
-            number += 1
-            at = NOW - timedelta(hours=6 * quarter + 0.5)
-            part = 0.4 if at.weekday() >= 5 else 1.0
-            spent = dollars / 4 * part * draw.lognormvariate(0, 0.25)
-            yield costing(number, spent, 6 * quarter + 0.5, tenant=tenant, feature="chat")
+from tollkeeper.sidecar.notify.messages import message_of
+from tollkeeper.storage.insight.forecasts import budget_of
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder: Path = tmp_path_factory.mktemp("forecasts")
-    world = World(f"sqlite:///{folder}/ledger.db")
-    # Eleven days before a month's end.
-    world.clock.now = NOW - timedelta(days=11)
-    world.record(*(call for call in past() if call.started_at < world.clock.nanoseconds()))
-    limits = (
-        Limit("tight", "usd", 250 * NANO, MONTH, per=("tenant",)),
-        Limit("ample", "usd", 5_000 * NANO, MONTH, per=("tenant",)),
-        Limit("daily", "requests", 1000, Window("day", "Europe/Berlin")),
-        Limit("rate", "requests", 1000, Window("minute")),
-    )
-    world.policies.set(Policy("tests", limits), author="tests", reason="a test")
-    Evaluators((world.insight.forecasts.evaluator(),), world.insight.evaluations, world.clock.nanoseconds).tick()
-    yield world
-    world.close()
+    made = world_in(tmp_path_factory.mktemp("forecasts"))
+    yield made
+    made.close()
 
 
 def test_the_total_and_every_tenant_have_a_day_a_week_and_a_month(world: World) -> None:
@@ -122,3 +91,54 @@ def test_a_limit_of_a_day_has_its_own_zone_and_hours(world: World) -> None:
     assert daily.spent == 12
     assert 16 <= (daily.middle or 0) <= 18
     assert daily.standings[0][0] in ("days before", "pace", "days before and pace")
+
+
+def month_of(world: World, **scope: str) -> Published:
+    """As it would be found now."""
+    found = world.insight.forecasts.forecasts(world.clock.nanoseconds())
+    (one,) = (each for each in found if each.limit is None and each.horizon == "month" and each.scope == scope)
+    return one
+
+
+def test_prices_that_are_scheduled_are_in_it(world: World) -> None:
+    """Three times today's price, from midnight before the 26th on: six of the days that are left."""
+    before = month_of(world, tenant="acme")
+    row = {"provider": "openai", "model": "gpt-4o", "input": "7.5", "output": 30, "valid_from": "2026-03-26"}
+    world.prices.add("price", row, author="tests", reason="a test")
+    after = month_of(world, tenant="acme")
+    assert [(moment(at).isoformat(), factor) for at, factor in after.price_changes] == [
+        ("2026-03-26T00:00:00+00:00", 3.0)
+    ]
+    assert after.band[5] == before.band[5]
+    added = [
+        ((now or 0) - (then or 0)) / (was - then_was)
+        for (_, _, now, _), (_, _, then, _), (_, _, was, _), (_, _, then_was, _) in zip(
+            after.band[6:], after.band[5:], before.band[6:], before.band[5:], strict=False
+        )
+        if was is not None and then_was is not None
+    ]
+    assert added == pytest.approx([3.0] * 6, rel=1e-6)
+    assert before.price_changes == []
+
+
+def test_what_was_told_goes_on_until_it_is_clearly_over(world: World) -> None:
+    told = ForecastEvaluator(
+        world.ledger, LimitUses(LedgerUse(world.ledger, world.resets), world.limiting, world.clock.nanoseconds),
+        world.prices, world.insight.forecasts.published,
+    )  # fmt: skip
+    known = world.insight.forecasts.published.latest()
+    (one,) = (each for each in known.forecasts if each.foreseen)
+    for exceeds, was, told_now in ((0.79, False, False), (0.8, False, True), (0.61, True, True), (0.59, True, False)):
+        before = {budget_of("tight", one.scope, one.start): one._replace(foreseen=was)}
+        assert told.judged(one._replace(exceeds=exceeds), before).foreseen is told_now, exceeds
+    assert told.judged(one._replace(exceeds=None), {}).foreseen is one.foreseen
+
+
+def test_people_are_told_in_words(world: World) -> None:
+    (finding,) = forecast_findings(world.insight.forecasts.published)(world.clock.nanoseconds())
+    alert = Alert("a-1", finding, world.clock.nanoseconds(), world.clock.nanoseconds())
+    told = message_of(Notification("n-1", "ops", "fired", alert, 0), Channel("ops", "webhook", "https://example.com"))
+    assert told.title == "Critical: tight will not last for tenant acme"
+    assert "Limit tight for tenant acme is expected to be used up before its period ends (100 % probable)." in told.body
+    assert re.search(r"Used up: about 2026-03-2\d \d\d:\d\d UTC, at the earliest 2026-03-2\d", told.body)
+    assert re.search(r"Forecast for the end of the period: \$\d+\.\d\d \(80 of 100 times between \$", told.body)

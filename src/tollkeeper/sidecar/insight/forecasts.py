@@ -66,9 +66,10 @@ class ForecastEvaluator:
     def run(self, now: int) -> Any:
         """What is published, as JSON."""
         known = self.published.latest().budgets
-        return {"forecasts": [written(self._judged(one, known)) for one in self.forecasts(now)]}
+        return {"forecasts": [written(self.judged(one, known)) for one in self.forecasts(now)]}
 
-    def _judged(self, one: Published, known: Mapping[Budget, Published]) -> Published:
+    def judged(self, one: Published, known: Mapping[Budget, Published]) -> Published:
+        """Whether people are told of it: what was told is told for longer."""
         if one.limit is None or one.exceeds is None:
             return one
         before = known.get(budget_of(one.limit, one.scope, one.start))
