@@ -6,10 +6,12 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from sidecar.insight.ledgers import NOW, SECOND, call_of, weeks, world_of
+from sidecar.insight.ledgers import NOW, SECOND, Desk, call_of, loop, weeks, world_of
+from tollkeeper.insight.anomaly.anomaly import Anomaly
 from tollkeeper.model.anomaly_rule import Detection
 from tollkeeper.policy import Policy
-from tollkeeper.sidecar.insight.intervals import Intervals, sensitivity_of
+from tollkeeper.sidecar.insight.anomaly_findings import is_told
+from tollkeeper.sidecar.insight.intervals import LATE, Intervals, holds, sensitivity_of
 
 HOUR = 3600 * SECOND
 
@@ -89,3 +91,28 @@ def test_a_detector_that_is_off_finds_nothing(tmp_path: Path) -> None:
         total = Intervals(world.ledger, world.insight.history, world.insight.anomalies, lambda: only)
         assert total.run("hour", world.clock.nanoseconds())["open"] == 1
         assert [kept.anomaly.scope for kept in world.insight.anomalies.open()] == [{}]
+
+
+def test_it_holds_while_its_interval_is_the_last_one_that_is_over() -> None:
+    day = 24 * HOUR
+    yesterday = Anomaly("spike", "spend", {}, "day", 9 * day, 10 * day, 2, 1, 0, 1.5, 5, 1, "warning")
+    assert holds(yesterday, "day", 10 * day)
+    assert holds(yesterday, "day", 11 * day - 1)
+    assert holds(yesterday, "day", 11 * day + LATE - 1), "today's late calls are waited for"
+    assert not holds(yesterday, "day", 11 * day + LATE)
+    hour = yesterday._replace(step="hour", start=9 * HOUR, end=10 * HOUR)
+    assert holds(hour, "hour", 11 * HOUR)
+    assert not holds(hour, "hour", 11 * HOUR + LATE)
+
+
+def test_a_loop_is_one_alert_though_its_hour_and_day_are_unusual_too(tmp_path: Path) -> None:
+    with world_of(f"sqlite:///{tmp_path}/ledger.db") as world:
+        world.record(*weeks(14), *loop(begins=8, until=0))
+        Desk(world).turn()
+        kept = world.insight.anomalies.open()
+        assert {each.source for each in kept} == {"runaway", "hour", "day"}
+        assert [each.anomaly.kind for each in kept if is_told(each)] == ["runaway"]
+        alerts = [alert for alert in world.alerts.alerts() if alert.finding.kind == "anomaly"]
+        assert [alert.finding.subject for alert in alerts] == ["runaway spend"]
+        (hour,) = [each for each in kept if each.source == "hour" and each.anomaly.metric == "spend"]
+        assert hour.facts["part_of"].startswith("runaway spend for session loop-1 at $")

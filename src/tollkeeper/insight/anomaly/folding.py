@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from tollkeeper.insight.anomaly.anomaly import Anomaly
-from tollkeeper.insight.series import SUMS, Metric
+from tollkeeper.insight.series import SUMS, Metric, Series
 
 NARROWEST: Final = ("user", "feature", "service", "project", "tenant", "model", "provider")
 """Whose it can be, the narrowest first; of everybody comes last."""
@@ -23,6 +24,8 @@ FAMILIES: Final[Mapping[Metric, str]] = {
 _ORDER: Final[Sequence[Metric]] = tuple(FAMILIES)
 ALIKE: Final = 0.8
 """Where two excesses are so nearly the same, it is one excess, seen from two sides."""
+BEFORE: Final = 7
+"""So many intervals before one that has too little say what it might have been."""
 
 Key = tuple[Metric, tuple[tuple[str, str], ...], bool]
 """What an anomaly is of: its metric, its scope, and whether it is too little."""
@@ -50,6 +53,43 @@ def folded(anomalies: Iterable[Anomaly], known: Collection[Key] = ()) -> list[Fo
         else:
             group.append(one)
     return [Folded(first, tuple(rest)) for first, *rest in groups]
+
+
+def at_stake(anomaly: Anomaly, spend: Series) -> float | None:
+    """What was spent in its intervals, of the same scope, in nano-dollars; of too little, what was in those before.
+
+    `None` where nothing was: what has no price says nothing of what is at stake.
+    """
+    first, end = bisect_left(spend.starts, anomaly.start), bisect_left(spend.starts, anomaly.end)
+    if anomaly.score < 0:
+        before = spend.values[max(first - BEFORE, 0) : first]
+        mean = sum(value or 0.0 for value in before) / max(len(before), 1)
+        return mean * max(end - first, 1) or None
+    return sum(value or 0.0 for value in spend.values[first:end]) or None
+
+
+def cause_of(anomaly: Anomaly, loops: Iterable[tuple[Anomaly, Mapping[str, str]]]) -> Anomaly | None:
+    """The runaway that is the same: of a cause (by name) that this is of, too, or of everybody."""
+    for loop, cause in loops:
+        named = {**cause, **loop.scope}
+        is_use = FAMILIES[anomaly.metric] == FAMILIES[loop.metric] and anomaly.score > 0
+        if (
+            is_use
+            and not _is_apart(anomaly, loop)
+            and all(named.get(key) == each for key, each in anomaly.scope.items())
+        ):
+            return loop
+    return None
+
+
+def hours_of(anomaly: Anomaly, hours: Iterable[Anomaly]) -> Anomaly | None:
+    """The hour that makes the most of a day: it was told of already."""
+    for hour in hours:
+        same = hour.scope == anomaly.scope and hour.metric == anomaly.metric and (hour.score < 0) is (anomaly.score < 0)
+        mine, its = abs(anomaly.actual - anomaly.expected), abs(hour.actual - hour.expected)
+        if same and not _is_apart(anomaly, hour) and anomaly.metric in SUMS and its >= mine * ALIKE:
+            return hour
+    return None
 
 
 def leader_of(one: Anomaly, others: Iterable[Anomaly]) -> Anomaly | None:

@@ -95,6 +95,8 @@ def lines_of(anomaly: Anomaly, facts: Mapping[str, Any]) -> list[str]:
         lines += _of_runaway(facts)
     if change := _CHANGED.get(facts.get("change") or ""):
         lines.append(f"Why: {change}")
+    if part_of := facts.get("part_of"):
+        lines.append(f"Part of: {part_of}")
     lines.append(f"Since: {datetime.fromtimestamp(anomaly.start // NANO, UTC):%Y-%m-%d %H:%M} UTC")
     return lines
 

@@ -21,7 +21,11 @@ def findings_of(store: AnomalyStore) -> Callable[[int], Iterator[Finding]]:
 
 def is_told(kept: Kept) -> bool:
     """Whether people are told of it, and do not only find it where they look."""
-    return kept.label != "false" and (kept.anomaly.severity != "info" or kept.anomaly.kind == "rule")
+    return (
+        kept.label != "false"
+        and "part_of" not in kept.facts
+        and (kept.anomaly.severity != "info" or kept.anomaly.kind == "rule")
+    )
 
 
 def finding_of(kept: Kept) -> Finding:

@@ -8,14 +8,14 @@ from typing import Any, Final, NamedTuple
 
 from tollkeeper.insight.anomaly.anomaly import Anomaly
 from tollkeeper.insight.anomaly.detect import scan_all
-from tollkeeper.insight.anomaly.folding import Key, folded, key_of, leader_of
+from tollkeeper.insight.anomaly.folding import ALIKE, Key, at_stake, cause_of, folded, hours_of, key_of, leader_of
 from tollkeeper.insight.anomaly.sensitivity import Sensitivity
 from tollkeeper.insight.anomaly.wording import title_of
 from tollkeeper.insight.series import METRICS, Metric, Scope, Series, Step
 from tollkeeper.model.anomaly_rule import Detection
 from tollkeeper.policy import Policy
 from tollkeeper.sidecar.insight.attribution import Attribution
-from tollkeeper.storage.insight.anomalies import AnomalyStore, Found, Kept, Source, factors
+from tollkeeper.storage.insight.anomalies import AnomalyQuery, AnomalyStore, Found, Kept, Source, factors
 from tollkeeper.storage.insight.history import History
 from tollkeeper.storage.ledger import Ledger, UsageQuery
 from tollkeeper.storage.ledger.contract import Dimension
@@ -41,8 +41,12 @@ RANKED_BY: Final = 28 * DAY
 PAST: Final = 60 * DAY
 """So far back anomalies are kept that were over before anybody looked."""
 COOLDOWN: Final[Mapping[Step, int]] = {"hour": 3 * HOUR, "day": DAY}
+MONEY_AT_STAKE: Final[Mapping[Step, float]] = {"hour": 1e9, "day": 5e9}
+"""Where less was spent, nobody needs to know of tokens and requests; of what has no price, one never knows."""
+MATTERS_BY_MONEY: Final[tuple[Metric, ...]] = ("tokens", "requests", "tokens_per_request", "cost_per_request")
 MOST_TOLD: Final = 200
 MOST_EXPLAINED: Final = 40
+MOST_BEFORE: Final = 1000
 
 Group = tuple[str, ...]
 
@@ -74,10 +78,17 @@ class Intervals:
         for looked in self._looks(step, now):
             looked_at += sum(len(each) for each in looked.series.values())
             for anomaly in self._scanned(looked, step, now):
-                (current if self._holds(anomaly, step, now) else past).append(anomaly)
+                (current if holds(anomaly, step, now) else past).append(anomaly)
         self._store.remember([Found(one.anomaly) for one in folded(past)], now)
-        held = self._store.follow(source, self._told(current, open_ones, step), now)
+        held = self._store.follow(source, self._told(current, open_ones, step, now), now)
         return {"series": looked_at, "open": len(held)}
+
+    def _told_before(self, step: Step, now: int) -> tuple[list[tuple[Anomaly, dict[str, str]]], list[Anomaly]]:
+        """Loops, and of days their hours: who was told of those is not told of the same again."""
+        lately = self._store.anomalies(AnomalyQuery(start=now - 2 * DAY, limit=MOST_BEFORE))
+        loops = [(kept.anomaly, _causes(kept)) for kept in lately if kept.source == "runaway"]
+        hours = [kept.anomaly for kept in lately if kept.source == "hour" and step == "day"]
+        return loops, hours
 
     def _looks(self, step: Step, now: int) -> Iterator[Looked]:
         start = now - LOOKED_BACK[step]
@@ -107,20 +118,21 @@ class Intervals:
             for factor, groups in _by_factor(metric, scopes, tuned).items():
                 ours = {group: series[group] for group in groups}
                 found = scan_all(ours, metric, scopes, sensitivity_of(detection, metric, factor), complete=complete)
-                for each in found.values():
-                    yield from (one for one in each.anomalies if one.end > now - PAST)
+                floor = MONEY_AT_STAKE[step] if detection.floor_nano_usd is None else detection.floor_nano_usd
+                for group, each in found.items():
+                    spend = looked.series["spend"].get(group)
+                    yield from (one for one in each.anomalies if one.end > now - PAST and _matters(one, spend, floor))
 
-    def _holds(self, anomaly: Anomaly, step: Step, now: int) -> bool:
-        """Whether it is of the interval that is under way, or of the last one that is over."""
-        return anomaly.end > now - LATE - 2 * LENGTHS[step]
-
-    def _told(self, current: Iterable[Anomaly], known: Mapping[Key, Kept], step: Step) -> list[Found]:
+    def _told(self, current: Iterable[Anomaly], known: Mapping[Key, Kept], step: Step, now: int) -> list[Found]:
         groups = folded(current, known)
         groups.sort(key=lambda one: (key_of(one.anomaly) not in known, -abs(one.anomaly.excess_nano_usd or 0)))
+        loops, hours = self._told_before(step, now)
         told: list[Found] = []
         for number, (anomaly, also) in enumerate(groups[:MOST_TOLD]):
             before = known.get(key_of(anomaly))
             facts: dict[str, Any] = {"also": [title_of(each) for each in also]}
+            if (part_of := cause_of(anomaly, loops) or hours_of(anomaly, hours)) is not None:
+                facts["part_of"] = title_of(part_of)
             if before is not None and before.anomaly.severity == anomaly.severity:
                 anomaly = anomaly._replace(contributors=before.anomaly.contributors)
                 facts |= {name: before.facts[name] for name in ("cause",) if name in before.facts}
@@ -129,6 +141,20 @@ class Intervals:
                 facts |= {"cause": cause} if cause else {}
             told.append(Found(anomaly, facts, COOLDOWN[step]))
         return _without_parts(told, known)
+
+
+def holds(anomaly: Anomaly, step: Step, now: int) -> bool:
+    """Whether it is of the interval that is under way, or of the last one that is over and waits for no late calls."""
+    length = LENGTHS[step]
+    return anomaly.end > (now - LATE) // length * length - length
+
+
+def _matters(anomaly: Anomaly, spend: Series | None, floor: float) -> bool:
+    """Whether there is money at stake, where it is money that makes it matter."""
+    if spend is None or anomaly.metric not in MATTERS_BY_MONEY:
+        return True
+    stake = at_stake(anomaly, spend)
+    return stake is None or stake >= floor
 
 
 def _without_parts(told: Sequence[Found], known: Mapping[Key, Kept]) -> list[Found]:
@@ -146,6 +172,11 @@ def _without_parts(told: Sequence[Found], known: Mapping[Key, Kept]) -> list[Fou
         one._replace(facts={**one.facts, "also": [*one.facts["also"], *parts.get(key_of(one.anomaly), ())]})
         for one in kept
     ]
+
+
+def _causes(kept: Kept) -> dict[str, str]:
+    """Whose a loop is nearly all, by name."""
+    return {each["dimension"]: each["value"] for each in kept.facts.get("cause", ()) if each["share"] >= ALIKE}
 
 
 def sensitivity_of(detection: Detection, metric: Metric, factor: float = 1.0) -> Sensitivity:
