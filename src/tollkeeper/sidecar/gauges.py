@@ -8,11 +8,13 @@ from itertools import groupby
 
 from tollkeeper.model import Limit
 from tollkeeper.model.finding import severity_at
+from tollkeeper.sidecar.advice_gauges import ADVICE_GAUGES, advice_samples
 from tollkeeper.sidecar.agreement import LONG_ENOUGH
 from tollkeeper.sidecar.error_budget_gauges import ERROR_BUDGET_GAUGES, error_budget_samples
 from tollkeeper.sidecar.findings import prices_installed_at
 from tollkeeper.sidecar.forecast_gauges import FORECAST_GAUGES, limit_samples_of, spend_samples
 from tollkeeper.sidecar.health import SidecarHealth
+from tollkeeper.sidecar.insight.advice import NAME as ADVICE
 from tollkeeper.sidecar.insight.health import latest as latest_health
 from tollkeeper.sidecar.insight.reconciliation import NAME
 from tollkeeper.sidecar.limit_use import LimitUse, LimitUses
@@ -66,6 +68,7 @@ GAUGES: Mapping[str, Family] = {
     ),
     **ERROR_BUDGET_GAUGES,
     **RECONCILIATION_GAUGES,
+    **ADVICE_GAUGES,
     names.NOTIFICATIONS: Family("Messages to channels, by what became of them.", ("channel", "outcome")),
     names.NOTIFICATIONS_WAITING: Family("Messages that wait to be delivered.", ("channel",)),
     names.NOTIFICATIONS_OLDEST: Family("For how long the oldest of them has waited.", ("channel",)),
@@ -156,6 +159,7 @@ class Gauges:
             now = self._now()
             return [
                 *reconciliation_samples(self._evaluations.latest(NAME), now),
+                *advice_samples(self._evaluations.latest(ADVICE), now),
                 *error_budget_samples(latest_health(self._evaluations), now),
             ]
         except LedgerUnavailable:

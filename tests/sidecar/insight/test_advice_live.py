@@ -14,6 +14,8 @@ from sidecar.api.serving import serving
 from sidecar.api.world import NOW, World, make_call
 from tollkeeper.client import Client, NotFound
 from tollkeeper.model import Usage
+from tollkeeper.sidecar.advice_gauges import STALE, advice_samples
+from tollkeeper.sidecar.insight.advice import NAME
 from tollkeeper.sidecar.insight.evaluators import Evaluators
 
 LARGE = Usage(input_tokens=400_000, output_tokens=100_000)
@@ -89,6 +91,12 @@ def _take_and_dismiss(client: Client, taken: str, left: str, tollkeeper: Tell) -
     assert "why, for the audit trail" in tollkeeper("recommendations", "dismiss", taken, "--reason", " ").err
 
 
+def shown(world: World) -> dict[str, float]:
+    now = world.clock.nanoseconds()
+    found = advice_samples(world.insight.evaluations.latest(NAME), now)
+    return {" ".join([one.name, *(value for _, value in one.labels)]): one.value for one in found}
+
+
 def test_what_was_taken_is_followed(world: World, tollkeeper: Tell) -> None:
     with_cheaper: dict[str, Any] = {
         "request_model": "gpt-4o-mini",
@@ -106,6 +114,11 @@ def test_what_was_taken_is_followed(world: World, tollkeeper: Tell) -> None:
     )
     world.clock.now = NOW + timedelta(days=6)
     evaluate(world)
+    gauges = shown(world)
+    assert gauges["tollkeeper_recommendations_saved_usd"] == 242.52
+    assert gauges["tollkeeper_recommendations cheaper_model"] == 1
+    assert gauges["tollkeeper_recommended_saving_usd low"] < gauges["tollkeeper_recommended_saving_usd high"]
+    assert not list(advice_samples(world.insight.evaluations.latest(NAME), world.clock.nanoseconds() + 2 * STALE))
     said = tollkeeper("recommendations", "--state", "accepted")
     assert "saved $242.5200" in said.out, "129 times $2.00 less $0.12"
     (id,) = (row[0] for row in said.rows if len(row[0]) == 16)

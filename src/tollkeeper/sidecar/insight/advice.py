@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, cast
@@ -66,10 +67,12 @@ class Advice:
         self.recommendations.look(found)
         accepted = self.recommendations.all(("accepted",))
         verdicts = [self._follow(kept, now, catalog) for kept in accepted]
+        opened = [kept.recommendation for kept in self.recommendations.all(("open",))]
         # Of several for the same calls only the best counts: their savings do not add up.
-        best = [one.saving for one in found if one.saving is not None and one.alternative_to is None]
+        best = [one.saving for one in opened if one.saving is not None and one.alternative_to is None]
         return {
             "recommendations": len(found),
+            "open": Counter(one.kind for one in opened),
             "saving_nano_usd": {name: sum(getattr(each, name) for each in best) for name in ("low", "mid", "high")},
             "accepted": len(accepted),
             "saved_nano_usd": sum(each.get("saved") or 0 for each in verdicts if each["verdict"] == "saved"),
