@@ -6,8 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a text begins that a spreadsheet would run as a formula. Tags are the users' own texts."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the last are as wide as Chinese letters
+"""How a text begins that a spreadsheet would run as a formula (OWASP, CSV injection). Tags are the users' own texts."""
 
 
 def plain(amount: Decimal) -> str:

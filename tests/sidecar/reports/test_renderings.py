@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from csv import reader
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -135,6 +136,13 @@ def test_a_page_can_be_read_to_somebody() -> None:
     assert drawn["role"] == "img"
     assert drawn["aria-label"] == "Cost by day. 1 Mar, openai: $1.00"
     ElementTree.fromstring(page[page.index("<svg") : page.index("</svg>") + 6])  # noqa: S314  our own
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1"])
+def test_no_cell_is_run_as_a_formula(name: str) -> None:
+    content = csv.rendered(of_names((name,))).decode()
+    (row,) = list(reader(io.StringIO(content, newline="")))[1:]
+    assert row == [f"'{name}", "0"]
 
 
 def test_unknown_is_unknown_everywhere() -> None:

@@ -48,13 +48,21 @@ def _statement(material: Material) -> list[Section]:
         Section(
             "Amount",
             figures=list(_figures(total)),
-            charts=[stacked_days(material, "project", "Cost by day and project")] if total.nano_usd else [],
+            charts=[_days(material)] if total.nano_usd else [],
             notes=[*missing(total)],
         ),
         *(Section(title, tables=[table_by(name, material, title)]) for name, title in OF_TENANT),
         Section("Day by day", tables=[by_day_table(material)], notes=[ROUNDED]),
         _corrections(material),
     ]
+
+
+def _days(material: Material) -> Chart:
+    """By project, if there is any; else by model."""
+    chart = stacked_days(material, "project", "Cost by day and project")
+    if [line.name for line in chart.lines] != [NOBODY]:
+        return chart
+    return stacked_days(material, "model", "Cost by day and model")
 
 
 def _figures(total: Totals) -> Iterator[Figure]:

@@ -60,7 +60,7 @@ def _title(paper: Paper, report: Report) -> None:
 
 def _section(paper: Paper, section: Section, number: int) -> None:
     follows = section.figures or section.charts or any(table.rows for table in section.tables)
-    paper.need(24 + (90 if follows else 64))
+    paper.need(24 + (90 if follows else 64 if section.notes else 24))
     paper.y -= 14
     paper.canvas.bookmarkPage(f"s{number}")
     paper.canvas.addOutlineEntry(clean(section.title), f"s{number}")
