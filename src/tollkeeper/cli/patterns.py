@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from tollkeeper.cli.connection import add_connection, answer, given, run
-from tollkeeper.cli.tables import count, dollars, failures, table
+from tollkeeper.cli.tables import count, dollars, failures, table, when
 from tollkeeper.client import observing as asks
 from tollkeeper.client.observations import CachePattern, Patterns, SpentOn, TimeSlot, Unread, Wasted
 
@@ -41,8 +41,9 @@ def _show(screen: Console, found: Patterns) -> None:
     _print_week(screen, found)
     _print_top(screen, found)
     if found.evaluated_at is None:
-        screen.print("How spend is spread was not evaluated yet: a sidecar does it within the hour.")
+        screen.print("How spend is spread was not evaluated yet: a sidecar does it every five minutes.")
         return
+    screen.print(Text(f"As of {when(found.evaluated_at)}:", "bold"))
     if found.heavy_tail is not None and found.heavy_tail.share is not None:
         tail = found.heavy_tail
         told = (

@@ -148,7 +148,7 @@ class Patterns(BaseModel):
     weekdays: list[TimeSlot] = Field(description="All 7; `times` are days.")
     heat_map: list[TimeSlot] = Field(description="All 168 hours of the week, from Monday 0:00 on.")
     top: dict[Dimension, list[Top]]
-    evaluated_at: datetime | None = Field(description="Null: not yet. Evaluated every hour, by days of UTC.")
+    evaluated_at: datetime | None = Field(description="Null: not yet. Evaluated every five minutes, by days of UTC.")
     evaluated_start: datetime | None
     evaluated_end: datetime | None
     total: SpentOn | None

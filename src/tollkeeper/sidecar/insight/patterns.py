@@ -1,4 +1,4 @@
-"""Patterns in what was spent, evaluated every hour: over a week and over thirty days."""
+"""Patterns in what was spent, evaluated every five minutes: over a week and over thirty days."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from tollkeeper.storage.ledger.tables import NS_A_DAY
 from tollkeeper.storage.prices import PriceBook
 
 NAME = "patterns"
-EVERY_SECONDS = 3600
+EVERY_SECONDS = 300
+"""Only what has changed since is read: as a rule, the hour under way."""
 
 Window = Literal["7d", "30d"]
 """Today and the days of UTC before it."""
