@@ -50,7 +50,7 @@ class Exhausted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PriceChange:
+class PriceChangeAhead:
     """From then on, the same use costs so many times what it does now."""
 
     at: datetime
@@ -90,7 +90,7 @@ class ForecastState:
     error: float | None
     coverage: list[Covered]
     coverage_of_all: list[Covered]
-    price_changes: list[PriceChange]
+    price_changes: list[PriceChangeAhead]
     reason: str | None
 
 

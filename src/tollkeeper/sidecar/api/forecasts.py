@@ -98,7 +98,7 @@ class Exhausted(BaseModel):
     late: datetime | None
 
 
-class PriceChange(BaseModel):
+class PriceChangeAhead(BaseModel):
     """From then on, the same use costs so many times what it does now, as prices will be others."""
 
     at: datetime
@@ -135,7 +135,7 @@ class ForecastState(BaseModel):
     )
     coverage: list[Covered] = Field(description="Of this series alone; of few totals.")
     coverage_of_all: list[Covered] = Field(description="Of all series together.")
-    price_changes: list[PriceChange]
+    price_changes: list[PriceChangeAhead]
     reason: str | None = Field(description="Why there is no interval, or no forecast.")
 
 
@@ -204,7 +204,7 @@ def _state(one: Published) -> ForecastState:
         error=one.error,
         coverage=_covered(one.coverage),
         coverage_of_all=_covered(one.coverage_of_all),
-        price_changes=[PriceChange(at=moment(at), factor=factor) for at, factor in one.price_changes],
+        price_changes=[PriceChangeAhead(at=moment(at), factor=factor) for at, factor in one.price_changes],
         reason=one.reason,
     )
 
