@@ -13,8 +13,10 @@ import openai
 import pytest
 
 import tollkeeper
+from tollkeeper.capture.fleet_health import Told
 from tollkeeper.capture.health import KEPT_MODELS, OPEN_SECONDS, OPENS_AFTER, ProviderHealth
 from tollkeeper.model import Call
+from tollkeeper.model.health import Health
 from tollkeeper.policy import Policy
 from tollkeeper.policy.document import read_toml
 from tollkeeper.simulator import Simulator
@@ -284,6 +286,27 @@ def test_an_open_circuit_sends_calls_elsewhere_at_once(
     assert (groq.provider, groq.success, groq.circuit, groq.calls) == ("groq", 1.0, "closed", OPENS_AFTER + 1)
     assert groq.latency_p50 is not None
     assert groq.latency_p50 > 0
+
+
+def test_what_fails_in_all_apps_is_tried_once_and_else_goes_elsewhere(
+    instrumented: Instrument, simulator: Simulator, backup: Simulator, calls: list[Call]
+) -> None:
+    """By the sidecar's word, though this process has seen no failure; with the first answer it is asked again."""
+    handle = instrumented(policy=policy_of(backup))
+    assert handle.gate is not None
+    failing = Health("openai", "gpt-4o", 100, 0.1, 1.0, 2.0, "open")
+    handle.gate.fleet.use(Told("2026-01-01T00:00:00Z", [(failing, True)]))
+    app = client(simulator)
+    ask(app, extra_headers=DOWN)
+    assert len(simulator.requests) == 1, "it was tried"
+    ask(app)
+    assert len(simulator.requests) == 1
+    handle.flush()
+    assert calls[-1].parameters["tollkeeper.fallback.reason"] == "open_circuit"
+    assert handle.gate.health is not None
+    handle.gate.health.answered("openai", "gpt-4o", 0.1)
+    ask(app)
+    assert len(simulator.requests) == 2
 
 
 class Clock:
