@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from pricing.calls import TODAY, call
 from tollkeeper.insight.advice.advisers import recommend
-from tollkeeper.insight.advice.facts import Answers, Facts, Failed, Histogram, Repeated, Rhythm, Task, Use
+from tollkeeper.insight.advice.facts import Answers, Facts, Failed, Filled, Histogram, Repeated, Rhythm, Task, Use
 from tollkeeper.insight.advice.families import smaller
 from tollkeeper.insight.advice.money import a_month, days_of, saving_of, spread
 from tollkeeper.insight.advice.prices import PricesNow
@@ -138,6 +139,11 @@ def test_the_policy_snippet_does_what_it_says() -> None:
     # All calls of the feature but the first of the month, and none of another one.
     assert (found.degraded, found.denied) == (9, 0)
     assert found.degraded_saved_nano_usd == 9 * 999
+    # And it is no limit whose size would be wrong.
+    filled = Filled(policy.limits[0], (100, 100, 100))
+    assert not recommend(given._replace(uses=(), filled=(filled,)))
+    hard = replace(policy.limits[0], mode="hard")
+    assert [one.kind for one in recommend(given._replace(uses=(), filled=(Filled(hard, (100,) * 3),)))] == ["budget"]
 
 
 def _call(number: int, feature: str) -> Kept:

@@ -260,6 +260,10 @@ def test_what_is_dismissed_comes_again_only_if_it_is_worth_twice_as_much(anywher
     assert [each.state for each in store.all()] == ["gone"]
     store.look([one])
     assert [each.state for each in store.all()] == ["open"]
+    store.look([])
+    anywhere.clock.now += timedelta(days=401)
+    store.look([])
+    assert store.all() == []
 
 
 def replaced(one: Recommendation, dollars: int) -> Recommendation:

@@ -30,6 +30,9 @@ def advise(facts: Facts) -> Iterator[Recommendation]:
     for filled in facts.filled:
         limit = filled.limit
         unit = limit.window.unit if limit.window is not None else ""
+        if limit.mode == "soft" and not limit.at:
+            # It denies nothing, and tells nobody: it is there for the steps of a ladder.
+            continue
         if len(filled.peaks) < FEWEST_PERIODS.get(unit, 1) or not (peak := max(filled.peaks, default=0)):
             continue
         if limit.amount >= FAR_ABOVE * peak:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from tollkeeper.insight.advice.recommendation import Recommendation, recommendation_of
 from tollkeeper.storage.audit import AuditTrail
@@ -21,6 +21,8 @@ STATES: tuple[State, ...] = get_args(State)
 
 KIND = "recommendation"
 """What the audit trail calls it."""
+KEPT_FOR = 400 * 86_400 * 10**9
+"""So long after it was last given, advice that is gone is forgotten."""
 WORTH_TELLING_AGAIN = 2
 """So many times what it would have saved when it was dismissed, it is shown again."""
 
@@ -65,6 +67,8 @@ class Recommendations:
             missing = [id for id, row in known.items() if row.state == "open" and id not in seen]
             for id in missing:
                 connection.execute(update(RECOMMENDATIONS).where(RECOMMENDATIONS.c.id == id).values(state="gone"))
+            old = (RECOMMENDATIONS.c.state == "gone") & (RECOMMENDATIONS.c.seen_at < now - KEPT_FOR)
+            connection.execute(delete(RECOMMENDATIONS).where(old))
 
     def all(self, states: Sequence[State] = (), kind: str | None = None) -> list[Kept]:
         """In these states (all, if none is given), the largest savings first."""
