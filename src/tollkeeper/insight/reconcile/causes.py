@@ -98,8 +98,19 @@ def causes(ours: Ours, invoice: Invoiced, known: Known) -> tuple[Cause, ...]:
         found.append(_shifted(ours, known))
     found += _of_quantity(ours.shifted, left)
     found += _of_price(ours, left, known)
+    if (rest := _unexplained(found, ours, invoice)) is not None:
+        found.append(rest)
     weighty = [cause for cause in found if cause.nano_usd is None or cause.nano_usd]
     return tuple(sorted(weighty, key=lambda cause: -abs(cause.nano_usd or 0)))
+
+
+def _unexplained(found: list[Cause], ours: Ours, invoice: Invoiced) -> Cause | None:
+    """What is left of the difference, such as the ledger's side of a day on which others only were billed."""
+    amount = invoice.amount()
+    if amount is None:
+        return None
+    rest = nano_usd(amount) - ours.sums.nano_usd - sum(cause.nano_usd or 0 for cause in found)
+    return Cause("not_invoiced" if rest < 0 else "unknown", rest) if rest else None
 
 
 def _foreign(invoice: Invoiced, left: Invoiced, known: Known) -> Cause | None:
