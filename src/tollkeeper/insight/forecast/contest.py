@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from tollkeeper.insight.forecast import holt_winters, intermittent, means, seasonal_naive, weekday_median
-from tollkeeper.insight.forecast.days import Days
+from tollkeeper.insight.forecast.days import NO_HABITS, Days
 from tollkeeper.insight.forecast.method import Method
 
 METHODS: tuple[Method, ...] = (
@@ -25,8 +25,8 @@ LEAST: Final = 14
 HORIZONS: Final = (1, 2, 4, 7, 10, 14, 20, 26, 31)
 """Of how many days together errors are measured. The longest month is the longest."""
 LONGEST: Final = HORIZONS[-1]
-JUDGED: Final = (4, 7, 10, 14, 20, 26)
-"""What methods are chosen by."""
+JUDGED: Final = (2, 3, 4, 5, 6, 7)
+"""Which of them methods are chosen by: from 4 days on to 26."""
 DECISIVE: Final = 8
 """One method that errs twice as much as another has 2 to the power of this less weight."""
 MOST_ORIGINS: Final = 48
@@ -98,24 +98,21 @@ def backtest(days: Days) -> Backtest:
         raise ValueError(f"{length} days of history; expected at least {LEAST}")
     origins, step = _origins(length)
     sums = [0.0, *accumulate(days.amounts)]
-    forecasts = _forecasts(days, origins)
+    forecasts, now = _forecasts(days, origins)
     tally = _Tally(len(METHODS))
-    waiting = [(origin + horizon, origin, horizon) for origin in origins for horizon in JUDGED]
+    waiting = [(origin + HORIZONS[at], origin, at) for origin in origins for at in JUDGED]
     waiting.sort(reverse=True)
     made: dict[int, list[float]] = {}
     for origin in origins:
         while waiting and waiting[-1][0] <= origin:
-            _, since, horizon = waiting.pop()
-            _judge(tally, forecasts[since], sums, since, horizon)
-        made[origin] = _together(forecasts[origin], tally)
-    over = [(origin, horizon) for origin in origins for horizon in HORIZONS if origin + horizon <= length]
-    misses = [_miss(made[origin], sums, origin, horizon) for origin, horizon in over]
-    totals = made[length]
-    weights = tally.weights(_available(forecasts[length]))
-    ahead = [now - before for now, before in zip(totals, [0.0, *totals], strict=False)]
-    return Backtest(
-        length, ahead, _usual(sums, length), step, _standings(tally, weights), misses, _errors(made, sums, over)
-    )
+            _, since, at = waiting.pop()
+            _judge(tally, forecasts[since], sums, since, at)
+        made[origin] = _together(forecasts[origin], tally.weights(_available(forecasts[origin])))
+    over = [(origin, at) for origin in origins for at, horizon in enumerate(HORIZONS) if origin + horizon <= length]
+    misses = [_miss(made[origin][at], sums, origin, HORIZONS[at]) for origin, at in over]
+    weights = tally.weights(_available(now))
+    ahead, errors = _together(now, weights), _errors(made, sums, over)
+    return Backtest(length, ahead, _usual(sums, length), step, _standings(tally, weights), misses, errors)
 
 
 def _origins(length: int) -> tuple[list[int], int]:
@@ -124,43 +121,52 @@ def _origins(length: int) -> tuple[list[int], int]:
     return list(range(length, LEAST - 1, -step))[:MOST_ORIGINS][::-1], step
 
 
-def _forecasts(days: Days, origins: Sequence[int]) -> dict[int, list[list[float] | None]]:
-    """By origin and method, the totals of the next 1, 2, … days."""
+_Forecasts = list[list[float] | None]
+"""By method; `None` of one that needs more history."""
+
+
+def _forecasts(days: Days, origins: Sequence[int]) -> tuple[dict[int, _Forecasts], _Forecasts]:
+    """By origin, the totals of each of `HORIZONS`; and from now on, day by day."""
     factors = {origin: days.factors(origin, LONGEST) for origin in origins}
-    found: dict[int, list[list[float] | None]] = {origin: [None] * len(METHODS) for origin in origins}
+    found: dict[int, _Forecasts] = {origin: [None] * len(METHODS) for origin in origins}
+    now: _Forecasts = [None] * len(METHODS)
     for number, method in enumerate(METHODS):
         asked = [origin for origin in origins if origin >= method.least]
         for origin, ahead in zip(asked, method.ahead(days, asked, LONGEST), strict=True):
-            found[origin][number] = list(accumulate(map(float.__mul__, ahead, factors[origin])))
-    return found
+            if factors[origin] is not NO_HABITS:
+                ahead = list(map(float.__mul__, ahead, factors[origin]))  # noqa: PLW2901
+            totals = list(accumulate(ahead))
+            found[origin][number] = [totals[horizon - 1] for horizon in HORIZONS]
+            now[number] = ahead
+    return found, now
 
 
-def _judge(
-    tally: _Tally, forecasts: Sequence[list[float] | None], sums: Sequence[float], at: int, horizon: int
-) -> None:
-    actual = sums[at + horizon] - sums[at]
-    unit = _usual(sums, at) * horizon
+def _judge(tally: _Tally, forecasts: _Forecasts, sums: Sequence[float], origin: int, at: int) -> None:
+    horizon = HORIZONS[at]
+    actual, unit = sums[origin + horizon] - sums[origin], _usual(sums, origin) * horizon
     if not unit:
         return
+    errors, windows = tally.errors, tally.windows
     for number, totals in enumerate(forecasts):
         if totals is not None:
-            tally.errors[number] += abs(totals[horizon - 1] - actual) / unit
-            tally.windows[number] += 1
+            errors[number] += abs(totals[at] - actual) / unit
+            windows[number] += 1
 
 
-def _available(forecasts: Sequence[list[float] | None]) -> list[int]:
+def _available(forecasts: _Forecasts) -> list[int]:
     return [number for number, totals in enumerate(forecasts) if totals is not None]
 
 
-def _together(forecasts: Sequence[list[float] | None], tally: _Tally) -> list[float]:
-    found = [0.0] * LONGEST
-    for number, weight in tally.weights(_available(forecasts)).items():
-        found = [sum_ + weight * each for sum_, each in zip(found, forecasts[number] or (), strict=True)]
+def _together(forecasts: _Forecasts, weights: Mapping[int, float]) -> list[float]:
+    weighted = [(weight, totals) for number, weight in weights.items() if (totals := forecasts[number]) is not None]
+    found = [0.0] * len(weighted[0][1])
+    for weight, totals in weighted:
+        found = [total + weight * each for total, each in zip(found, totals, strict=True)]
     return found
 
 
-def _miss(totals: Sequence[float], sums: Sequence[float], origin: int, horizon: int) -> Miss:
-    forecast, actual = totals[horizon - 1], sums[origin + horizon] - sums[origin]
+def _miss(forecast: float, sums: Sequence[float], origin: int, horizon: int) -> Miss:
+    actual = sums[origin + horizon] - sums[origin]
     extra = NOTHING * horizon * _usual(sums, origin)
     log_ratio = math.log((actual + extra) / (forecast + extra)) if actual + extra and forecast + extra else 0.0
     return Miss(origin, horizon, log_ratio)
@@ -170,10 +176,11 @@ def _errors(
     made: Mapping[int, Sequence[float]], sums: Sequence[float], over: Sequence[tuple[int, int]]
 ) -> dict[int, float]:
     found: dict[int, list[float]] = {}
-    for origin, horizon in over:
+    for origin, at in over:
+        horizon = HORIZONS[at]
         actual = sums[origin + horizon] - sums[origin]
         both = found.setdefault(horizon, [0.0, 0.0])
-        both[0] += abs(made[origin][horizon - 1] - actual)
+        both[0] += abs(made[origin][at] - actual)
         both[1] += actual
     return {horizon: error / actual for horizon, (error, actual) in found.items() if actual}
 

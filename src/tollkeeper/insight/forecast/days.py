@@ -33,6 +33,9 @@ MONTHS: Final = 2
 HABIT: Final = 0.25
 """The least habit in logarithms."""
 
+NO_HABITS: Final = (1.0,) * 31
+"""Of the days of the longest month."""
+
 Slot = int
 """A day at an edge of its month: 1 is the first, -1 the last; 0 is none."""
 Habits = Mapping[Slot, float]
@@ -68,11 +71,11 @@ class Days:
         """What was known before that day."""
         return self.habits[bisect_right(self.habits_from, day) - 1]
 
-    def factors(self, origin: int, length: int) -> list[float]:
-        """By how much the days from `origin` on differ from others of their weekday, as was known then."""
+    def factors(self, origin: int, length: int) -> Sequence[float]:
+        """By how much days from `origin` on differ from others of their weekday, as was known then; 31 at the most."""
         habits = self.habits_at(origin)
         if not habits:
-            return [1.0] * length
+            return NO_HABITS
         start = self.first + timedelta(days=origin)
         return [math.exp(habits.get(slot_of(start + timedelta(days=ahead)), 0.0)) for ahead in range(length)]
 
@@ -125,9 +128,9 @@ class _Pass:
         self._habits: list[Habits] = [{}]
 
     def run(self) -> Days:
-        edges = {at: slot for at in range(len(self._raw)) if (slot := slot_of(self._first + timedelta(days=at)))}
+        first = self._first.toordinal()
         for at in range(len(self._raw)):
-            self._day(at, edges.get(at, 0))
+            self._day(at, slot_of(date.fromordinal(first + at)))
         floor = self._floor
         return Days(
             self._first, self._amounts, floor, self._logs, [floor * math.expm1(max(each, 0.0)) for each in self._logs],
