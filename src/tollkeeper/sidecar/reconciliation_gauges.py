@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any, Final
 
-from tollkeeper.sidecar.insight.drift_findings import LOOKED_AT
+from tollkeeper.sidecar.insight.drift_findings import LOOKED_AT, lately
 from tollkeeper.sidecar.metrics import NANO, Sample
 from tollkeeper.sidecar.samples import Family
 from tollkeeper.storage.insight.evaluations import Evaluation
@@ -56,21 +56,13 @@ def _of_provider(provider: Mapping[str, Any]) -> Iterator[Sample]:
     capture = provider["capture"]
     if capture is not None and capture["ratio"] is not None:
         yield _sample(names.RECONCILIATION_CAPTURE, capture["ratio"], name, capture["measure"])
-    settled = [cell for cell in provider["cells"] if cell["status"] == "settled"]
-    if not settled:
+    if not (days := lately(provider)):
         return
-    newest = date.fromisoformat(max(cell["day"] for cell in settled))
-    since = (newest - timedelta(days=LOOKED_AT - 1)).isoformat()
-    lately = [cell for cell in settled if cell["day"] >= since and cell["invoice"]["nano_usd"] is not None]
-    if lately:
-        difference = sum(cell["difference_nano_usd"] for cell in lately)
-        billed = sum(cell["invoice"]["nano_usd"] for cell in lately)
-        yield _sample(names.RECONCILIATION_DIFFERENCE, difference / NANO, name)
-        yield _sample(names.RECONCILIATION_BILLED, billed / NANO, name)
-    drifting = sum(one["day"] >= since for one in provider["drifts"])
-    yield _sample(names.RECONCILIATION_DRIFTING, drifting, name)
-    ended = (newest - date(1970, 1, 1) + timedelta(days=1)).total_seconds()
-    yield _sample(names.RECONCILIATION_SETTLED, ended, name)
+    yield _sample(names.RECONCILIATION_DIFFERENCE, sum(one["difference_nano_usd"] for one in days) / NANO, name)
+    yield _sample(names.RECONCILIATION_BILLED, sum(one["billed_nano_usd"] for one in days) / NANO, name)
+    yield _sample(names.RECONCILIATION_DRIFTING, sum(one["drifts"] for one in days), name)
+    ended = date.fromisoformat(days[-1]["day"]) - date(1970, 1, 1) + timedelta(days=1)
+    yield _sample(names.RECONCILIATION_SETTLED, ended.total_seconds(), name)
 
 
 def _sample(name: str, value: float, *labels: str) -> Sample:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tollkeeper.insight.reconcile.cell import Tolerance
-from tollkeeper.insight.reconcile.drift import drifts
+from tollkeeper.insight.reconcile.drift import settled_days
 from tollkeeper.insight.reconcile.line import InvoiceLine, added, nano_usd, total
 from tollkeeper.insight.reconcile.reconcile import Recorded, Terms, reconcile
 from tollkeeper.insight.reconcile.recorded import Sums, hour_of
@@ -54,8 +54,8 @@ def test_causes_sum_to_the_difference(
         if cell.difference is not None:
             assert sum(cause.nano_usd or 0 for cause in cell.causes) == cell.difference
     assert len({(cell.day, cell.model) for cell in found.cells}) == len(found.cells)
-    for drift in drifts(found, TERMS._replace(own=own)):
-        assert not TERMS.tolerance.holds(drift.difference, drift.billed)
+    for day in settled_days(found, TERMS._replace(own=own)):
+        assert sum(day.causes.values()) == day.difference
 
 
 @given(st.lists(amounts, max_size=30))

@@ -27,15 +27,22 @@ def drift_findings(evaluations: Evaluations) -> Callable[[int], Iterator[Finding
     def found(now: int) -> Iterator[Finding]:
         kept = evaluations.latest(NAME)
         for provider in () if kept is None else kept.body["providers"]:
-            # Settled days are some days behind.
-            newest = max((cell["day"] for cell in provider["cells"] if cell["status"] == "settled"), default=None)
-            if newest is None or date.fromisoformat(newest) < day_of(now) - timedelta(days=3 * LOOKED_AT):
+            days = lately(provider)
+            if not days or date.fromisoformat(days[-1]["day"]) < day_of(now) - timedelta(days=3 * LOOKED_AT):
                 continue
-            since = (date.fromisoformat(newest) - timedelta(days=LOOKED_AT - 1)).isoformat()
-            if drifts := [one for one in provider["drifts"] if one["day"] >= since]:
+            if drifts := [one for one in days if one["drifts"]]:
                 yield finding_of(provider, drifts)
 
     return found
+
+
+def lately(provider: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The last settled days; they are some days behind."""
+    days = provider["days"]
+    if not days:
+        return []
+    since = (date.fromisoformat(days[-1]["day"]) - timedelta(days=LOOKED_AT - 1)).isoformat()
+    return [one for one in days if one["day"] >= since]
 
 
 def finding_of(provider: Mapping[str, Any], drifts: list[Mapping[str, Any]]) -> Finding:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tollkeeper.insight.reconcile.account import Account, read_accounts, terms_of
 from tollkeeper.insight.reconcile.cell import Cell
-from tollkeeper.insight.reconcile.drift import Drift, drifts
+from tollkeeper.insight.reconcile.drift import Day, settled_days
 from tollkeeper.insight.reconcile.reconcile import Reconciliation, Terms, reconcile
 from tollkeeper.sidecar.insight.evaluators import Evaluator
 from tollkeeper.sidecar.invoices.contract import InvoiceError
@@ -111,7 +111,7 @@ class Reconciler:
 
     def body(self, now: int, told: Sequence[Mapping[str, Any]]) -> Any:
         """What is kept of a comparison, in what JSON can say."""
-        providers = [document(one, drifts(one, self._terms(one.provider, now))) for one in self.compare(now)]
+        providers = [document(one, settled_days(one, self._terms(one.provider, now))) for one in self.compare(now)]
         return {"accounts": list(told), "providers": providers}
 
     def _terms(self, provider: str, now: int) -> Terms:
@@ -141,21 +141,22 @@ class Reconciler:
         return reconcile(lines, ours, days, terms)
 
 
-def document(found: Reconciliation, drifting: Sequence[Drift] = ()) -> dict[str, Any]:
+def document(found: Reconciliation, days: Sequence[Day] = ()) -> dict[str, Any]:
     """What JSON can say of it."""
     return {
         "provider": found.provider,
         "shift_hours": found.shift_hours,
         "capture": None if found.capture is None else {**found.capture._asdict(), "ratio": found.capture.ratio},
-        "drifts": [
+        "days": [
             {
                 "day": one.day.isoformat(),
                 "difference_nano_usd": one.difference,
                 "billed_nano_usd": one.billed,
                 "causes": dict(one.causes),
+                "drifts": one.drifts,
             }
-            for one in drifting
-        ],
+            for one in days
+        ],  # fmt: skip
         "cells": [_cell(cell) for cell in found.cells],
     }
 
