@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from tollkeeper.insight.anomaly.anomaly import Anomaly, Contributor
 from tollkeeper.insight.anomaly.explain import Use as Spent
@@ -13,7 +12,6 @@ from tollkeeper.insight.anomaly.runaway import (
     COLD,
     DEFAULTS,
     EVERYBODY,
-    LEAST_HOURS,
     LEAST_SPREAD,
     LONG,
     MINUTE,
@@ -38,27 +36,18 @@ from tollkeeper.insight.anomaly.runaway import (
 from tollkeeper.insight.series import Scope
 from tollkeeper.policy import Policy
 from tollkeeper.sidecar.insight.attribution import BLAMED
+from tollkeeper.sidecar.insight.usual_hours import DAYS, UsualHours, same_hours
 from tollkeeper.storage.insight.anomalies import AnomalyStore, Found, Kept, factors
 from tollkeeper.storage.insight.recent import RecentUse
-from tollkeeper.storage.ledger import DIMENSIONS, Ledger, UsageQuery
-from tollkeeper.storage.ledger.contract import Totals
+from tollkeeper.storage.ledger import Ledger, UsageQuery
 
 HOUR = LONG
 DAY = 24 * HOUR
-DAYS = 28
-"""So many days say what is usual."""
 COOLDOWN = 30 * MINUTE
 MOST_LOOKED_AT = 50
 """Scopes of which it is looked up what is usual for them: the steepest ones."""
 LONGEST_LOOK = DAY
 """No further back is it added up what a loop has cost."""
-
-
-class Alike(NamedTuple):
-    """What the same hours of other days had, and what a call cost then: how many an hour, and nano-dollars."""
-
-    amounts: Mapping[Slope, list[float]]
-    before: tuple[float, float] | None
 
 
 class Runaways:
@@ -69,91 +58,43 @@ class Runaways:
         self._ledger = ledger
         self._store = store
         self._policy = policy
-        self._known: tuple[int, dict[Key, Alike]] = (0, {})
+        self._usual = UsualHours(ledger)
 
     def find(self, now: int) -> list[Found]:
         """All that run away now."""
-        hour = self._recent.hour(now)
+        hour, policy = self._recent.hour(now), self._policy()
         tuned = factors(self._store.tunings())
         open_ones = [kept for kept in self._store.open() if kept.source == "runaway"]
-        known = [(kept, again) for kept in open_ones if (again := self._again(kept, hour)) is not None]
-        policy = self._policy()
+        known = [(kept, again) for kept in open_ones if (again := self._again(kept, hour, policy)) is not None]
         new = narrowed(self._new(hour, policy, tuned, now), hour, [again for _, again in known])
         found_now = [self._found(again, now, kept) for kept, again in known]
         return found_now + [self._found(one, now, None) for one in new]
 
     def _new(self, hour: Hour, policy: Policy, tuned: Mapping[Any, float], now: int) -> Iterator[Runaway]:
-        for slope in SLOPES:
-            steep = []
-            for key, use in hour.uses.items():
-                said = policy.detects("runaway", slope, key[0] or "total")
-                how = DEFAULTS[slope]
-                if said.deviations is not None:
-                    how = how._replace(deviations=float(said.deviations))
-                if said.floor_nano_usd is not None and slope == "spend":
-                    how = how._replace(floor=max(float(said.floor_nano_usd), 1.0))
-                if said.enabled and is_steep(use, slope, how.floor):
-                    steep.append((key, use, how))
-            steep.sort(key=lambda one: -one[1].minutes.of(slope))  # noqa: B023  used at once
-            for key, use, how in steep[:MOST_LOOKED_AT]:
-                usual, before = self._usual(key, slope, how, hour, now)
-                factor = tuned.get((slope, ((key[0], key[1]),) if key[0] else ()), 1.0)
-                usual = usual._replace(too_much=max(usual.too_much * factor, how.floor))
-                if is_steep(use, slope, usual.too_much):
-                    yield by_session(found(key, slope, usual, hour, before), hour)
+        steep = [(slope, *each) for slope in SLOPES for each in _steep(hour, slope, policy)]
+        known = self._usual.of((key for _, key, _ in steep if key[0] != "session"), now)
+        for slope, key, how in steep:
+            if key[0] == "session":
+                usual, before = usual_of_peers(hour.peers(key[1], slope), how), None
+            else:
+                usual, before = usual_of(known[key].amounts[slope], how), known[key].before
+            factor = tuned.get((slope, ((key[0], key[1]),) if key[0] else ()), 1.0)
+            usual = usual._replace(too_much=max(usual.too_much * factor, how.floor))
+            if is_steep(hour.uses[key], slope, usual.too_much):
+                yield by_session(found(key, slope, usual, hour, before), hour)
 
-    def _again(self, kept: Kept, hour: Hour) -> Runaway | None:
+    def _again(self, kept: Kept, hour: Hour, policy: Policy) -> Runaway | None:
         """What was found before, as it is now; nothing if it is over."""
         anomaly = kept.anomaly
         slope: Slope = "spend" if anomaly.metric == "spend" else "requests"
         key = next(iter(anomaly.scope.items()), EVERYBODY)
         too_much = anomaly.high or DEFAULTS[slope].floor * COLD
-        if not goes_on(hour.uses.get(key, Use()), slope, too_much):
+        is_wanted = policy.detects("runaway", slope, key[0] or "total").enabled
+        if not is_wanted or not goes_on(hour.uses.get(key, Use()), slope, too_much):
             return None
         usual = Usual(anomaly.expected, too_much, kept.facts.get("spread", LEAST_SPREAD))
         calls, cost = kept.facts.get("usual_calls_per_hour"), kept.facts.get("usual_nano_usd_per_call")
         return found(key, slope, usual, hour, None if calls is None or cost is None else (calls, cost))
-
-    def _usual(
-        self, key: Key, slope: Slope, how: Sensitivity, hour: Hour, now: int
-    ) -> tuple[Usual, tuple[float, float] | None]:
-        if key[0] == "session":
-            return usual_of_peers(hour.peers(key[1], slope), how), None
-        hours = self._hours(key, now)
-        return usual_of(hours.amounts[slope], how), hours.before
-
-    def _hours(self, key: Key, now: int) -> Alike:
-        hour = now // HOUR
-        if self._known[0] != hour:
-            self._known = hour, {}
-        known = self._known[1]
-        if key not in known:
-            known[key] = self._looked_up(key, hour)
-        return known[key]
-
-    def _looked_up(self, key: Key, hour: int) -> Alike:
-        name, value = key
-        filters = {each: (value,) for each in DIMENSIONS if each == name}
-        start = (hour - DAYS * 24 - 1) * HOUR
-        totals = {
-            row.bucket // HOUR: row.totals
-            for row in self._ledger.usage(UsageQuery(start, (hour - 1) * HOUR, (), filters, "hour"))
-            if row.bucket is not None
-        }
-        first = self._first_hour(start, hour)
-        alike = [each for each in same_hours(hour, DAYS) if each >= first]
-        found = [totals.get(each, Totals()) for each in alike]
-        calls, costed = sum(one.calls for one in found), sum(one.costed for one in found)
-        before = None
-        if calls and costed:
-            before = calls / len(found), sum(one.nano_usd for one in found) / costed
-        return Alike(
-            {"spend": [float(one.nano_usd) for one in found], "requests": [float(one.calls) for one in found]}, before
-        )
-
-    def _first_hour(self, start: int, hour: int) -> int:
-        days = self._ledger.usage(UsageQuery(start, hour * HOUR, (), {}, "day"))
-        return min((row.bucket for row in days if row.bucket is not None), default=hour * HOUR) // HOUR
 
     def _found(self, one: Runaway, now: int, kept: Kept | None) -> Found:
         start = self._began(one, now) if kept is None else kept.anomaly.start
@@ -200,18 +141,20 @@ class Runaways:
         return tuple(each for each in top_contributors(by_dimension) if each.value)
 
 
-def same_hours(hour: int, days: int) -> list[int]:
-    """The hours of the days before at about that time, of working days or of weekends as the hour is itself; of all
-    days where those are too few. Hours are counted from the epoch.
-    """
-    around = [(day, hour - day * 24 + each) for day in range(1, days + 1) for each in (-1, 0, 1)]
-    is_weekend = _is_weekend(hour)
-    alike = [each for _, each in around if _is_weekend(each) == is_weekend]
-    return alike if len(alike) >= LEAST_HOURS else [each for _, each in around]
-
-
-def _is_weekend(hour: int) -> bool:
-    return datetime.fromtimestamp(hour * 3600, UTC).weekday() >= 5
+def _steep(hour: Hour, slope: Slope, policy: Policy) -> list[tuple[Key, Sensitivity]]:
+    """Who is above the floor, the steepest first, and how sensitive one is to be."""
+    found = []
+    for key, use in hour.uses.items():
+        said = policy.detects("runaway", slope, key[0] or "total")
+        how = DEFAULTS[slope]
+        if said.deviations is not None:
+            how = how._replace(deviations=float(said.deviations))
+        if said.floor_nano_usd is not None and slope == "spend":
+            how = how._replace(floor=max(float(said.floor_nano_usd), 1.0))
+        if said.enabled and is_steep(use, slope, how.floor):
+            found.append((key, how))
+    found.sort(key=lambda one: -hour.uses[one[0]].minutes.of(slope))
+    return found[:MOST_LOOKED_AT]
 
 
 def _facts(one: Runaway, calls: int, nano_usd: int) -> dict[str, Any]:
