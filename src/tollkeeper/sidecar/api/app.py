@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from copy import copy
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
+from starlette.datastructures import State
 
 from tollkeeper.sidecar.api import (
     agreements,
@@ -131,6 +134,14 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 def build(services: Services) -> FastAPI:
     """The application, to be mounted at `/api/v1`."""
+    app = copy(_routed())
+    app.state = State({"services": services})
+    return app
+
+
+@cache
+def _routed() -> FastAPI:
+    """One of nobody's services. Its routes and its document take a second to make, and are the same for all."""
     app = FastAPI(
         title="Tollkeeper",
         summary="A ledger of LLM calls that equals the invoice.",
@@ -140,7 +151,6 @@ def build(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.services = services
     install(app)
     install_reference(app)
     for router, scope in ROUTES:
