@@ -185,30 +185,30 @@ def audit_database(url: str, books: Books, apps: list[App], jumping: bool) -> No
 
 
 @pytest.mark.parametrize("seed", range(1, rounds(2) + 1))
-def test_killed_at_random_points(seed: int, database_url: str, tmp_path: Path) -> None:
+def test_killed_at_random_points(seed: int, empty_database_url: str, tmp_path: Path) -> None:
     clock = JUMPING if seed % 2 else None
     with Simulator(seed=seed, latency=0.01) as simulator:
         books = keep_books(simulator)
-        sidecar = Sidecar(database_url, tmp_path / "sidecar.log", path=clock)
+        sidecar = Sidecar(empty_database_url, tmp_path / "sidecar.log", path=clock)
         app = App(simulator, tmp_path, clock, "a", TOLLKEEPER_SIDECAR=sidecar.url)
         try:
             play_with_sidecar(random.Random(seed), app, sidecar)
         finally:
             sidecar.kill()
             app.kill()
-        audit_database(database_url, books, [app], clock is not None)
+        audit_database(empty_database_url, books, [app], clock is not None)
 
 
 @pytest.mark.parametrize("seed", range(1, rounds(1) + 1))
-def test_without_a_sidecar_killed_at_random_points(seed: int, database_url: str, tmp_path: Path) -> None:
+def test_without_a_sidecar_killed_at_random_points(seed: int, empty_database_url: str, tmp_path: Path) -> None:
     clock = JUMPING if seed % 2 else None
     with Simulator(seed=seed, latency=0.01) as simulator:
         books = keep_books(simulator)
-        apps = [App(simulator, tmp_path, clock, name, TOLLKEEPER_EMBEDDED_LEDGER=database_url) for name in "ab"]
+        apps = [App(simulator, tmp_path, clock, name, TOLLKEEPER_EMBEDDED_LEDGER=empty_database_url) for name in "ab"]
         try:
             play_embedded(random.Random(seed), apps)
         finally:
             for app in apps:
                 app.kill()
-        audit_database(database_url, books, apps, clock is not None)
+        audit_database(empty_database_url, books, apps, clock is not None)
         assert list((tmp_path / "spool").rglob("*.segment")) == []

@@ -44,9 +44,9 @@ def app(simulator: Simulator, sidecar: str, folder: Path, **more: str) -> None:
     run(APP, env)
 
 
-def test_an_app_a_sidecar_and_questions(database_url: str, tmp_path: Path) -> None:
+def test_an_app_a_sidecar_and_questions(empty_database_url: str, tmp_path: Path) -> None:
     """What five calls used and cost, in the statistics, in the log of calls and on `/metrics`."""
-    with Simulator(seed=1) as simulator, running(database_url, tmp_path) as sidecar:
+    with Simulator(seed=1) as simulator, running(empty_database_url, tmp_path) as sidecar:
         app(simulator, sidecar.url, tmp_path / "spool")
         stats = sidecar.get("/api/v1/stats")
         calls = sidecar.get("/api/v1/calls?tenant=acme&limit=10")["calls"]

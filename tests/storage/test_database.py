@@ -21,8 +21,8 @@ from tollkeeper.storage.ledger import tables
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(database_url)
+def database(empty_database_url: str) -> Iterator[Database]:
+    opened = Database(empty_database_url)
     yield opened
     opened.close()
 
@@ -77,8 +77,8 @@ def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
         assert reader.execute(text("SELECT count(*) FROM numbers")).scalar() == 0
 
 
-def test_several_may_migrate_at_once(database_url: str) -> None:
-    databases = [Database(database_url) for _ in range(3)]
+def test_several_may_migrate_at_once(empty_database_url: str) -> None:
+    databases = [Database(empty_database_url) for _ in range(3)]
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(Database.migrate, databases))
     databases[0].migrate()
