@@ -65,6 +65,13 @@ url = "ftp://example.com"
     assert sum(".key" in line for line in lines) == 2
 
 
+def test_no_more_days_are_asked_for_than_are_told() -> None:
+    table = b'[accounts.a]\nkind = "openrouter"\nkey = "env:A"\ndays = %d\n'
+    assert read_accounts(table % 30, "accounts.toml")[0].days == 30
+    with pytest.raises(AccountError, match="days from 1 to 30"):
+        read_accounts(table % 31, "accounts.toml")
+
+
 @pytest.mark.parametrize("content", [b"\xff", b"accounts = 1", b"[accounts", b"[other]\na = 1"])
 def test_what_is_no_file_of_accounts(content: bytes) -> None:
     with pytest.raises(AccountError, match="accounts.toml"):

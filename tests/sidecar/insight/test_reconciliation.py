@@ -147,6 +147,22 @@ def test_an_account_that_cannot_be_asked_holds_up_nothing_and_is_asked_again(off
     assert evaluations.claim(NAME, DAY * 10**9)
 
 
+def test_figures_that_took_long_to_get_are_compared_with_what_has_come_meanwhile(offices: Any) -> None:
+    office = offices(made())
+    evaluations, get = office.world.insight.evaluations, office.reconciler._get
+
+    def slow(account: Account, first: date, last: date) -> Any:
+        office.world.clock.now += timedelta(minutes=5)
+        office.reconciler.again(office.world.clock.nanoseconds())
+        return get(account, first, last)
+
+    office.reconciler._get = slow
+    assert evaluations.claim(NAME, DAY * 10**9)
+    # As the sidecar runs it: it keeps what came of it at the moment at which it began.
+    evaluations.keep(NAME, NOW, office.reconciler.run(NOW))
+    assert len(providers(office)["cells"]) == 5 * len(MODELS)
+
+
 def test_days_that_are_told_no_more_are_days_without_a_bill(offices: Any) -> None:
     office = offices(made())
     office.reconciler.fetch(NOW)

@@ -37,13 +37,15 @@ class AccountError(ValueError):
 class Preset(NamedTuple):
     """What a kind of account is, unless its table says otherwise.
 
-    `settled_after` is in hours from the end of a day on: then its figures are taken to be complete.
+    `settled_after` is in hours from the end of a day on: then its figures are taken to be complete. Of days before the
+    last `most_days` its API tells nothing any more.
     """
 
     url: str
     provider: str
     settled_after: int
     days: int = DEFAULT_WINDOW
+    most_days: int = LONGEST_WINDOW
 
 
 PRESETS: Final[Mapping[Kind, Preset]] = {
@@ -52,7 +54,7 @@ PRESETS: Final[Mapping[Kind, Preset]] = {
     # Anthropic: "typically appears within 5 minutes of API request completion"; batches are billed as they end.
     "anthropic": Preset("https://api.anthropic.com", "anthropic", 24),
     # OpenRouter: only days that are over; to be asked 30 minutes after their end. It keeps 30 of them.
-    "openrouter": Preset("https://openrouter.ai/api/v1", "openrouter", 2, 30),
+    "openrouter": Preset("https://openrouter.ai/api/v1", "openrouter", 2, 30, 30),
 }
 
 OPTIONS: Final[Mapping[str, str]] = {
@@ -139,7 +141,7 @@ def _account(table: Table, name: str) -> Account:
         key=_key(table),
         url=table.read("url", _url, preset.url),
         provider=table.read("provider", text, preset.provider),
-        days=table.read("days", lambda value: whole(value, 1, LONGEST_WINDOW, "days"), preset.days),
+        days=table.read("days", lambda value: whole(value, 1, preset.most_days, "days"), preset.days),
         settled_after=table.read("settled_after", lambda value: whole(value, 0, 240, "hours"), preset.settled_after),
         tolerance=Tolerance(
             table.read("tolerance_percent", _percent, usual.percent),

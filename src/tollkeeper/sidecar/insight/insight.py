@@ -93,9 +93,12 @@ def build(sources: Sources) -> Insight:
         ),
     )
     reconciler = Reconciler(
-        sources.accounts, Invoices(sources.database, sources.clock), sources.ledger, sources.database, evaluations
-    )
+        sources.accounts, Invoices(sources.database, sources.clock), sources.ledger, sources.database, evaluations,
+        clock=sources.clock,
+    )  # fmt: skip
     bookkeeper = Bookkeeper(reconciler, sources.ledger, sources.database, sources.audit)
     advised = Recommendations(sources.database, sources.clock)
     advice = Advice(sources.database, sources.ledger, sources.price_book, sources.limiting, advised)
-    return Insight(evaluations, history, benchmarks, anomalies, forecasts, reconciler, bookkeeper, evaluators, advice, alone)
+    return Insight(
+        evaluations, history, benchmarks, anomalies, forecasts, reconciler, bookkeeper, evaluators, advice, alone
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def accounts_of_file(path: str | None) -> tuple[Account, ...]:
 
 
 class Reconciler:
-    """Of one sidecar. `get` asks an account. Raises `LedgerUnavailable`."""
+    """Of one sidecar. `get` asks an account, `clock` tells nanoseconds since the epoch. Raises `LedgerUnavailable`."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Reconciler:
         database: Database,
         evaluations: Evaluations,
         get: Fetch = fetch,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.accounts = tuple(accounts)
         self.invoices = invoices
@@ -62,17 +64,22 @@ class Reconciler:
         self._database = database
         self._evaluations = evaluations
         self._get = get
+        self._clock = clock
 
     def evaluator(self) -> Evaluator:
         """To be run by the clock."""
         return Evaluator(NAME, EVERY_SECONDS, self.run)
 
     def run(self, now: int) -> Any:
-        """Ask every account, compare, and say what came of it. An account that cannot be asked holds up no other."""
+        """Ask every account, compare, and keep what came of it. An account that cannot be asked holds up no other."""
         told = [self._ask(account, now) for account in self.accounts]
         if any(one["error"] is not None for one in told):
             self._evaluations.postpone(NAME, now + AGAIN_SECONDS * NANO)
-        return self.body(now, told)
+        # Asking may take long, and somebody may have had it compared meanwhile, without these figures.
+        at = max(now, self._clock())
+        body = self.body(at, told)
+        self._evaluations.keep(NAME, at, body)
+        return body
 
     def again(self, now: int) -> Any:
         """Compare anew, without asking anybody, as what is told or recorded has changed; and keep it."""
@@ -87,9 +94,7 @@ class Reconciler:
     def fetch(self, now: int) -> Any:
         """Ask every account now, compare, and keep what came of it."""
         self._evaluations.claim(NAME, int(EVERY_SECONDS) * NANO)
-        body = self.run(now)
-        self._evaluations.keep(NAME, now, body)
-        return body
+        return self.run(now)
 
     def _ask(self, account: Account, now: int) -> dict[str, Any]:
         today = day_of(now)
