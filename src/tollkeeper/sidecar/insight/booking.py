@@ -119,10 +119,8 @@ class Bookkeeper:
         return Applied(plan, adjusted)
 
     def _found(self, wanted: Wanted, now: int) -> Reconciliation:
-        for one in self._reconciler.compare(now):
-            if one.provider == wanted.provider:
-                return one
-        return Reconciliation(wanted.provider, (), None)
+        found = self._reconciler.compare(now, wanted.provider)
+        return found[0] if found else Reconciliation(wanted.provider, (), None)
 
     def _plan(self, wanted: Wanted, found: Reconciliation) -> Plan:
         bookings, left = [], []

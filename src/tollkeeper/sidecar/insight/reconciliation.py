@@ -122,13 +122,14 @@ class Reconciler:
     def _terms(self, provider: str, now: int) -> Terms:
         return terms_of(self.accounts, provider, now // NANO)
 
-    def compare(self, now: int) -> list[Reconciliation]:
-        """Each provider of which anybody has told anything, on the days that were told."""
+    def compare(self, now: int, only: str | None = None) -> list[Reconciliation]:
+        """Each provider of which anybody has told anything, or `only` one of them, on the days that were told."""
         last = day_of(now)
         first = last - timedelta(days=LOOKED_AT - 1)
         days: dict[str, set[date]] = {}
         for told in self.invoices.days(first, last):
-            days.setdefault(told.provider, set()).add(told.day)
+            if only in (None, told.provider):
+                days.setdefault(told.provider, set()).add(told.day)
         return [self.of_provider(provider, told, now) for provider, told in sorted(days.items())]
 
     def of_provider(self, provider: str, days: set[date], now: int) -> Reconciliation:
