@@ -11,6 +11,7 @@ import pytest
 from sidecar.api.world import NOW, World
 from sidecar.insight.spenders import NANO, TENANTS, past, world_in
 from tollkeeper.alerting.channel import Channel
+from tollkeeper.insight.anomaly.anomaly import Anomaly
 from tollkeeper.insight.forecast.published import Published
 from tollkeeper.model.alert import Alert, Notification
 from tollkeeper.sidecar.api.answer import moment
@@ -19,6 +20,7 @@ from tollkeeper.sidecar.insight.forecasts import ForecastEvaluator
 from tollkeeper.sidecar.ledger_use import LedgerUse
 from tollkeeper.sidecar.limit_use import LimitUses
 from tollkeeper.sidecar.notify.messages import message_of
+from tollkeeper.storage.insight.anomalies import AnomalyQuery, Found
 from tollkeeper.storage.insight.forecasts import budget_of
 
 
@@ -119,6 +121,20 @@ def test_prices_that_are_scheduled_are_in_it(world: World) -> None:
     ]
     assert added == pytest.approx([3.0] * 6, rel=1e-6)
     assert before.price_changes == []
+
+
+def test_days_of_real_anomalies_teach_nothing(world: World) -> None:
+    before = month_of(world, tenant="globex")
+    day = 86_400 * 10**9
+    start = before.start + 10 * day
+    found = Anomaly("spike", "spend", {"tenant": "globex"}, "day", start, start + day, 9, 1, 0, 2, 9, 8, "warning")
+    world.insight.anomalies.remember([Found(found)], world.clock.nanoseconds())
+    assert month_of(world, tenant="globex").standings == before.standings
+    (kept,) = world.insight.anomalies.anomalies(AnomalyQuery(metric="spend"))
+    world.insight.anomalies.label(kept.id, "real", author="tests")
+    after = month_of(world, tenant="globex")
+    assert after.spent == before.spent
+    assert after.standings != before.standings
 
 
 def test_what_was_told_goes_on_until_it_is_clearly_over(world: World) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final, NamedTuple
 
+from tollkeeper.insight.anomaly.anomaly import Anomaly
 from tollkeeper.insight.forecast.forecast import Day, Forecaster, Horizon, Period
 from tollkeeper.insight.forecast.forecast import History as Known
 from tollkeeper.insight.forecast.price_changes import Model, Used, factors, price_of, ratios
@@ -15,9 +16,10 @@ from tollkeeper.model.calendar import interval_at, intervals
 from tollkeeper.model.limit import Window
 from tollkeeper.policy.period import period_of
 from tollkeeper.sidecar.insight.evaluators import Evaluator
-from tollkeeper.sidecar.insight.forecast_series import DAY, LONG, Spender, limited, spenders
+from tollkeeper.sidecar.insight.forecast_series import DAY, DAYS, LONG, Spender, limited, spenders
 from tollkeeper.sidecar.ledger_use import dimensions_of
 from tollkeeper.sidecar.limit_use import LimitUses
+from tollkeeper.storage.insight.anomalies import AnomalyQuery, AnomalyStore
 from tollkeeper.storage.insight.forecasts import NAME, Budget, Forecasts, budget_of
 from tollkeeper.storage.ledger import Ledger, UsageQuery
 from tollkeeper.storage.ledger.contract import DIMENSIONS
@@ -30,6 +32,8 @@ TOLD_FROM: Final = 0.8
 HYSTERESIS: Final = 0.2
 """… and so much less, for it to be over."""
 LONGEST: Final = 31
+MOST_ODD: Final = 1000
+"""Anomalies that are heeded: the newest."""
 PRICED: Final = 28 * DAY
 """What was used in so long a time is what prices are compared for."""
 
@@ -49,7 +53,13 @@ class ForecastEvaluator:
     """Of one sidecar. Raises `LedgerUnavailable`."""
 
     def __init__(
-        self, ledger: Ledger, uses: LimitUses, price_book: PriceBook, published: Forecasts, told_from: float = TOLD_FROM
+        self,
+        ledger: Ledger,
+        uses: LimitUses,
+        price_book: PriceBook,
+        published: Forecasts,
+        told_from: float = TOLD_FROM,
+        anomalies: AnomalyStore | None = None,
     ) -> None:
         """From a probability of `told_from` on, people are told that a budget will be exceeded."""
         self._ledger = ledger
@@ -57,6 +67,7 @@ class ForecastEvaluator:
         self._book = price_book
         self.published = published
         self._told_from = told_from
+        self._anomalies = anomalies
         self._pricer: Pricer | None = None
 
     def evaluator(self) -> Evaluator:
@@ -82,7 +93,8 @@ class ForecastEvaluator:
         keys = [_key(spender) for spender in everybody]
         known = dict(zip(keys, everybody, strict=True))
         zones = {spender.zone: _today(now, spender.zone) for spender in everybody}
-        histories = {key: Known(one.first, one.amounts, one.hours) for key, one in known.items()}
+        odd = self._odd(now)
+        histories = {key: Known(one.first, one.amounts, one.hours, _flagged(one, odd)) for key, one in known.items()}
         clocks = {
             key: (zones[one.zone].day, zones[one.zone].hour, one.today)
             for key, one in known.items()
@@ -117,6 +129,14 @@ class ForecastEvaluator:
                     )
                 )
         return found
+
+    def _odd(self, now: int) -> list[Anomaly]:
+        """What people have said was a real anomaly, and passed."""
+        if self._anomalies is None:
+            return []
+        query = AnomalyQuery(start=now - DAYS * DAY, metric="spend", label="real", limit=MOST_ODD)
+        found = (kept.anomaly for kept in self._anomalies.anomalies(query))
+        return [anomaly for anomaly in found if anomaly.kind != "level_shift"]
 
     def _price_changes(self, now: int) -> Changes:
         """Of models that were used lately, and whose price will be another in the days to come."""
@@ -154,6 +174,13 @@ class ForecastEvaluator:
 def _key(spender: Spender) -> tuple[object, ...]:
     """Of equal series one key: a limit for all counts what the total is, and says nothing more of how sure one is."""
     return spender.zone, spender.first, tuple(spender.amounts), spender.today, spender.hours is None
+
+
+def _flagged(spender: Spender, odd: Sequence[Anomaly]) -> frozenset[int]:
+    """Which of a series' days were odd."""
+    ours = [each for each in odd if each.scope == spender.scope] if spender.measure == "usd" else []
+    days = (day for each in ours for day in calendar(each.start, each.end, "day", spender.zone).dates)
+    return frozenset(at for day in days if 0 <= (at := (day - spender.first).days) < len(spender.amounts))
 
 
 def _horizons(spender: Spender) -> Sequence[Horizon]:

@@ -80,7 +80,7 @@ def build(sources: Sources) -> Insight:
         *anomaly_evaluators(sources.database, sources.ledger, sources.limiting, anomalies, sources.audit),
     )
     forecasts = ForecastEvaluator(
-        ledger, sources.uses, sources.price_book, Forecasts(evaluations), sources.forecast_alert
+        ledger, sources.uses, sources.price_book, Forecasts(evaluations), sources.forecast_alert, anomalies
     )
     alone = (
         forecasts.evaluator(),
