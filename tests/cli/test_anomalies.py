@@ -6,16 +6,20 @@ import json
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from rich.console import Console
 
 from cli.telling import Tell, telling
 from sidecar.api.serving import serving
 from sidecar.api.test_anomalies import kept, loop, spike
 from sidecar.api.world import World
 from tollkeeper import Client
+from tollkeeper.cli.policy_doubts import doubts_about
+from tollkeeper.cli.policy_shown import summary_of, tables_of
 from tollkeeper.client import NotFound
 from tollkeeper.model.anomaly_rule import DETECTORS, RULE_METRICS
 from tollkeeper.policy.anomaly_table import FIELDS
@@ -98,3 +102,47 @@ steps = [{ at = 80, do = "cap_output", tokens = 100 }, { at = 100, do = "deny" }
     assert sorted(listed) == sorted(FIELDS)
     for word in (*RULE_METRICS, *DETECTORS):
         assert f"`{word}`" in PAGE
+
+
+def test_a_policy_s_rules_are_shown_and_doubted() -> None:
+    policy = read_toml(
+        """
+[[limit]]
+name = "daily"
+limit = "100 requests / day"
+[[ladder]]
+limit = "daily"
+steps = [{ at = 90, do = "deny" }]
+[[anomaly]]
+name = "busy"
+type = "threshold"
+metric = "spend_per_hour"
+threshold = "$2.50"
+window = "90m"
+match = { tags = { tenant = "acme" } }
+severity = { critical = 5 }
+respond = { ladder = "daily", at = 90 }
+[[anomaly]]
+name = "plain"
+metric = "spend"
+per = "user"
+respond = { ladder = "daily" }
+[[detection]]
+scope = "user"
+floor = "$3"
+enabled = false
+""",
+        "policy.toml",
+    )
+    screen = Console(width=200, file=StringIO())
+    for part in tables_of(policy):
+        screen.print(part)
+    text = screen.file.getvalue()  # type: ignore[attr-defined]
+    for said in ("spend_per_hour of 90m above $2.5", "tenant=acme", "critical from 5", "steps of daily to 90 %",
+                 "spend of an hour 2 standard deviations above the mean of 24h", "off, from $3 on"):  # fmt: skip
+        assert said in text
+    assert summary_of(policy).endswith("1 limit, 1 ladder, 2 rules of anomalies")
+    assert doubts_about(policy) == [
+        "anomaly 'busy': the steps of ladder 'daily' will hold for every call, as the rule has no `per`",
+        "anomaly 'plain': a plain z-score finds any busy hour of a quiet day, and without `floor` changes calls",
+    ]

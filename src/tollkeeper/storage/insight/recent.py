@@ -85,7 +85,9 @@ def _between(start: int, end: int) -> ColumnElement[bool]:
 
 
 def _of(scope: Mapping[str, str]) -> list[ColumnElement[bool]]:
-    return [func.coalesce(CALLS.c[name], "") == value for name, value in scope.items()]
+    return [
+        CALLS.c[name] == value if value else func.coalesce(CALLS.c[name], "") == "" for name, value in scope.items()
+    ]
 
 
 def _whole(each: Any) -> Any:
