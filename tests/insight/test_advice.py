@@ -16,7 +16,7 @@ from pricing.calls import TODAY, call
 from tollkeeper.insight.advice.advisers import recommend
 from tollkeeper.insight.advice.facts import Answers, Facts, Failed, Filled, Histogram, Repeated, Rhythm, Task, Use
 from tollkeeper.insight.advice.families import smaller
-from tollkeeper.insight.advice.money import a_month, days_of, saving_of, spread
+from tollkeeper.insight.advice.money import a_month, days_of, saving_of, spread, usual
 from tollkeeper.insight.advice.prices import PricesNow
 from tollkeeper.insight.advice.prompt_caching import break_even
 from tollkeeper.insight.advice.recommendation import Recommendation
@@ -170,6 +170,11 @@ def test_what_a_month_comes_to() -> None:
     assert a_month(7, 7) == 30 and a_month(1, 60) == 0 and a_month(3, 60) == 2, "half to even"
     assert days_of((0, 0, 5, 0, 5)) == 3 and days_of((0, 0)) == 0
     assert spread((7,) * 30) == 0.0 and spread((0,) * 29 + (7,)) == 1.0
+    assert (
+        usual((0, 2, 1, 3, 90)) == (0, 2, 1, 3, Fraction(25, 2))
+        and usual((0, 0)) == (0, 0)
+        and usual((0, 7, 0)) == (0, 7, 0)
+    )
     assert spread((7, 7, 7)) == 0.5, "three days have seen no weekend"
     # s = 1, mean 9: 1.2816 * sqrt(30 + 900 / 30) / (30 * 9), s with n - 1.
     daily = (8, 10) * 15

@@ -96,6 +96,14 @@ def test_tokens_of_other_work_are_no_measure(place: Office) -> None:
     assert one.saving == (19_425_000_000, 19_740_000_000, 20_055_000_000)
 
 
+def test_a_night_that_went_wrong_is_not_what_a_month_costs(place: Office) -> None:
+    place.record(30, 2)
+    place.record(1, 30, start=MIDNIGHT - 10 * DAY, hour=12, apart=60_000_000_000)
+    (one,) = advised(place, "cheaper_model")
+    # 29 days of $0.70, and one of $11.20 that counts as five of them.
+    assert one.spend == 34 * 700_000_000 and "not usual" in one.rests_on[0]
+
+
 def test_prices_that_rise_with_the_input(place: Office) -> None:
     gemini = {"provider": "gcp.gemini"}
     place.record(30, 1, "gemini-2.5-pro", usage=Usage(input_tokens=300_000, output_tokens=10_000), **gemini)
@@ -199,6 +207,8 @@ def test_limits_that_are_far_too_high_or_always_full(place: Office) -> None:
 def test_too_little_to_say_anything(place: Office) -> None:
     assert place.run()["recommendations"] == 0
     place.record(2, 40)
+    # All on one day, twenty days ago.
+    place.record(1, 60, start=MIDNIGHT - 20 * DAY, apart=60_000_000_000, tags={"feature": "once"})
     place.record(30, 2, tags={"feature": "cheap"}, usage=Usage(input_tokens=1000, output_tokens=10))
     assert not advised(place)
 

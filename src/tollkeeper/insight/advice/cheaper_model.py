@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tollkeeper.insight.advice.facts import Facts, Task, Use
 from tollkeeper.insight.advice.families import plain_name, smaller
-from tollkeeper.insight.advice.money import LEAST_SAVING, a_month, confidence_of, saving_of, spread
+from tollkeeper.insight.advice.money import LEAST_SAVING, confidence_of, saving_of, spread
 from tollkeeper.insight.advice.recommendation import Confidence, Recommendation, Way, least
 from tollkeeper.insight.advice.snippets import exactly, step_for
 from tollkeeper.insight.advice.tasks import FEWEST_CALLS, Spent, repriced, scope_of, spent_by_task, whose
@@ -64,8 +64,8 @@ def _recommendation(facts: Facts, spent: Spent, to: Candidate) -> Recommendation
     tokens = _tokens(facts, spent, to)
     factors = tokens or Tokens(1 - UNMEASURED, 1.0, 1 + UNMEASURED, 0)
     would_be = [round(priced * factor) for factor in (factors.high, factors.mid, factors.low)]
-    spend = a_month(spent.nano_usd, spent.days)
-    low, mid, high = (a_month(spent.nano_usd - each, spent.days) for each in would_be)
+    spend = spent.month(spent.nano_usd)
+    low, mid, high = (spent.month(spent.nano_usd - each) for each in would_be)
     if mid < LEAST_SAVING:
         return None
     task = spent.task
@@ -186,7 +186,7 @@ def _rests_on(spent: Spent, tokens: Tokens | None, to: Candidate) -> tuple[str, 
         if tokens
         else f"as many tokens with {to.model}, which nobody has measured: a quarter more or fewer is in the range"
     )
-    return (f"{spent.calls:,} calls of {spent.days} days at today's prices", measured, to.basis)
+    return (spent.basis, measured, to.basis)
 
 
 def _ways(task: Task, to: Candidate) -> tuple[Way, ...]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from tollkeeper.insight.advice.facts import Facts, Repeated
-from tollkeeper.insight.advice.money import LEAST_SAVING, a_month, confidence_of, saving_of, spread
+from tollkeeper.insight.advice.money import LEAST_SAVING, confidence_of, saving_of, spread
 from tollkeeper.insight.advice.recommendation import Recommendation, Way, least
 from tollkeeper.insight.advice.tasks import Spent, scope_of, spent_by_task, whose
 
@@ -23,15 +23,15 @@ def advise(facts: Facts) -> Iterator[Recommendation]:
     by_task = {spent.task: spent for spent in spent_by_task(facts)}
     for repeated in facts.repeated:
         spent = by_task.get(repeated.task)
-        if spent is not None and a_month(repeated.repeats_a_day_nano_usd, spent.days) >= LEAST_SAVING:
+        if spent is not None and spent.month(repeated.repeats_a_day_nano_usd) >= LEAST_SAVING:
             yield _recommendation(spent, repeated)
 
 
 def _recommendation(spent: Spent, repeated: Repeated) -> Recommendation:
     task = spent.task
-    spend = max(a_month(spent.nano_usd, spent.days), a_month(repeated.repeats_nano_usd, spent.days))
-    within_a_day = a_month(repeated.repeats_a_day_nano_usd, spent.days)
-    ever = a_month(repeated.repeats_nano_usd, spent.days)
+    spend = max(spent.month(spent.nano_usd), spent.month(repeated.repeats_nano_usd))
+    within_a_day = spent.month(repeated.repeats_a_day_nano_usd)
+    ever = spent.month(repeated.repeats_nano_usd)
     return Recommendation(
         kind="duplicate_prompts",
         scope=scope_of(task),

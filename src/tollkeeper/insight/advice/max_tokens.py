@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from tollkeeper.insight.advice.facts import Answers, Facts, Histogram
-from tollkeeper.insight.advice.money import a_month, confidence_of, saving_of
+from tollkeeper.insight.advice.money import confidence_of, saving_of
 from tollkeeper.insight.advice.prices import nano
 from tollkeeper.insight.advice.recommendation import Recommendation, Way, least
 from tollkeeper.insight.advice.snippets import step_for
@@ -46,7 +46,7 @@ def _recommendation(facts: Facts, spent: Spent, answers: Answers, longest: int, 
     tail = tail_of(answers.lengths, enough)
     most = _cost(tail, rates) if isinstance(rates, Rates) else 0
     held = _cost(answers.max_tokens - enough, rates) if isinstance(rates, Rates) else None
-    spend = a_month(spent.nano_usd, spent.days)
+    spend = spent.month(spent.nano_usd)
     return Recommendation(
         kind="max_tokens",
         scope=scope_of(task),
@@ -64,7 +64,7 @@ def _recommendation(facts: Facts, spent: Spent, answers: Answers, longest: int, 
             "model": task.asked,
         },
         spend=spend,
-        saving=saving_of(0, 0, a_month(most, spent.days), spend),
+        saving=saving_of(0, 0, spent.month(most), spend),
         confidence=least("medium", confidence_of(spent.days)),
         rests_on=(
             f"99 of 100 of {answers.lengths.calls:,} answers had no more than {longest:,} output tokens",

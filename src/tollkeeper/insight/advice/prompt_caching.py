@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tollkeeper.insight.advice.facts import Facts, Histogram
-from tollkeeper.insight.advice.money import LEAST_SAVING, a_month, saving_of, spread
+from tollkeeper.insight.advice.money import LEAST_SAVING, saving_of, spread
 from tollkeeper.insight.advice.prices import nano
 from tollkeeper.insight.advice.recommendation import Recommendation, Way
 from tollkeeper.insight.advice.tasks import Spent, scope_of, spent_by_task, whose
@@ -65,8 +65,8 @@ def _recommendation(facts: Facts, spent: Spent) -> Recommendation | None:
     reads = spent.calls - writes
     cached = sum(each.cache_read_tokens for each in spent.uses)
     saved = _saved(at, begins, reads, writes, cached)
-    most = a_month(saved, spent.days)
-    spend = a_month(spent.nano_usd, spent.days)
+    most = spent.month(saved)
+    spend = spent.month(spent.nano_usd)
     if reads <= writes * at.reads_a_write or most // 2 < LEAST_SAVING:
         return None
     return Recommendation(

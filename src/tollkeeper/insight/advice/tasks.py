@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from tollkeeper.insight.advice.facts import Facts, Task, Use
-from tollkeeper.insight.advice.money import FEWEST_DAYS, days_of
+from tollkeeper.insight.advice.money import FEWEST_DAYS, a_month, days_of, usual
 from tollkeeper.insight.advice.prices import PricesNow
 
 FEWEST_CALLS = 30
 
 
 class Spent(NamedTuple):
-    """A task, its uses that have a price now, and what they cost now, in nano-dollars; in so many days."""
+    """A task, its uses that have a price now, and what they cost now, in nano-dollars; in so many days.
+
+    `daily` are the days without what was not usual, `share` is what that leaves of them.
+    """
 
     task: Task
     uses: tuple[Use, ...]
     nano_usd: int
     days: int
-    daily: tuple[int, ...]
+    daily: tuple[Fraction, ...]
+    share: Fraction = Fraction(1)
 
     @property
     def calls(self) -> int:
         """All of them."""
         return sum(use.calls for use in self.uses)
+
+    def month(self, amount: int) -> int:
+        """What it comes to in a month, if it was so much in these days."""
+        return a_month(round(amount * self.share), self.days)
+
+    @property
+    def basis(self) -> str:
+        """What it all rests on, to be read."""
+        told = f"{self.calls:,} calls of {self.days} days at today's prices"
+        unusual = 1 - self.share
+        return f"{told}, without {float(unusual):.0%} of it, of days that were not usual" if unusual else told
 
 
 def spent_by_task(facts: Facts, tiers: Sequence[str] | None = None) -> Iterator[Spent]:
@@ -39,8 +55,11 @@ def spent_by_task(facts: Facts, tiers: Sequence[str] | None = None) -> Iterator[
         daily = facts.daily.get(task, ())
         days = days_of(daily)
         uses = tuple(use for use, _ in priced)
-        if days >= FEWEST_DAYS and sum(use.calls for use in uses) >= FEWEST_CALLS:
-            found.append(Spent(task, uses, sum(now for _, now in priced), days, daily))
+        # Days with calls, and not only since the first of them: what was done once need not come again.
+        if sum(map(bool, daily)) >= FEWEST_DAYS and sum(use.calls for use in uses) >= FEWEST_CALLS:
+            capped = usual(daily)
+            share = Fraction(sum(capped)) / sum(daily)
+            found.append(Spent(task, uses, sum(now for _, now in priced), days, capped, share))
     return iter(sorted(found, key=lambda one: (-one.nano_usd, one.task)))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from tollkeeper.insight.advice.facts import Facts, Rhythm, Use
-from tollkeeper.insight.advice.money import LEAST_SAVING, a_month, confidence_of, saving_of, spread
+from tollkeeper.insight.advice.money import LEAST_SAVING, confidence_of, saving_of, spread
 from tollkeeper.insight.advice.prices import PricesNow
 from tollkeeper.insight.advice.recommendation import Confidence, Kind, Recommendation, Way, least
 from tollkeeper.insight.advice.tasks import Spent, in_tier, scope_of, spent_by_task, whose
@@ -128,7 +128,7 @@ def _recommendation(spent: Spent, patience: Patience, offer: _Offer, prices: Pri
     there = in_tier(spent.uses, prices, offer.tier)
     if there is None or there >= spent.nano_usd:
         return None
-    spend, saving = a_month(spent.nano_usd, spent.days), a_month(spent.nano_usd - there, spent.days)
+    spend, saving = spent.month(spent.nano_usd), spent.month(spent.nano_usd - there)
     if saving < LEAST_SAVING:
         return None
     task, guess = spent.task, "medium" if patience.by_the_clock else "low"
@@ -153,7 +153,7 @@ def _recommendation(spent: Spent, patience: Patience, offer: _Offer, prices: Pri
         saving=saving_of(least_of_them, saving, saving, spend, spread(spent.daily)),
         confidence=sure,
         rests_on=(
-            f"{spent.calls:,} calls of {spent.days} days at today's prices of both tiers",
+            spent.basis,
             "nobody waits for them: none was streamed, and hardly one has a user or a session"
             + (", and most come in a few hours of the day" if patience.by_the_clock else ""),
         ),
