@@ -46,6 +46,8 @@ DAY = 24 * HOUR
 COOLDOWN = 30 * MINUTE
 MOST_LOOKED_AT = 50
 """Scopes of which it is looked up what is usual for them: the steepest ones."""
+MOST_EXPLAINED = 5
+"""Of those that are found at once; all of them name their cause."""
 LONGEST_LOOK = DAY
 """No further back is it added up what a loop has cost."""
 
@@ -68,7 +70,8 @@ class Runaways:
         known = [(kept, again) for kept in open_ones if (again := self._again(kept, hour, policy)) is not None]
         new = narrowed(self._new(hour, policy, tuned, now), hour, [again for _, again in known])
         found_now = [self._found(again, now, kept) for kept, again in known]
-        return found_now + [self._found(one, now, None) for one in new]
+        explained = [self._parts(one, now) if number < MOST_EXPLAINED else () for number, one in enumerate(new)]
+        return found_now + [self._found(one, now, None, parts) for one, parts in zip(new, explained, strict=True)]
 
     def _new(self, hour: Hour, policy: Policy, tuned: Mapping[Any, float], now: int) -> Iterator[Runaway]:
         steep = [(slope, *each) for slope in SLOPES for each in _steep(hour, slope, policy)]
@@ -96,14 +99,14 @@ class Runaways:
         calls, cost = kept.facts.get("usual_calls_per_hour"), kept.facts.get("usual_nano_usd_per_call")
         return found(key, slope, usual, hour, None if calls is None or cost is None else (calls, cost))
 
-    def _found(self, one: Runaway, now: int, kept: Kept | None) -> Found:
+    def _found(self, one: Runaway, now: int, kept: Kept | None, parts: tuple[Contributor, ...] = ()) -> Found:
         start = self._began(one, now) if kept is None else kept.anomaly.start
         spent = self._recent.total(one.scope, max(start, now - LONGEST_LOOK), now)
         usual = one.usual
         excess = None
         if one.slope == "spend":
             excess = max(round(spent.nano_usd - usual.expected * (now - start) / HOUR), 0)
-        told = kept.anomaly.contributors if kept is not None else self._parts(one, now)
+        told = kept.anomaly.contributors if kept is not None else parts
         anomaly = Anomaly(
             "runaway", one.slope, one.scope, None, start, now, one.rate, usual.expected, None, usual.too_much,
             round(one.score, 3), excess, one.severity,
