@@ -8,7 +8,18 @@ from typing import Any, cast, get_args
 
 import pytest
 
-from tollkeeper.client import AsyncClient, Client, administration, advice, answers, asks, limiting, records, savings, standings
+from tollkeeper.client import (
+    AsyncClient,
+    Client,
+    administration,
+    advice,
+    answers,
+    asks,
+    limiting,
+    records,
+    savings,
+    standings,
+)
 from tollkeeper.model.cost import CostSource
 from tollkeeper.pricing.rows import PER_MILLION, PER_UNIT
 from tollkeeper.sidecar.api import Services, build
