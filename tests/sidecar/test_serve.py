@@ -204,20 +204,22 @@ def _post_log(port: int, headers: dict[str, str], body: bytes = b"{}") -> int:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--port", "high", "--workers", "0"], "port=… is 'high'; expected a port number"),
-        (["--port", "high", "--workers", "0"], "workers=… is '0'; expected a whole number above zero"),
-        (["--ledger", "mysql://x/y"], "'mysql' is no database that is supported; there are sqlite and postgresql"),
-        (["--ledger", "postgresql://nobody@127.0.0.1:1/none"], "refused"),
-        (["--config", "/nowhere.toml"], "/nowhere.toml: cannot be read"),
+        (
+            ["--port", "high", "--workers", "0"],
+            ["port=… is 'high'; expected a port number", "workers=… is '0'; expected a whole number above zero"],
+        ),
+        (["--ledger", "mysql://x/y"], ["'mysql' is no database that is supported; there are sqlite and postgresql"]),
+        (["--ledger", "postgresql://nobody@127.0.0.1:1/none"], ["refused"]),
+        (["--config", "/nowhere.toml"], ["/nowhere.toml: cannot be read"]),
     ],
 )
-def test_a_wrong_option_is_told(arguments: list[str], told: str, tmp_path: Path) -> None:
+def test_a_wrong_option_is_told(arguments: list[str], told: list[str], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tollkeeper", "serve", *arguments]
     done = subprocess.run(
         command, env=environment(""), cwd=tmp_path, timeout=SECONDS, capture_output=True, text=True, check=False
     )
     assert done.returncode in (1, 2)
-    assert told in done.stderr
+    assert [each for each in told if each not in done.stderr] == []
     assert "Traceback" not in done.stderr
 
 
