@@ -12,7 +12,7 @@ from rich.text import Text
 from tollkeeper.cli.connection import add_connection, add_range, answer, given, run
 from tollkeeper.cli.tables import table, when
 from tollkeeper.client import alerting as asks
-from tollkeeper.client.tellings import (
+from tollkeeper.client.alerting import (
     AlertDetail,
     Alerts,
     AlertState,

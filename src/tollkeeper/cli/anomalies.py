@@ -13,7 +13,7 @@ from tollkeeper.cli.alerts import STYLES
 from tollkeeper.cli.connection import add_connection, add_range, answer, given, run
 from tollkeeper.cli.tables import dollars, table, when
 from tollkeeper.client import detecting as asks
-from tollkeeper.client.unusual import Anomalies, AnomalyState, TuningState
+from tollkeeper.client.detecting import Anomalies, AnomalyState, TuningState
 
 KINDS = ("spike", "level_shift", "drop", "runaway", "rule")
 METRICS = ("spend", "tokens", "requests", "error_rate", "latency", "tokens_per_request", "cost_per_request")

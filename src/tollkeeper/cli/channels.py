@@ -18,7 +18,7 @@ from tollkeeper.cli.reading import reading
 from tollkeeper.cli.tables import table
 from tollkeeper.client import Client
 from tollkeeper.client import alerting as asks
-from tollkeeper.client.tellings import Channels, ChannelState, Tried
+from tollkeeper.client.alerting import Channels, ChannelState, Tried
 from tollkeeper.model.finding import SEVERITIES
 
 TRY_SECONDS = 60.0

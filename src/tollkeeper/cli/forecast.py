@@ -13,8 +13,8 @@ from rich.text import Text
 
 from tollkeeper.cli.connection import add_connection, answer, given, run
 from tollkeeper.cli.tables import count, dollars, table, when
-from tollkeeper.client import foreseeing as asks
-from tollkeeper.client.foreseen import Forecasts, ForecastState
+from tollkeeper.client import forecasting as asks
+from tollkeeper.client.forecasting import Forecasts, ForecastState
 
 BY = ("total", "tenant", "project", "service", "feature", "provider", "model", "limit")
 SCOPES = ("tenant", "project", "user", "session", "service", "feature", "config", "model", "provider")

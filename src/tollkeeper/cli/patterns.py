@@ -12,7 +12,7 @@ from rich.text import Text
 from tollkeeper.cli.connection import add_connection, answer, given, run
 from tollkeeper.cli.tables import count, dollars, failures, table, when
 from tollkeeper.client import observing as asks
-from tollkeeper.client.observations import CachePattern, Patterns, SpentOn, TimeSlot, Unread, Wasted
+from tollkeeper.client.observing import CachePattern, Patterns, SpentOn, TimeSlot, Unread, Wasted
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 SHADES = " ░▒▓█"

@@ -13,7 +13,7 @@ from rich.text import Text
 from tollkeeper.cli.connection import add_connection, answer, given, run
 from tollkeeper.cli.tables import count, dollars, failures, milliseconds, table, when
 from tollkeeper.client import observing as asks
-from tollkeeper.client.observations import (
+from tollkeeper.client.observing import (
     Benchmarks,
     BenchmarkState,
     ComparedMeasure,

@@ -12,7 +12,7 @@ from rich.text import Text
 from tollkeeper.cli.connection import add_connection, answer, given, run
 from tollkeeper.cli.tables import dollars, table, when
 from tollkeeper.client import advice as asks
-from tollkeeper.client.savings import (
+from tollkeeper.client.advice import (
     AdviceKind,
     AdviceState,
     Recommendation,

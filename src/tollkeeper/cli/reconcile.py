@@ -16,7 +16,7 @@ from tollkeeper.cli.connection import add_connection, add_range, answer, given, 
 from tollkeeper.cli.tables import count, dollars, table, when
 from tollkeeper.client import reconciling as asks
 from tollkeeper.client.ask import Ask
-from tollkeeper.client.invoiced import Adjusted, CauseKind, ComparedDay, ReadInvoice, Reconciliations
+from tollkeeper.client.reconciling import Adjusted, CauseKind, ComparedDay, ReadInvoice, Reconciliations
 
 FETCH_SECONDS = 900.0
 IMPORT_SECONDS = 300.0

@@ -14,7 +14,7 @@ from rich.text import Text
 from tollkeeper.cli.connection import DIMENSIONS, add_connection, answer, given, run
 from tollkeeper.cli.tables import count, dollars, table, when
 from tollkeeper.client import advice as asks
-from tollkeeper.client.savings import Compared, ComparedModel, ComparedValue, Otherwise
+from tollkeeper.client.advice import Compared, ComparedModel, ComparedValue, Otherwise
 
 TIERS = ("standard", "batch", "flex", "priority")
 REPRICE_SECONDS = 900.0

@@ -14,7 +14,7 @@ from tollkeeper.client import (
     asks,
     detecting,
     emergencies,
-    foreseeing,
+    forecasting,
     limiting,
     observing,
     reconciling,
@@ -79,7 +79,7 @@ class _Operations:
     alerts = Operation(alerting.alerts)
     alert = Operation(alerting.alert)
     acknowledge_alert = Operation(alerting.acknowledge_alert)
-    forecasts = Operation(foreseeing.forecasts)
+    forecasts = Operation(forecasting.forecasts)
     anomalies = Operation(detecting.anomalies)
     anomaly = Operation(detecting.anomaly)
     acknowledge_anomaly = Operation(detecting.acknowledge_anomaly)

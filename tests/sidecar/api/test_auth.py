@@ -22,9 +22,11 @@ FOR_READERS = {
         "/prices", "/prices/history", "/prices/unpriced", "/prices/overlay", "/prices/effective",
         "/prices/{row}", "/limits", "/limits/in-flight", "/limits/agreement", "/policy", "/policy/history", "/quotas",
         "/quotas/{config}", "/emergency", "/alerts", "/alerts/{id}", "/silences", "/channels", "/channels/{name}",
-        "/notifications",
+        "/notifications", "/recommendations", "/recommendations/{id}", "/anomalies", "/anomalies/{id}", "/forecasts",
+        "/reports", "/reports/{kind}", "/reconciliations", "/providers/health", "/providers/recent",
+        "/providers/comparison", "/patterns", "/benchmarks",
     )
-} | {("post", "/check"), ("post", "/policy/backtest")}  # fmt: skip
+} | {("post", "/check"), ("post", "/policy/backtest"), ("post", "/what-if")}  # fmt: skip
 FOR_WRITERS = {("post", "/quotas/{config}/alerts"), ("post", "/alerts/alertmanager")}
 
 
@@ -37,6 +39,7 @@ def call(world: World, method: str, path: str, *scopes: str, **options: Any) -> 
     path = (
         path.replace("{id}", "x")
         .replace("{name}", "x")
+        .replace("{kind}", "daily")
         .replace("{row}", "1")
         .replace("{version}", "1")
         .replace("{prefix}", "x")

@@ -13,11 +13,17 @@ from tollkeeper.client import (
     Client,
     administration,
     advice,
+    alerting,
     answers,
     asks,
+    detecting,
+    emergencies,
+    forecasting,
     limiting,
+    observing,
+    reconciling,
     records,
-    savings,
+    reporting,
     standings,
 )
 from tollkeeper.model.cost import CostSource
@@ -30,13 +36,33 @@ from tollkeeper.telemetry.services import SERVICES
 
 SCHEMAS: dict[str, Any] = build(cast(Services, None)).openapi()["components"]["schemas"]
 NAMED_OTHERWISE = {
+    "Benchmarks": "BenchmarkList",
+    "Channels": "ChannelList",
+    "HeavyTail": "TailOf",
+    "Message": "NotificationState",
+    "Messages": "Notifications",
     "PriceHistory": "History",
     "Recommendation": "RecommendationState",
     "Recommendations": "RecommendationList",
+    "Report": "ReportBody",
+    "Silences": "SilenceList",
+    "Unread": "UnreadOf",
 }
 KINDS = [
     kind
-    for module in (answers, records, savings, standings)
+    for module in (
+        answers,
+        records,
+        standings,
+        alerting,
+        emergencies,
+        detecting,
+        forecasting,
+        advice,
+        observing,
+        reporting,
+        reconciling,
+    )
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if kind.__module__ == module.__name__
 ]
@@ -50,7 +76,10 @@ def test_an_answer_of_the_client_has_the_fields_of_the_document(kind: Any) -> No
 
 def test_every_operation_of_the_api_is_a_method_of_both_clients() -> None:
     asked = set()
-    for module in (asks, administration, advice, limiting):
+    for module in (
+        asks, administration, limiting, alerting, emergencies, detecting, forecasting, advice, observing, reporting,
+        reconciling,
+    ):  # fmt: skip
         for name, build_ask in inspect.getmembers(module, inspect.isfunction):
             if build_ask.__module__ == module.__name__ and not name.startswith("_"):
                 asked.add(name)

@@ -18,8 +18,8 @@ from tollkeeper.cli.demo.office import Office
 from tollkeeper.cli.demo.past import record_past
 from tollkeeper.cli.tables import dollars
 from tollkeeper.client import Client
-from tollkeeper.client.savings import Recommendation
-from tollkeeper.client.unusual import AnomalyState
+from tollkeeper.client.advice import Recommendation
+from tollkeeper.client.detecting import AnomalyState
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger.sql import SqlLedger
 from tollkeeper.storage.prices import PriceBook
