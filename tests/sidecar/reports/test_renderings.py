@@ -21,7 +21,7 @@ from pypdf import PdfReader
 
 from sidecar.api.world import World
 from sidecar.reports.conftest import NAMES
-from tollkeeper.sidecar.reports.charts import Box, Words, draw, ticks_of
+from tollkeeper.sidecar.reports.charts import Box, Stroke, Words, draw, ticks_of
 from tollkeeper.sidecar.reports.document import Chart, Column, Figure, Line, Report, Section, Snippet, Table
 from tollkeeper.sidecar.reports.renderings import csv, html, json, pdf
 
@@ -160,7 +160,7 @@ def test_snippets_keep_their_lines() -> None:
     assert "[[limit]]" in pages(pdf.rendered(report))[0]
 
 
-@given(st.lists(st.one_of(st.none(), st.integers(0, 10**15)), min_size=1, max_size=40))
+@given(st.lists(st.one_of(st.none(), st.integers(-(10**15), 10**15)), min_size=1, max_size=40))
 def test_charts_stay_in_their_frame(values: list[int | None]) -> None:
     labels = [str(number) for number in range(len(values))]
     for style in ("columns", "lines", "bars"):
@@ -172,6 +172,8 @@ def test_charts_stay_in_their_frame(values: list[int | None]) -> None:
                 assert shape.y >= -0.01 and shape.y + shape.height <= drawing.height + 0.01
             elif isinstance(shape, Words):
                 assert 0 <= shape.y <= drawing.height
+            elif isinstance(shape, Stroke):
+                assert all(-0.01 <= y <= drawing.height for _, y in shape.points)
 
 
 @given(st.floats(1e-9, 1e18))

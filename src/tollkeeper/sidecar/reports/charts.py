@@ -78,24 +78,28 @@ def draw(chart: Chart, width: float, height: float = 170.0) -> Drawing:
         return _bars(chart, width)
     legend = list(_legend(chart.lines, width)) if len(chart.lines) > 1 else []
     top = 8.0 + (max(words.y for words in legend if isinstance(words, Words)) + 6 if legend else 0)
-    ticks = ticks_of(_highest(chart), chart.form)
+    ticks = ticks_of(_highest(chart), chart.form, _lowest(chart))
     left = 12 + max(text_width(shown(_whole(tick, chart.form), chart.form)) for tick in ticks)
     plot = Box(left, top, width - left - 6, height - top - 18, "")
     shapes: list[Shape] = [*legend, *_axis(chart, plot, ticks)]
-    shapes += _columns(chart, plot, ticks[-1]) if chart.style == "columns" else _lines(chart, plot, ticks[-1])
+    shapes += _columns(chart, plot, ticks) if chart.style == "columns" else _lines(chart, plot, ticks)
     return Drawing(width, height, tuple(shapes))
 
 
-def ticks_of(highest: float, form: Form) -> list[float]:
-    """From 0 to no less than the highest, in steps of 1, 2 or 5 times a power of ten; money in whole nano-dollars."""
-    if highest <= 0:
+def ticks_of(highest: float, form: Form, lowest: float = 0.0) -> list[float]:
+    """From 0 to no less than the highest, in steps of 1, 2 or 5 times a power of ten; money in whole nano-dollars.
+
+    Below 0 they go no further than to the lowest: credits may make a day's cost negative.
+    """
+    if highest <= 0 and lowest >= 0:
         return [0.0, 1e9 if form == "money" else 1.0]
-    rough = highest / 4
+    rough = (max(highest, 0.0) - min(lowest, 0.0)) / 4
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     if form == "count":
         step = max(step, 1.0)
-    return [step * number for number in range(math.ceil(highest / step - 1e-9) + 1)]
+    below, above = math.floor(min(lowest, 0.0) / step + 1e-9), math.ceil(max(highest, 0.0) / step - 1e-9)
+    return [step * number for number in range(below, above + 1)]
 
 
 def text_width(text: str, size: float = SIZE) -> float:
@@ -116,10 +120,18 @@ def _whole(value: float, form: Form) -> float | int:
     return round(value) if form in ("money", "price", "count") else value
 
 
+def _lowest(chart: Chart) -> float:
+    """0, unless something is below it."""
+    if chart.style == "columns":
+        columns = zip(*(one.values for one in chart.lines), strict=True)
+        return float(min((sum(min(value or 0, 0) for value in values) for values in columns), default=0))
+    return float(min((value for one in chart.lines for value in one.values if value is not None), default=0))
+
+
 def _highest(chart: Chart) -> float:
     if chart.style == "columns":
-        stacks = [sum(value or 0 for value in values) for values in zip(*(one.values for one in chart.lines))]  # noqa: B905
-        found = max(stacks, default=0)
+        columns = zip(*(one.values for one in chart.lines), strict=True)
+        found = max((sum(max(value or 0, 0) for value in values) for values in columns), default=0)
     else:
         found = max((value for one in chart.lines for value in one.values if value is not None), default=0)
     return float(max(found, chart.mark[0] if chart.mark else 0))
@@ -142,14 +154,19 @@ def colour(number: int) -> str:
     return COLOURS[number % len(COLOURS)]
 
 
+def _height(value: float, plot: Box, ticks: Sequence[float]) -> float:
+    """Where a value is, from above."""
+    return plot.y + plot.height * (ticks[-1] - value) / (ticks[-1] - ticks[0])
+
+
 def _axis(chart: Chart, plot: Box, ticks: Sequence[float]) -> Iterator[Shape]:
     for tick in ticks:
-        y = plot.y + plot.height * (1 - tick / ticks[-1])
+        y = _height(tick, plot, ticks)
         right = plot.x + plot.width
         yield Stroke(((plot.x, y), (right, y)), INK if not tick else GRID, 0.8 if not tick else 0.5)
         yield Words(plot.x - 5, y + SIZE * 0.35, shown(_whole(tick, chart.form), chart.form), PALE, "end")
     if chart.mark is not None:
-        y = plot.y + plot.height * (1 - chart.mark[0] / ticks[-1])
+        y = _height(chart.mark[0], plot, ticks)
         yield Stroke(((plot.x, y), (plot.x + plot.width, y)), COLOURS[3], 1.0, dashed=True)
         yield Words(plot.x + plot.width, y - 3, chart.mark[1], COLOURS[3], "end")
     slot = plot.width / max(len(chart.labels), 1)
@@ -160,27 +177,29 @@ def _axis(chart: Chart, plot: Box, ticks: Sequence[float]) -> Iterator[Shape]:
         yield Words(x, plot.y + plot.height + SIZE + 5, chart.labels[place], PALE, "middle")
 
 
-def _columns(chart: Chart, plot: Box, top: float) -> Iterator[Shape]:
+def _columns(chart: Chart, plot: Box, ticks: Sequence[float]) -> Iterator[Shape]:
     slot = plot.width / max(len(chart.labels), 1)
     wide = min(slot * 0.72, 42)
     for place, label in enumerate(chart.labels):
-        y = plot.y + plot.height
+        x, above, below = plot.x + slot * (place + 0.5) - wide / 2, 0.0, 0.0
         for number, line in enumerate(chart.lines):
             value = line.values[place]
             if value:
-                high = plot.height * float(value) / top
-                y -= high
+                begins = above if value > 0 else below
+                ends = begins + float(value)
+                above, below = max(above, ends), min(below, ends)
+                top, bottom = _height(max(begins, ends), plot, ticks), _height(min(begins, ends), plot, ticks)
                 says = f"{label}, {line.name}: {shown(value, chart.form)}"
-                yield Box(plot.x + slot * (place + 0.5) - wide / 2, y, wide, high, colour(number), says)
+                yield Box(x, top, wide, bottom - top, colour(number), says)
 
 
-def _lines(chart: Chart, plot: Box, top: float) -> Iterator[Shape]:
+def _lines(chart: Chart, plot: Box, ticks: Sequence[float]) -> Iterator[Shape]:
     slot = plot.width / max(len(chart.labels), 1)
     for number, line in enumerate(chart.lines):
         run: list[tuple[float, float]] = []
         for place, value in enumerate((*line.values, None)):
             if value is not None:
-                run.append((plot.x + slot * (place + 0.5), plot.y + plot.height * (1 - float(value) / top)))
+                run.append((plot.x + slot * (place + 0.5), _height(float(value), plot, ticks)))
                 continue
             if len(run) > 1:
                 yield Stroke(tuple(run), colour(number), 1.6)
@@ -200,7 +219,7 @@ def _bars(chart: Chart, width: float) -> Drawing:
     shapes: list[Shape] = []
     for place, (label, value) in enumerate(zip(chart.labels, line.values, strict=True)):
         y = 4 + ROW * place
-        long = room * float(value or 0) / highest
+        long = max(room * float(value or 0) / highest, 0.0)
         shapes.append(Words(left - 6, y + ROW / 2 + 1, cut(label, left - 8), INK, "end"))
         is_over = chart.mark is not None and value is not None and value > chart.mark[0]
         says = f"{label}: {values[place]}"
