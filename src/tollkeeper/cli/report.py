@@ -78,7 +78,14 @@ def _format(options: argparse.Namespace) -> Any:
 
 
 def _save(client: Client, ask: Any, path: Path) -> Mapping[str, str]:
-    """The file is there whole, or it is as it was."""
+    """The file is there whole, or it is as it was. Raises `ValueError` where it cannot be written."""
+    try:
+        return _in_place(client, ask, path)
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}") from error
+
+
+def _in_place(client: Client, ask: Any, path: Path) -> Mapping[str, str]:
     handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -82,6 +82,15 @@ def test_a_file_stays_as_it_was_when_there_is_no_report(tell: Tell, tmp_path: Pa
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_where_no_file_can_be_written_is_said_in_a_line(tell: Tell, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for path, why in ((tmp_path / "nowhere" / "r.html", "No such file"), (tmp_path / "folder", "Is a directory")):
+        said = tell("report", "daily", "--month", "2026-03", "-o", str(path))
+        assert (said.code, said.err.count("\n")) == (1, 1)
+        assert str(path) in said.err
+        assert why in said.err
+
+
 def test_what_is_not_installed_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "NEEDED", ("no_such_module",))
     answer = world.client("read").get("/api/v1/reports/daily", params={"format": "pdf"})
