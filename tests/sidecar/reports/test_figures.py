@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +16,8 @@ from sidecar.api.world import World
 from tollkeeper.alerting.schedule import OF_CHARGES, REPORT_FORMATS, REPORT_KINDS
 from tollkeeper.sidecar.reports.formats import FORMATS
 from tollkeeper.sidecar.reports.kinds import REPORTS
-from tollkeeper.sidecar.reports.shares import round_ratio
+from tollkeeper.sidecar.reports.material import Asked
+from tollkeeper.sidecar.reports.shares import change, round_ratio
 from tollkeeper.sidecar.reports.wording import dollars, shown
 
 MARCH = {"month": "2026-03"}
@@ -64,6 +66,24 @@ def test_a_daily_summary_has_the_figures_of_usage(client: TestClient) -> None:
         assert found["by_tenant"][group["group"]["tenant"] or "(none)"]["cost"] == group["cost"]
     assert found["by_model"]["acme-tuned"]["cost"] == Decimal("77e-9"), "one has got a price since"
     assert any("1 call has no price" in note for note in report["sections"][0]["notes"])
+
+
+def test_what_is_under_way_is_compared_with_as_much_of_the_period_before() -> None:
+    def moment(*when: int) -> int:
+        return int(datetime(*when, tzinfo=UTC).timestamp()) * 10**9  # type: ignore[misc]
+
+    start, end = moment(2026, 3, 1), moment(2026, 4, 1)
+    before = Asked(start, end, moment(2026, 3, 6, 12)).before()
+    assert (before.start, before.end) == (moment(2026, 1, 29), moment(2026, 2, 3, 12))
+    for now in (moment(2026, 4, 1), moment(2026, 5, 1), moment(2026, 2, 1)):
+        before = Asked(start, end, now).before()
+        assert (before.start, before.end) == (moment(2026, 1, 29), start)
+
+
+def test_what_is_not_known_has_not_changed() -> None:
+    assert (change(None, 5), change(5, None), change(5, -5)) == ("", "", "")
+    assert change(5, 0) == "nothing in the period before"
+    assert change(-5, 10) == "-150.0 % on the period before"
 
 
 def test_golden_values(client: TestClient) -> None:

@@ -50,7 +50,7 @@ def sections(material: Material) -> list[Section]:
 def figures(material: Material, total: Totals, days: Mapping[date, Totals]) -> Iterator[Figure]:
     """The totals that a summary begins with."""
     before = material.total(material.asked.before())
-    yield Figure("Cost", nano_usd(total), "money", change(total.nano_usd, before.nano_usd))
+    yield Figure("Cost", nano_usd(total), "money", change(nano_usd(total), nano_usd(before)))
     yield Figure("Calls", total.calls, "count", change(total.calls, before.calls))
     tokens = total.input_tokens + total.output_tokens if tokens_known(total) else None
     yield Figure("Tokens", tokens, "count", f"{total.input_tokens:,} in, {total.output_tokens:,} out" if tokens else "")
@@ -59,7 +59,7 @@ def figures(material: Material, total: Totals, days: Mapping[date, Totals]) -> I
     yield Figure("Average cost of a call", average_cost(total), "price", "of those whose cost is known")
     if dearest := max(days.items(), key=lambda one: one[1].nano_usd, default=None):
         day, totals = dearest
-        if totals.nano_usd:
+        if totals.nano_usd > 0:
             yield Figure("Dearest day", totals.nano_usd, "money", f"{day:%A}, {day.isoformat()}")
 
 

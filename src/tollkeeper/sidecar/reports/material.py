@@ -57,13 +57,17 @@ class Asked:
     filters: Mapping[Dimension, tuple[str, ...]] = field(default_factory=dict)
 
     def before(self) -> Asked:
-        """The same length of time, just before; of whole days, as many days."""
+        """The same length of time, just before; of whole days, as many days.
+
+        Of what is not over yet, only as much of that as has gone by: 22 days are not compared with a whole month.
+        """
         first, last = self.days[0], self.days[-1]
         if self.start == _midnight(first, self.zone) and self.end == _midnight(last + timedelta(days=1), self.zone):
             start = _midnight(first - timedelta(days=len(self.days)), self.zone)
         else:
             start = 2 * self.start - self.end
-        return Asked(start, self.start, self.now, self.zone, self.filters)
+        end = min(self.start, start + self.now - self.start) if self.start < self.now < self.end else self.start
+        return Asked(start, end, self.now, self.zone, self.filters)
 
     @property
     def days(self) -> list[date]:

@@ -65,9 +65,11 @@ def share(part: int | None, whole: int) -> float | None:
     return part * 100 / whole if whole and part is not None else None
 
 
-def change(now: int, before: int) -> str:
-    """By how much it has changed, in words."""
-    if before <= 0:
+def change(now: int | None, before: int | None) -> str:
+    """By how much it has changed, in words; empty where either is not known."""
+    if now is None or before is None or before < 0:
+        return ""
+    if not before:
         return "nothing in the period before" if now else ""
     return f"{(now - before) * 100 / before:+,.1f} % on the period before"
 
