@@ -115,7 +115,7 @@ def test_a_sidecars_word_reaches_the_app(world: World, clock: Clock) -> None:
         feed = health_feed(url, fleet, world.key("write"))
         assert feed.poll() and fleet.read() == [], "nothing was evaluated yet"
         world.clock.now = world.clock.now.replace(second=59)
-        Evaluators(world.insight.alone, world.insight.evaluations, world.clock.nanoseconds).tick()
+        Evaluators(world.insight.evaluators, world.insight.evaluations, world.clock.nanoseconds).tick()
         assert feed.poll()
         assert not feed.poll(), "it is the same still"
     (found,) = fleet.read()
@@ -127,7 +127,7 @@ def test_an_instrumented_app_asks_for_it(world: World, tmp_path: Path) -> None:
     """And so `cheapest` knows of a model that this process has never called."""
     world.record(*(make_call(number, at=world.clock.now, duration=9.0) for number in range(20, 50)))
     world.clock.now = world.clock.now.replace(second=59)
-    Evaluators(world.insight.alone, world.insight.evaluations, world.clock.nanoseconds).tick()
+    Evaluators(world.insight.evaluators, world.insight.evaluations, world.clock.nanoseconds).tick()
     with (
         serving(world.app) as url,
         tollkeeper.instrument(

@@ -311,7 +311,6 @@ class Sidecar:
         return receiver
 
     def _tasks(self) -> list[Task]:
-        reconciliation, advice = self.insight.reconciler.evaluator(), self.insight.advice.evaluator()
         tasks = [
             Task("leave figures", BOARD_SECONDS, lambda: self._board.leave(self._figures())),
             Task("review traces", REVIEW_SECONDS, self.pipeline.review),
@@ -321,13 +320,10 @@ class Sidecar:
             Task("make digests", MINUTE, self._digests.tick),
             Task("schedule reports", MINUTE, self._scheduled.tick),
             Task("forget old alerts", HOUR, self.alerts.prune),
-            Task("evaluate", INSIGHT_SECONDS, Evaluators(self.insight.evaluators, self.insight.evaluations).tick),
             *(
                 Task(f"evaluate {each.name}", INSIGHT_SECONDS, Evaluators((each,), self.insight.evaluations).tick)
-                for each in self.insight.alone
+                for each in self.insight.evaluators
             ),
-            Task("reconcile", INSIGHT_SECONDS, Evaluators((reconciliation,), self.insight.evaluations).tick),
-            Task("advise", INSIGHT_SECONDS, Evaluators((advice,), self.insight.evaluations).tick),
         ]
         if self.settings.counters_url is not None:
             tasks.append(Task("compare counters", COUNTERS_SECONDS, self.agreement.tend))

@@ -28,7 +28,7 @@ def record(world: World) -> None:
         failed(3, at=monday, tags=tags),
         make_call(4, at=sunday, tags={**tags, "session": "s2"}),
     )
-    Evaluators(world.insight.alone, world.insight.evaluations, world.clock.nanoseconds).tick()
+    Evaluators(world.insight.evaluators, world.insight.evaluations, world.clock.nanoseconds).tick()
 
 
 def test_when_and_who_is_by_the_zones_clock(world: World) -> None:

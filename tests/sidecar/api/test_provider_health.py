@@ -16,7 +16,7 @@ from tollkeeper.sidecar.insight.evaluators import Evaluators
 
 
 def evaluate(world: World) -> None:
-    Evaluators(world.insight.alone, world.insight.evaluations, world.clock.nanoseconds).tick()
+    Evaluators(world.insight.evaluators, world.insight.evaluations, world.clock.nanoseconds).tick()
 
 
 def quick(number: int, **fields: Any) -> Any:

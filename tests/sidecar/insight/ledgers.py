@@ -75,8 +75,7 @@ class Desk:
             findings, world.alerts, self.outbox, world.channels, notifier_of, "https://toll.example",
             lambda: clock() / SECOND,
         )  # fmt: skip
-        every = (*world.insight.evaluators, *world.insight.alone)
-        mine = [each for each in every if each.name.startswith("anomalies.")]
+        mine = [each for each in world.insight.evaluators if each.name.startswith("anomalies.")]
         self.evaluators = Evaluators(mine, world.insight.evaluations, clock)
 
     def turn(self, seconds: float = 0.0) -> None:

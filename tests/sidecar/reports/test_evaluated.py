@@ -48,7 +48,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         make_call(5, tags={"tenant": "globex"}),
     )  # fmt: skip
     now = made.clock.nanoseconds()
-    for evaluator in (*made.insight.evaluators, *made.insight.alone):
+    for evaluator in made.insight.evaluators:
         made.insight.evaluations.claim(evaluator.name, HOUR)
         made.insight.evaluations.keep(evaluator.name, now, evaluator.run(now))
     _advise(made, now)

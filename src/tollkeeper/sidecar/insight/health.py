@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from tollkeeper.insight.error_budget import DAY, HOUR, OBJECTIVE, PERIOD, WINDOWS, Burn, ErrorBudget, Pair, error_budget
 from tollkeeper.insight.health import Failed, Figures, Key, Tally, by, figures, together
 from tollkeeper.model.finding import Finding
+from tollkeeper.sidecar.insight.evaluators import Evaluator
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.insight.benchmarks import Benchmarks
 from tollkeeper.storage.insight.evaluations import Evaluation, Evaluations
@@ -52,6 +53,10 @@ class HealthEvaluator:
         self._history = HealthHistory(database, ledger)
         self._hours: Remembered[dict[Key, Tally]] = Remembered(ledger, self._history.tallies)
         self._benchmarks = benchmarks
+
+    def evaluator(self) -> Evaluator:
+        """To be run by the clock."""
+        return Evaluator(NAME, EVERY_SECONDS, self.run)
 
     def run(self, now: int) -> Any:
         """What JSON can say of it; `windows_of` and `budgets_of` read it again."""

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tollkeeper.insight.reconcile.account import Account
-from tollkeeper.sidecar.insight import health, patterns
 from tollkeeper.sidecar.insight.advice import Advice
 from tollkeeper.sidecar.insight.anomalies import anomaly_evaluators, interval_evaluators
 from tollkeeper.sidecar.insight.booking import Bookkeeper
@@ -52,53 +51,40 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """`evaluators` are in the order in which they run where several are due: what others rest on before them.
-
-    Neither the reconciler's nor that of advice is among them: they take long, and must not hold up the others. Nor are
-    those in `alone`, each of which runs by itself: over very many calls they take minutes, too, the first time.
-    """
+    """`evaluators` are each to be run by itself: over very many calls some take minutes, the first time."""
 
     evaluations: Evaluations
     history: History
     benchmarks: Benchmarks
     anomalies: AnomalyStore
     forecasts: ForecastEvaluator
+    advice: Advice
     reconciler: Reconciler
     bookkeeper: Bookkeeper
     evaluators: tuple[Evaluator, ...]
-    advice: Advice
-    alone: tuple[Evaluator, ...]
 
 
 def build(sources: Sources) -> Insight:
     """Of one sidecar."""
-    evaluations, history = Evaluations(sources.database, sources.owner, sources.clock), History(sources.ledger)
-    benchmarks = Benchmarks(sources.database, sources.clock)
-    database, ledger = sources.database, sources.ledger
-    anomalies = AnomalyStore(sources.database, sources.clock)
-    evaluators: tuple[Evaluator, ...] = (
-        *anomaly_evaluators(sources.database, sources.ledger, sources.limiting, anomalies, sources.audit),
-    )
-    forecasts = ForecastEvaluator(
-        ledger, sources.uses, sources.price_book, Forecasts(evaluations), sources.forecast_alert, anomalies
-    )
-    alone = (
+    database, ledger, clock = sources.database, sources.ledger, sources.clock
+    prices, limiting = sources.price_book, sources.limiting
+    evaluations, history = Evaluations(database, sources.owner, clock), History(ledger)
+    benchmarks, anomalies = Benchmarks(database, clock), AnomalyStore(database, clock)
+    told_from = sources.forecast_alert
+    forecasts = ForecastEvaluator(ledger, sources.uses, prices, Forecasts(evaluations), told_from, anomalies)
+    advice = Advice(database, ledger, prices, limiting, Recommendations(database, clock))
+    invoices = Invoices(database, clock)
+    reconciler = Reconciler(sources.accounts, invoices, ledger, database, evaluations, clock=clock)
+    evaluators = (
+        *anomaly_evaluators(database, ledger, limiting, anomalies, sources.audit),
+        *interval_evaluators(ledger, history, limiting, anomalies),
+        HealthEvaluator(database, ledger, benchmarks).evaluator(),
+        PatternEvaluator(database, ledger, prices, clock).evaluator(),
         forecasts.evaluator(),
-        *interval_evaluators(sources.ledger, history, sources.limiting, anomalies),
-        Evaluator(health.NAME, health.EVERY_SECONDS, HealthEvaluator(database, ledger, benchmarks).run),
-        Evaluator(
-            patterns.NAME,
-            patterns.EVERY_SECONDS,
-            PatternEvaluator(database, ledger, sources.price_book, sources.clock).run,
-        ),
+        advice.evaluator(),
+        reconciler.evaluator(),
     )
-    reconciler = Reconciler(
-        sources.accounts, Invoices(sources.database, sources.clock), sources.ledger, sources.database, evaluations,
-        clock=sources.clock,
-    )  # fmt: skip
-    bookkeeper = Bookkeeper(reconciler, sources.ledger, sources.database, sources.audit)
-    advised = Recommendations(sources.database, sources.clock)
-    advice = Advice(sources.database, sources.ledger, sources.price_book, sources.limiting, advised)
+    bookkeeper = Bookkeeper(reconciler, ledger, database, sources.audit)
     return Insight(
-        evaluations, history, benchmarks, anomalies, forecasts, reconciler, bookkeeper, evaluators, advice, alone
-    )
+        evaluations, history, benchmarks, anomalies, forecasts, advice, reconciler, bookkeeper, evaluators
+    )  # fmt: skip

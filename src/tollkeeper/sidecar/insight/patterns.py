@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from tollkeeper.insight.cache_use import CacheUse, Judged, Unread
 from tollkeeper.insight.patterns import HeavyTail, Spent, Tally, dearest_sessions, heavy_tail
 from tollkeeper.pricing import Catalog
+from tollkeeper.sidecar.insight.evaluators import Evaluator
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.insight.evaluations import Evaluation, Evaluations
 from tollkeeper.storage.insight.patterns import PatternHistory
@@ -57,6 +58,10 @@ class PatternEvaluator:
         self._stretches: Remembered[Tally] = Remembered(
             ledger, history.tally, looks_ahead=1, is_final=lambda tally: not tally.cache.use.waiting
         )
+
+    def evaluator(self) -> Evaluator:
+        """To be run by the clock."""
+        return Evaluator(NAME, EVERY_SECONDS, self.run)
 
     def run(self, now: int) -> Any:
         """What JSON can say of it; `windows_of` reads it again."""
