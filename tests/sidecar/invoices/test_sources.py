@@ -18,7 +18,7 @@ from tollkeeper.insight.reconcile.line import InvoiceLine, total
 from tollkeeper.sidecar.invoices.contract import InvoiceError, SourceMalformed, SourceRefused, SourceUnavailable
 from tollkeeper.sidecar.invoices.openai import line_item
 from tollkeeper.sidecar.invoices.sources import SOURCES, fetch
-from tollkeeper.sidecar.invoices.web import TRIES
+from tollkeeper.sidecar.invoices.web import TRIES, _asked_for
 from tollkeeper.simulator import Simulator
 from tollkeeper.simulator.bill import DAY, HOUR, Use
 
@@ -163,6 +163,9 @@ MALFORMED: tuple[tuple[Kind, bytes, str], ...] = (
     ("openai", bucket([cost(1.5, "eur")]), "'eur'; expected usd"),
     ("openai", bucket([cost("NaN")]), "no amount"),
     ("openai", bucket([], has_more=True, next_page="again"), "no end"),
+    ("openai", b'{"data": [{"start_time": 99999999999999999}]}', "expected seconds since the epoch"),
+    ("openai", bucket([{"num_model_requests": 1}]).replace(b": 1}", b": 1e999999999}"), "expected a whole number"),
+    ("anthropic", bucket([3]), "expected objects"),
     ("anthropic", bucket([{"cache_creation": 5}]), "expected an object"),
     ("anthropic", bucket([{"currency": "USD", "amount": 1.5}]), "expected a str"),
     ("openrouter", b'{"data": [{"date": "yesterday", "model": "a"}]}', "expected a day"),
@@ -178,6 +181,19 @@ def test_an_answer_that_is_not_as_documented_is_told_and_not_kept(
     with answering(lambda _: (200, body)) as url, pytest.raises(SourceMalformed) as raised:
         fetch(account(kind, url, "env:ADMIN_KEY"), FIRST, LAST)
     assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "headers, seconds",
+    [
+        ({"retry-after": "2"}, 2.0),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "Wed, 21 Oct 2026 07:27:00 GMT"}, 60.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "some day"}, None),
+    ],
+)
+def test_when_to_ask_again_is_believed_if_it_makes_sense(headers: dict[str, str], seconds: float | None) -> None:
+    assert _asked_for(headers) == seconds
 
 
 def test_money_is_as_exact_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

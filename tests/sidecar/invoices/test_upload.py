@@ -161,6 +161,8 @@ def test_presets_of_azure_and_google() -> None:
         ("d,a\n2026-01-31,1\n", {"mapping": {"day": "d", "colour": "a"}}, "mapping.colour"),
         ("d,a\n2026-01-31,1\n", {"mapping": {"provider": "p", "day": "d", "amount": 5}}, "mapping.amount is 5"),
         ("d,a\n2026-01-31,1\n", {"mapping": {"provider": "p", "day": "d", "zone": "Mars"}}, "time zone"),
+        ("d,a\n2026-01-31,1\n", {"mapping": {"provider": "p", "day": "d", "day_format": "%d %d"}}, "day_format is"),
+        ("d,a\n2026-01-31,1\n", {"mapping": {"provider": "p", "day": "d", "day_format": "\ud800"}}, "day_format is"),
         ("d,a\n2026-01-31,1e400\n", {"mapping": {"provider": "p", "day": "d", "amount": "a"}}, "expected an amount"),
     ],
 )

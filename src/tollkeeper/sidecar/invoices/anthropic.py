@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tollkeeper.insight.reconcile.line import InvoiceLine, Item, in_dollars, tier_of
-from tollkeeper.sidecar.invoices.contract import Asker, Source, SourceMalformed, amount, count, field, name_of
+from tollkeeper.sidecar.invoices.contract import Asker, Source, SourceMalformed, amount, count, field, name_of, rows
 from tollkeeper.sidecar.invoices.openai import pages
 
 VERSION = "2023-06-01"
@@ -54,7 +54,7 @@ def _rows(
     for page in pages(ask, path, asked):
         for bucket in field(page, "data", list, path):
             day = _day(field(bucket, "starting_at", str, path), path)
-            for row in field(bucket, "results", list, f"{path} of {day}"):
+            for row in rows(bucket, f"{path} of {day}"):
                 if first <= day <= last:
                     yield day, row
 

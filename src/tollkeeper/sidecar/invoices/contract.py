@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from tollkeeper.insight.reconcile.account import Account, Kind
 from tollkeeper.insight.reconcile.line import InvoiceLine
 
+LARGEST_COUNT = 10**15
+
 
 class InvoiceError(Exception):
     """Figures could not be got. The message says from where, and what can be done; it shows no key."""
@@ -54,16 +56,25 @@ def field(row: object, name: str, kind: type | tuple[type, ...], where: str) -> 
     raise SourceMalformed(f"{where}: {name} is {value!r:.80}; expected a {wanted}")
 
 
+def rows(bucket: object, where: str) -> list[Mapping[str, Any]]:
+    """The `results` of a bucket. Raises `SourceMalformed` for what are no objects."""
+    found = field(bucket, "results", list, where)
+    for row in found:
+        if not isinstance(row, Mapping):
+            raise SourceMalformed(f"{where}: {row!r:.80} is in results; expected objects")
+    return list(found)
+
+
 def count(row: Mapping[str, Any], name: str, where: str) -> int:
     """A count; one that is not told is none."""
     value = row.get(name)
     if value is None:
         return 0
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    # An exponent may be so large that nobody could write the number down.
+    is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= LARGEST_COUNT or value != int(value):
         raise SourceMalformed(f"{where}: {name} is {value!r:.80}; expected a whole number that is not negative")
-    return value
+    return int(value)
 
 
 def amount(value: object, where: str) -> Decimal:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -81,9 +83,18 @@ def read_mapped(sheet: Sheet, mapping: Mapped) -> Iterator[InvoiceLine]:
         ZoneInfo(mapping.zone)
     except (ZoneInfoNotFoundError, ValueError):
         raise SheetError(f"zone is {mapping.zone!r:.60}; expected an IANA time zone such as UTC") from None
+    _check_form(mapping.day_format)
     for row in sheet.rows:
         if all(row.text(column) == wanted for column, wanted in (mapping.only or {}).items()):
             yield from _lines(row, mapping)
+
+
+def _check_form(form: str | None) -> None:
+    try:
+        if form is not None:
+            datetime.strptime(date(2026, 1, 31).strftime(form), form)
+    except (ValueError, re.error):
+        raise SheetError(f"day_format is {form!r:.60}; expected one such as %d.%m.%Y") from None
 
 
 def _lines(row: Row, mapping: Mapped) -> Iterator[InvoiceLine]:

@@ -24,6 +24,7 @@ from tollkeeper.sidecar.invoices.contract import (
     count,
     field,
     name_of,
+    rows,
 )
 
 DAY = 86_400
@@ -88,11 +89,17 @@ def _rows(
     ]
     for page in pages(ask, path, asked):
         for bucket in field(page, "data", list, path):
-            start = field(bucket, "start_time", int, path)
-            day = datetime.fromtimestamp(start, UTC).date()
-            for row in field(bucket, "results", list, f"{path} of {day}"):
+            day = _day(field(bucket, "start_time", int, path), path)
+            for row in rows(bucket, f"{path} of {day}"):
                 if first <= day <= last:
                     yield day, row
+
+
+def _day(start: int, path: str) -> date:
+    try:
+        return datetime.fromtimestamp(start, UTC).date()
+    except (ValueError, OverflowError, OSError):
+        raise SourceMalformed(f"{path}: start_time is {start!r:.40}; expected seconds since the epoch") from None
 
 
 def pages(ask: Asker, path: str, asked: Parameters) -> Iterator[Mapping[str, Any]]:
@@ -153,7 +160,8 @@ def _cost(ask: Asker, day: date, row: Mapping[str, Any], models: set[str]) -> In
 
 def _tokens(row: Mapping[str, Any], where: str) -> int | None:
     """What the money is for, where that is tokens."""
-    size = UNITS.get(row.get("quantity_unit"))
+    unit = row.get("quantity_unit")
+    size = UNITS.get(unit) if isinstance(unit, str | None) else None
     if size is None or row.get("quantity") is None:
         return None
     tokens = amount(row["quantity"], where) * size

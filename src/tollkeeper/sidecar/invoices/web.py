@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -115,13 +116,14 @@ def _asked_for(headers: Mapping[str, str]) -> float | None:
     """How many seconds to wait, as the answer says: in seconds, or until a moment."""
     said = headers.get("retry-after", "").strip()
     try:
-        return max(float(said), 0.0)
+        seconds = float(said)
+        return None if math.isnan(seconds) else max(seconds, 0.0)
     except ValueError:
         pass
     try:
         moment = email.utils.parsedate_to_datetime(said)
-    except (TypeError, ValueError):
+        date = headers.get("date")
+        now = email.utils.parsedate_to_datetime(date).timestamp() if date else time.time()
+        return max(moment.timestamp() - now, 0.0)
+    except (TypeError, ValueError, OverflowError):
         return None
-    date = headers.get("date")
-    now = email.utils.parsedate_to_datetime(date).timestamp() if date else time.time()
-    return max(moment.timestamp() - now, 0.0)

@@ -72,6 +72,7 @@ class Invoices:
 
     def upload(self, lines: Sequence[InvoiceLine], *, author: str, reason: str) -> Imported:
         """Import lines that a person has brought, and audit it. Days that they are of count as told."""
+        lines = [_clean(line) for line in lines]
         days = {(line.source, line.provider, line.day) for line in lines}
         with told_apart(self._database), self._database.write() as connection:
             self._audit.take_turn(connection)
