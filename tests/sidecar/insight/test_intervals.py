@@ -8,9 +8,11 @@ from pathlib import Path
 
 from sidecar.insight.ledgers import NOW, SECOND, Desk, call_of, loop, weeks, world_of
 from tollkeeper.insight.anomaly.anomaly import Anomaly
+from tollkeeper.insight.anomaly.explain import Use
 from tollkeeper.model.anomaly_rule import Detection
 from tollkeeper.policy import Policy
 from tollkeeper.sidecar.insight.anomaly_findings import is_told
+from tollkeeper.sidecar.insight.attribution import _scaled
 from tollkeeper.sidecar.insight.intervals import LATE, Intervals, holds, sensitivity_of
 
 HOUR = 3600 * SECOND
@@ -71,6 +73,16 @@ def test_what_was_over_before_anybody_looked_is_kept_and_nobody_is_told(tmp_path
             assert [kept.anomaly.scope for kept in past] == [{"feature": "chat"}]
         began = NOW - timedelta(minutes=hours_ago + 60)
         assert past[0].anomaly.start >= began.timestamp() * SECOND
+
+
+def test_what_corrections_made_negative_is_attributed_all_the_same() -> None:
+    usual = {"u1": Use(10, 100, 5 * SECOND), "u2": Use(10, 100, -9 * SECOND)}
+    actual = {"u1": Use(100, 1000, 50 * SECOND)}
+    spike = Anomaly(
+        "spike", "spend", {}, "hour", 0, HOUR, 50e9, 10e9, 5e9, 20e9, 4.0, 40 * SECOND, "warning"
+    )  # fmt: skip
+    assert _scaled(usual, actual, spike) == usual, "there is nothing to share 10 dollars out by"
+    assert sum(each.nano_usd for each in _scaled({"u1": usual["u1"]}, actual, spike).values()) == 10 * SECOND
 
 
 def test_the_policy_and_labels_say_how_sensitive_it_is() -> None:

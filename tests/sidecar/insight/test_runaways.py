@@ -50,6 +50,11 @@ def test_a_loop_is_found_by_its_cause_told_and_over(database_url: str, web: Http
         assert fired["anomaly"]["excess_usd"] == 6
         for _ in range(14):
             desk.turn(60)
+            (over,) = [kept for kept in world.insight.anomalies.anomalies() if kept.id == found.id]
+            assert over.anomaly.actual == 72e9, "it slows down, and is told of as it was at its worst"
+            assert over.facts["change"] == "more_calls"
+            assert over.anomaly.excess_nano_usd == 6 * 10**9
+        assert over.facts["calls_per_hour"] < 1440
         assert [kept for kept in world.insight.anomalies.open() if kept.source == "runaway"] == []
         ends = [request.json["event"] for request in web.requests if request.json["limit"] == "runaway spend"]
         assert ends == ["fired", "resolved"]

@@ -80,7 +80,8 @@ def _scaled(usual: Mapping[str, Use], actual: Mapping[str, Use], anomaly: Anomal
     """What was to be expected of each: their parts, made to add up to what was expected in all."""
     total = sum(round(each.nano_usd) for each in actual.values())
     expected = max(total - (anomaly.excess_nano_usd or 0), 0) if anomaly.excess_nano_usd is not None else None
-    if expected is None or not any(each.nano_usd > 0 for each in usual.values()):
+    # Corrections may make what somebody has cost negative, and all of it together.
+    if expected is None or sum(each.nano_usd for each in usual.values()) <= 0:
         return dict(usual)
     return shared_out(usual, expected)
 

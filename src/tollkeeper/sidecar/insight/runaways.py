@@ -101,18 +101,20 @@ class Runaways:
 
     def _found(self, one: Runaway, now: int, kept: Kept | None, parts: tuple[Contributor, ...] = ()) -> Found:
         start = self._began(one, now) if kept is None else kept.anomaly.start
-        spent = self._recent.total(one.scope, max(start, now - LONGEST_LOOK), now)
+        added_up_from = max(start, now - LONGEST_LOOK)
+        spent = self._recent.total(one.scope, added_up_from, now)
         usual = one.usual
         excess = None
         if one.slope == "spend":
-            excess = max(round(spent.nano_usd - usual.expected * (now - start) / HOUR), 0)
+            excess = max(round(spent.nano_usd - usual.expected * (now - added_up_from) / HOUR), 0)
         told = kept.anomaly.contributors if kept is not None else parts
         anomaly = Anomaly(
             "runaway", one.slope, one.scope, None, start, now, one.rate, usual.expected, None, usual.too_much,
             round(one.score, 3), excess, one.severity,
             None, told,
         )  # fmt: skip
-        return Found(anomaly, _facts(one, spent.calls, spent.nano_usd), COOLDOWN)
+        told_now = Found(anomaly, _facts(one, spent.calls, spent.nano_usd), COOLDOWN)
+        return told_now if kept is None else _with_worst(told_now, kept)
 
     def _began(self, one: Runaway, now: int) -> int:
         minutes = [each.of(one.slope) for each in self._recent.minutes(one.scope, now)]
@@ -158,6 +160,17 @@ def _steep(hour: Hour, slope: Slope, policy: Policy) -> list[tuple[Key, Sensitiv
             found.append((key, how))
     found.sort(key=lambda one: -hour.uses[one[0]].minutes.of(slope))
     return found[:MOST_LOOKED_AT]
+
+
+def _with_worst(told_now: Found, kept: Kept) -> Found:
+    """A loop that slows down is told of as it was when it was worst: what is left of it explains nothing."""
+    anomaly, worst = told_now.anomaly, kept.anomaly
+    if anomaly.excess_nano_usd is not None and worst.excess_nano_usd is not None:
+        anomaly = anomaly._replace(excess_nano_usd=max(anomaly.excess_nano_usd, worst.excess_nano_usd))
+    if anomaly.actual >= worst.actual:
+        return told_now._replace(anomaly=anomaly)
+    anomaly = anomaly._replace(actual=worst.actual, score=max(anomaly.score, worst.score))
+    return told_now._replace(anomaly=anomaly, facts={**told_now.facts, "change": kept.facts.get("change")})
 
 
 def _facts(one: Runaway, calls: int, nano_usd: int) -> dict[str, Any]:
