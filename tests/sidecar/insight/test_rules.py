@@ -27,6 +27,7 @@ from tollkeeper.storage.counters import CountersUnavailable
 from tollkeeper.storage.counters.opening import open_counters
 from tollkeeper.storage.insight.recent import RecentUse
 from tollkeeper.storage.ladders import change_now
+from tollkeeper.storage.ledger import LedgerUnavailable
 from tollkeeper.storage.policies import PolicyStore
 
 LADDER = """
@@ -260,3 +261,27 @@ def test_counters_that_were_away_or_emptied_are_told_again(tmp_path: Path, monke
         switch = shared.responses._switch(kept)
         assert switch.is_on()
         assert switch._charge.until >= HELD_FOR
+
+
+def test_what_is_begun_is_recorded_first_and_comes_back_with_the_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world_of(f"sqlite:///{tmp_path}/ledger.db") as world:
+        shared = Shared(world, tmp_path, SESSION % 90)
+        world.record(*loop(begins=1, until=0))
+
+        def full(*_: object) -> None:
+            raise LedgerUnavailable("the disk is full")
+
+        with monkeypatch.context() as patched, pytest.raises(LedgerUnavailable):
+            patched.setattr(shared.store, "respond", full)
+            shared.turn()
+        (kept,) = shared.store.open()
+        switch = shared.responses._switch(kept)
+        assert not switch.is_on()
+        seen = []
+        for label in (None, "false", None):
+            shared.store.label(kept.id, label, author="ada")
+            shared.turn()
+            seen.append((switch.is_on(), len(shared.store.responding())))
+        assert seen == [(True, 1), (False, 0), (True, 1)]

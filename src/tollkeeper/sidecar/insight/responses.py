@@ -18,8 +18,8 @@ from tollkeeper.storage.ladders import signal_of
 log = logging.getLogger("tollkeeper")
 
 OWNER = "anomalies"
-HELD_FOR = 30 * NS_A_DAY
-"""Counters forget the state then, if nobody has told them of it since."""
+HELD_FOR = NS_A_DAY
+"""Counters forget the state then, so that it outlives no sidecar for long; one that runs begins it again."""
 REMEMBERED = 7 * NS_A_DAY
 """So long it is known that a finding has begun an emergency: who has ended that is not overruled."""
 
@@ -46,7 +46,7 @@ class Responses:
                     self._switch(kept).enter()
             for kept in holding.values():
                 rule = rules.get(kept.anomaly.rule or "")
-                if rule is not None and rule.respond is not None and kept.response is None:
+                if rule is not None and rule.respond is not None and _is_due(kept):
                     self._enter(kept, rule, now)
         except CountersUnavailable as away:
             log.warning("what anomalies ask for cannot be done just now: %s", away)
@@ -60,10 +60,13 @@ class Responses:
                 self._note(KEY, KEY, "enter", (False, True), rule)
             self._store.respond(kept.id, "emergency", now)
             return
-        self._switch(kept).enter()
+        switch = self._switch(kept)
+        # Counters that are away are noticed here: what is begun and not recorded, nobody would end.
+        switch.is_on()
         self._store.respond(kept.id, "steps", now)
-        log.warning("steps of ladder %r hold because of the rule %r", rule.respond.ladder, rule.name)
         self._note(KIND, kept.id, "enter", (None, rule.respond.ladder), rule)
+        switch.enter()
+        log.warning("steps of ladder %r hold because of the rule %r", rule.respond.ladder, rule.name)
 
     def _switch(self, kept: Kept) -> Switch:
         until = self._limiting.counters.now() + HELD_FOR
@@ -85,3 +88,8 @@ class Responses:
             author=OWNER, action=action, kind=kind, object_id=id, before=change[0], after=change[1],
             reason=f"rule {rule.name}",
         )  # fmt: skip
+
+
+def _is_due(kept: Kept) -> bool:
+    """Whether nothing was done because of it, or steps that were left, as a label or the policy said otherwise then."""
+    return kept.response is None or (kept.response == "steps" and kept.response_ended_at is not None)
