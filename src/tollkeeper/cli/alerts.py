@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from tollkeeper.cli.connection import add_connection, add_range, answer, given, run
+from tollkeeper.cli.connection import add_range, add_verb, answer, given, run
 from tollkeeper.cli.tables import table, when
 from tollkeeper.client import alerting as asks
 from tollkeeper.client.alerting import (
@@ -36,58 +36,48 @@ def parser() -> argparse.ArgumentParser:
     verbs = flags.add_subparsers(required=True, metavar="VERB")
     _add_alerts(verbs)
     _add_silences(verbs)
-    log = _verb(verbs, "log", "what was told, what waits, and what could not be delivered", _log)
+    log = add_verb(verbs, "log", "what was told, what waits, and what could not be delivered", _log)
     log.add_argument("--channel", metavar="NAME")
     log.add_argument("--state", choices=("waiting", "sent", "dead"))
     log.add_argument("--alert", dest="alert_id", metavar="ID", help="messages about this one")
     log.add_argument("--limit", type=int, default=50)
-    again = _verb(verbs, "retry", "try a message again that is dead", _retry)
+    again = add_verb(verbs, "retry", "try a message again that is dead", _retry)
     again.add_argument("id", help="as `log` shows it")
     return flags
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    asked = list(arguments or ())
-    if not asked or (asked[0].startswith("-") and asked[0] not in ("-h", "--help")):
-        asked.insert(0, "list")
-    return run("alerts", parser(), asked)
+    return run("alerts", parser(), arguments, meant="list")
 
 
 def _add_alerts(verbs: Any) -> None:
-    several = _verb(verbs, "list", "what fires; without a verb, this is meant", _list)
+    several = add_verb(verbs, "list", "what fires; without a verb, this is meant", _list)
     several.add_argument("--all", action="store_true", help="also what is over")
     several.add_argument("--kind", choices=KINDS)
     several.add_argument("--severity", choices=tuple(STYLES))
     several.add_argument("--subject", metavar="NAME", help="the limit, or the model")
     several.add_argument("--limit", type=int, default=100)
     add_range(several)
-    show = _verb(verbs, "show", "one alert, and who was told of it", _show)
+    show = add_verb(verbs, "show", "one alert, and who was told of it", _show)
     show.add_argument("id", help="as `list` shows it")
-    seen = _verb(verbs, "ack", "take one on: it is not repeated, until it worsens", _acknowledge)
+    seen = add_verb(verbs, "ack", "take one on: it is not repeated, until it worsens", _acknowledge)
     seen.add_argument("id", help="as `list` shows it")
     seen.add_argument("--reason", help="for the audit trail")
 
 
 def _add_silences(verbs: Any) -> None:
-    made = _verb(verbs, "silence", "have nobody told of what matches, for a time", _silence)
+    made = add_verb(verbs, "silence", "have nobody told of what matches, for a time", _silence)
     made.add_argument(
         "match", nargs="+", metavar="NAME=GLOB", help="such as limit=daily* or tenant=acme; all must match"
     )
     made.add_argument("--for", dest="duration", metavar="LENGTH", help="such as 30m, 4h or 1d")
     made.add_argument("--until", dest="ends_at", metavar="WHEN", help="in its place a moment, with its zone: …T08:00Z")
     made.add_argument("--comment", required=True, help="why")
-    several = _verb(verbs, "silences", "what nobody is told of", _silences)
+    several = add_verb(verbs, "silences", "what nobody is told of", _silences)
     several.add_argument("--ended", action="store_true", help="also those that are over")
-    end = _verb(verbs, "unsilence", "end a silence now", _unsilence)
+    end = add_verb(verbs, "unsilence", "end a silence now", _unsilence)
     end.add_argument("id", type=int, help="as `silences` shows it")
     end.add_argument("--reason", help="for the audit trail")
-
-
-def _verb(verbs: Any, name: str, meaning: str, do: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = verbs.add_parser(name, help=meaning, description=meaning)
-    add_connection(made)
-    made.set_defaults(do=do)
-    return made
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
 
 from tollkeeper.cli.alerts import STYLES
-from tollkeeper.cli.connection import add_connection, add_range, answer, given, run
+from tollkeeper.cli.connection import add_range, add_verb, answer, given, run
 from tollkeeper.cli.tables import dollars, table, when
 from tollkeeper.client import detecting as asks
 from tollkeeper.client.detecting import Anomalies, AnomalyState, TuningState
@@ -23,7 +22,7 @@ SCOPES = ("tenant", "project", "user", "session", "service", "feature", "config"
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(prog="tollkeeper anomalies", description=__doc__)
     verbs = flags.add_subparsers(required=True, metavar="VERB")
-    several = _verb(verbs, "list", "what is unusual; without a verb, this is meant", _list)
+    several = add_verb(verbs, "list", "what is unusual; without a verb, this is meant", _list)
     several.add_argument("--all", action="store_true", help="also what is over")
     several.add_argument("--kind", choices=KINDS)
     several.add_argument("--metric", choices=METRICS)
@@ -34,30 +33,20 @@ def parser() -> argparse.ArgumentParser:
         several.add_argument(f"--{name}", metavar="NAME")
     several.add_argument("--limit", type=int, default=100)
     add_range(several)
-    _verb(verbs, "show", "one of them: what was expected, and what it is made of", _show).add_argument("id")
-    seen = _verb(verbs, "ack", "take one on, and its alert: it is not repeated, until it worsens", _acknowledge)
+    add_verb(verbs, "show", "one of them: what was expected, and what it is made of", _show).add_argument("id")
+    seen = add_verb(verbs, "ack", "take one on, and its alert: it is not repeated, until it worsens", _acknowledge)
     seen.add_argument("id", help="as `list` shows it")
     seen.add_argument("--reason", help="for the audit trail")
-    said = _verb(verbs, "label", "say whether one was real: thresholds go by it", _label)
+    said = add_verb(verbs, "label", "say whether one was real: thresholds go by it", _label)
     said.add_argument("id", help="as `list` shows it")
     said.add_argument("label", choices=("real", "false", "none"), help="`none` takes back what was said")
     said.add_argument("--note", help="why")
-    _verb(verbs, "tuning", "what labels have made of thresholds", _tuning)
+    add_verb(verbs, "tuning", "what labels have made of thresholds", _tuning)
     return flags
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    asked = list(arguments or ())
-    if not asked or (asked[0].startswith("-") and asked[0] not in ("-h", "--help")):
-        asked.insert(0, "list")
-    return run("anomalies", parser(), asked)
-
-
-def _verb(verbs: Any, name: str, meaning: str, do: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = verbs.add_parser(name, help=meaning, description=meaning)
-    add_connection(made)
-    made.set_defaults(do=do)
-    return made
+    return run("anomalies", parser(), arguments, meant="list")
 
 
 def _list(options: argparse.Namespace) -> int:

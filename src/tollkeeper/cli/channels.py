@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tollkeeper.alerting.channel import DIGESTS, KINDS, VIAS, Channel, ChannelError, document_of, read_channels
 from tollkeeper.alerting.schedule import read_report_schedules
-from tollkeeper.cli.connection import add_connection, answer, console, run
+from tollkeeper.cli.connection import add_verb, answer, console, run
 from tollkeeper.cli.reading import reading
 from tollkeeper.cli.tables import table
 from tollkeeper.client import Client
@@ -33,12 +33,12 @@ _reading = reading("channels", ChannelError)
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(prog="tollkeeper channels", description=__doc__)
     verbs = flags.add_subparsers(required=True, metavar="VERB")
-    _verb(verbs, "list", "all of them; without a verb, this is meant", _list)
-    _named(_verb(verbs, "show", "one of them, without its secrets", _show))
+    add_verb(verbs, "list", "all of them; without a verb, this is meant", _list)
+    _named(add_verb(verbs, "show", "one of them, without its secrets", _show))
     _add_set(verbs)
-    gone = _verb(verbs, "remove", "tell nobody there any more", _remove)
+    gone = add_verb(verbs, "remove", "tell nobody there any more", _remove)
     _named(gone).add_argument("--reason", help="for the audit trail")
-    _named(_verb(verbs, "test", "send an example there now, and say what became of it", _test))
+    _named(add_verb(verbs, "test", "send an example there now, and say what became of it", _test))
     check = verbs.add_parser("check", help="its channels; or everything that is wrong with a file, and exit code 2")
     check.add_argument("file", type=Path, help="TOML")
     check.set_defaults(do=_reading(_check))
@@ -46,15 +46,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    asked = list(arguments or ())
-    if not asked or (asked[0].startswith("-") and asked[0] not in ("-h", "--help")):
-        asked.insert(0, "list")
-    return run("channels", parser(), asked)
+    return run("channels", parser(), arguments, meant="list")
 
 
 def _add_set(verbs: Any) -> None:
     meaning = "set one by options, or all of a file; secrets are references, env:NAME or file:/path, of the sidecar's"
-    put = _verb(verbs, "set", meaning, _reading(_set))
+    put = add_verb(verbs, "set", meaning, _reading(_set))
     put.add_argument("name", help="of the channel; or a file of channels, if it ends with .toml")
     put.add_argument("--to", metavar="URL", help="the channel's url, such as env:SLACK_WEBHOOK")
     put.add_argument("--kind", choices=KINDS, help="apprise, if nothing is said")
@@ -68,13 +65,6 @@ def _add_set(verbs: Any) -> None:
     put.add_argument("--via", choices=VIAS, help="alertmanager: it is told by an Alertmanager, and not by the sidecar")
     put.add_argument("--digest", choices=DIGESTS, help="a summary as well")
     put.add_argument("--reason", help="for the audit trail")
-
-
-def _verb(verbs: Any, name: str, meaning: str, do: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = verbs.add_parser(name, help=meaning, description=meaning)
-    add_connection(made)
-    made.set_defaults(do=do)
-    return made
 
 
 def _named(verb: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -15,6 +15,8 @@ from tollkeeper.client.transport import TIMEOUT_SECONDS
 from tollkeeper.config.client import DEFAULT_URL, ENVIRONMENT_KEY, ENVIRONMENT_URL
 
 T = TypeVar("T")
+Do = Callable[[argparse.Namespace], int]
+"""What a verb does; it returns the exit code."""
 
 DIMENSIONS = ("provider", "model", "operation", "tenant", "project", "user", "service", "feature", "config")
 WIDTH_WITHOUT_TERMINAL = 160
@@ -41,6 +43,14 @@ def add_filters(flags: argparse.ArgumentParser) -> None:
     group = flags.add_argument_group("only the calls of", "several times: any of them; '': those without one")
     for name in DIMENSIONS:
         group.add_argument(f"--{name}", action="append", metavar="NAME")
+
+
+def add_verb(verbs: Any, name: str, meaning: str, do: Do) -> argparse.ArgumentParser:
+    """One of several verbs; `verbs` is of argparse. Its own flags are to be added to what is returned."""
+    made: argparse.ArgumentParser = verbs.add_parser(name, help=meaning, description=meaning)
+    add_connection(made)
+    made.set_defaults(do=do)
+    return made
 
 
 def given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
@@ -71,9 +81,12 @@ def answer(
     return 0
 
 
-def run(verb: str, flags: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Do what the arguments say. What is wrong is told in a line."""
-    options = flags.parse_args(arguments)
+def run(verb: str, flags: argparse.ArgumentParser, arguments: Sequence[str] | None, meant: str | None = None) -> int:
+    """Do what the arguments say, of several verbs what is `meant` if none is named. What is wrong is told in a line."""
+    asked = list(arguments or ())
+    if meant is not None and (not asked or (asked[0].startswith("-") and asked[0] not in ("-h", "--help"))):
+        asked.insert(0, meant)
+    options = flags.parse_args(asked)
     try:
         return int(options.do(options))
     except KeyRefused as error:

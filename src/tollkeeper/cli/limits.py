@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from tollkeeper.cli.connection import add_connection, answer, given, run
+from tollkeeper.cli.connection import add_verb, answer, given, run
 from tollkeeper.cli.tables import count, dollars, table, when
 from tollkeeper.client import limiting as asks
 from tollkeeper.client.standings import Check, InFlight, LimitAgreement, Limits, LimitStatus, Rebuilt
@@ -23,15 +23,15 @@ NEAR, OVER = 80, 100
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(prog="tollkeeper limits", description=__doc__)
     verbs = flags.add_subparsers(required=True, metavar="VERB")
-    show = _verb(verbs, "show", "how the limits stand; without a verb, this is meant", _show)
+    show = add_verb(verbs, "show", "how the limits stand; without a verb, this is meant", _show)
     for name in SCOPE:
         show.add_argument(f"--{name}", metavar="NAME", help=f"those of this {name} too")
-    _verb(verbs, "in-flight", "calls that were admitted and have not ended", _in_flight)
-    _verb(verbs, "agreement", "whether the counters agree with the ledger", _agreement)
-    again = _verb(verbs, "rebuild", "book what the ledger has and the counters have not", _rebuild)
+    add_verb(verbs, "in-flight", "calls that were admitted and have not ended", _in_flight)
+    add_verb(verbs, "agreement", "whether the counters agree with the ledger", _agreement)
+    again = add_verb(verbs, "rebuild", "book what the ledger has and the counters have not", _rebuild)
     again.add_argument("--reason", required=True, help="why, for the audit trail")
     again.add_argument("--lower", action="store_true", help="also take away what is in excess; some may be on its way")
-    check = _verb(verbs, "check", "whether a call would be admitted now", _check)
+    check = add_verb(verbs, "check", "whether a call would be admitted now", _check)
     check.add_argument("provider", help="as calls name it, such as openai")
     check.add_argument("model", help="as calls name it")
     check.add_argument("--tag", action="append", default=[], metavar="NAME=VALUE", help="tenant=acme, …")
@@ -41,17 +41,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    asked = list(arguments or ())
-    if not asked or (asked[0].startswith("-") and asked[0] not in ("-h", "--help")):
-        asked.insert(0, "show")
-    return run("limits", parser(), asked)
-
-
-def _verb(verbs: Any, name: str, meaning: str, do: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = verbs.add_parser(name, help=meaning, description=meaning)
-    add_connection(made)
-    made.set_defaults(do=do)
-    return made
+    return run("limits", parser(), arguments, meant="show")
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from tollkeeper.cli.connection import add_connection, answer
+from tollkeeper.cli.connection import add_verb, answer
 from tollkeeper.cli.tables import count, dollars, failures, table, when
 from tollkeeper.client import limiting as asks
 from tollkeeper.client.standings import Backtested, LimitOutcome, PolicyHistory, PolicySet, PolicyState
@@ -28,27 +28,20 @@ _DAYS = re.compile(r"([0-9]{1,4})d")
 
 def add_verbs(verbs: Any, reading: Callable[[Callable[[argparse.Namespace], int]], Any]) -> None:
     """Add them. `reading` is for those that read a file: it tells what is wrong with it."""
-    _verb(verbs, "show", "the policy in force, as a file", _show)
-    put = _verb(verbs, "set", "put a file in force", reading(_set))
+    add_verb(verbs, "show", "the policy in force, as a file", _show)
+    put = add_verb(verbs, "set", "put a file in force", reading(_set))
     put.add_argument("file", type=Path, help="TOML; or JSON, if its name ends so")
     put.add_argument("--reason", required=True, help="why, for the audit trail")
     put.add_argument("--expected", type=int, metavar="VERSION", help="only if this version is still in force")
     put.add_argument("--drop-quotas", action="store_true", help="also take away quotas that it does not name itself")
-    history = _verb(verbs, "history", "who has set what, newest first", _history)
+    history = add_verb(verbs, "history", "who has set what, newest first", _history)
     history.add_argument("--limit", type=int, default=50)
     history.add_argument("--cursor", help="where the page before ended")
-    test = _verb(verbs, "test", "what a file would have done to the calls of the past", reading(_test))
+    test = add_verb(verbs, "test", "what a file would have done to the calls of the past", reading(_test))
     test.add_argument("file", type=Path, help="TOML; or JSON, if its name ends so")
     test.add_argument("--since", default="30d", metavar="WHEN", help="30d, or a day or a moment (default: 30d)")
     test.add_argument("--end", metavar="WHEN", help="a day, which is included, or a moment, which is not")
     test.add_argument("--zone", help="whose days these are, such as Europe/Berlin (default: UTC)")
-
-
-def _verb(verbs: Any, name: str, meaning: str, do: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = verbs.add_parser(name, help=meaning, description=meaning)
-    add_connection(made)
-    made.set_defaults(do=do)
-    return made
 
 
 def _show(options: argparse.Namespace) -> int:

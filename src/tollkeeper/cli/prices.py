@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from tollkeeper.cli.connection import add_connection, add_filters, add_range, answer, given, narrowed, run
+from tollkeeper.cli.connection import add_filters, add_range, add_verb, answer, given, narrowed, run
 from tollkeeper.cli.tables import count, dollars, table, when
 from tollkeeper.client import administration as asks
 from tollkeeper.client.records import EffectivePrice, Price, PriceChange, PriceHistory, PriceList, Repriced, Unpriced
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = flags.add_subparsers(required=True, metavar="VERB")
     _add_listing(verbs)
     _add_changing(verbs)
-    again = _verb(verbs, "reprice", "what a past period costs by the prices as they are now", _reprice)
+    again = add_verb(verbs, "reprice", "what a past period costs by the prices as they are now", _reprice)
     add_range(again)
     add_filters(again)
     again.add_argument("--apply", action="store_true", help="correct it; without this, it is only shown")
@@ -37,23 +37,23 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_listing(verbs: Any) -> None:
-    rows = _verb(verbs, "list", "the rows that hold now, or will", _list)
+    rows = add_verb(verbs, "list", "the rows that hold now, or will", _list)
     rows.add_argument("search", nargs="?", help="a part of a name")
     rows.add_argument("--kind", choices=("price", "alias", "discount"))
     rows.add_argument("--at", metavar="WHEN", help="as it holds then")
     rows.add_argument("--known-at", metavar="WHEN", help="as far as was known then")
-    history = _verb(verbs, "history", "everything that was ever said, newest first", _history)
+    history = add_verb(verbs, "history", "everything that was ever said, newest first", _history)
     history.add_argument("row", nargs="?", type=int, help="of this row")
     history.add_argument("--limit", type=int, default=50)
     history.add_argument("--cursor", help="where the page before ended")
-    effective = _verb(verbs, "effective", "what a model costs, and who says so", _effective)
+    effective = add_verb(verbs, "effective", "what a model costs, and who says so", _effective)
     effective.add_argument("provider", help="as calls name it, such as openai")
     effective.add_argument("model", help="as calls name it")
     effective.add_argument("--tenant", help="with the discounts of this one")
     effective.add_argument("--at", metavar="WHEN", help="then, not now")
     effective.add_argument("--address", help="of the host that serves it: one's own may cost nothing")
     effective.add_argument("--context", action="append", default=[], metavar="NAME=VALUE", help="service_tier=flex, …")
-    unpriced = _verb(verbs, "unpriced", "models that were called and have no price", _unpriced)
+    unpriced = add_verb(verbs, "unpriced", "models that were called and have no price", _unpriced)
     add_range(unpriced)
     for shown in (rows, history):
         for name in NAMES:
@@ -61,12 +61,12 @@ def _add_listing(verbs: Any) -> None:
 
 
 def _add_changing(verbs: Any) -> None:
-    add = _verb(verbs, "add", "a new row", _add)
+    add = add_verb(verbs, "add", "a new row", _add)
     add.add_argument("--kind", choices=("price", "alias", "discount"), default="price")
-    change = _verb(verbs, "change", "a row, from now on", _change)
-    schedule = _verb(verbs, "schedule", "a change of a row that is yet to come", _schedule)
-    withdraw = _verb(verbs, "withdraw", "a row", _withdraw)
-    cancel = _verb(verbs, "cancel", "a scheduled change, by its version", _cancel)
+    change = add_verb(verbs, "change", "a row, from now on", _change)
+    schedule = add_verb(verbs, "schedule", "a change of a row that is yet to come", _schedule)
+    withdraw = add_verb(verbs, "withdraw", "a row", _withdraw)
+    cancel = add_verb(verbs, "cancel", "a scheduled change, by its version", _cancel)
     for one in (change, schedule, withdraw):
         one.add_argument("row", type=int, help="its number, as `prices list` shows it")
     for one in (change, schedule):
@@ -81,13 +81,6 @@ def _add_changing(verbs: Any) -> None:
     for one in (add, change, schedule, withdraw, cancel):
         one.add_argument("--reason", required=True, help="why, for the audit trail")
         one.add_argument("--source", help="where it was found, such as a URL")
-
-
-def _verb(verbs: Any, name: str, meaning: str, do: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = verbs.add_parser(name, help=meaning, description=meaning)
-    add_connection(made)
-    made.set_defaults(do=do)
-    return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

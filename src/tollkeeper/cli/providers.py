@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, get_args
+from typing import get_args
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from tollkeeper.cli.connection import add_connection, answer, given, run
+from tollkeeper.cli.connection import add_verb, answer, given, run
 from tollkeeper.cli.tables import count, dollars, failures, milliseconds, table, when
 from tollkeeper.client import observing as asks
 from tollkeeper.client.observing import (
@@ -34,17 +34,17 @@ NOT_YET = "Nothing was evaluated yet: a sidecar does it within a minute."
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(prog="tollkeeper providers", description=__doc__)
     verbs = flags.add_subparsers(required=True, metavar="VERB")
-    health = _verb(verbs, "health", "success, latency, speed, errors and cost; without a verb, this is meant", _health)
+    health = add_verb(verbs, "health", "success, latency, errors, cost; without a verb, this is meant", _health)
     health.add_argument("--by", choices=("provider", "model", "tier"), default="model", help="(default: %(default)s)")
-    compare = _verb(verbs, "compare", "with each other, and with the benchmarks", _compare)
+    compare = add_verb(verbs, "compare", "with each other, and with the benchmarks", _compare)
     compare.add_argument("--by", choices=("provider", "model"), default="model", help="(default: %(default)s)")
     for one in (health, compare):
         one.add_argument("--window", choices=get_args(Window), default="24h", help="(default: %(default)s)")
         one.add_argument("--provider", action="append", metavar="NAME", help="only this one; several times")
-    _verb(verbs, "budgets", "how much each may fail, and how fast that is used up", _budgets)
-    _verb(verbs, "benchmarks", "what is expected of providers, and who says so", _benchmarks)
-    expect = _verb(verbs, "expect", "set a benchmark", _expect)
-    forget = _verb(verbs, "forget", "remove a benchmark", _forget)
+    add_verb(verbs, "budgets", "how much each may fail, and how fast that is used up", _budgets)
+    add_verb(verbs, "benchmarks", "what is expected of providers, and who says so", _benchmarks)
+    expect = add_verb(verbs, "expect", "set a benchmark", _expect)
+    forget = add_verb(verbs, "forget", "remove a benchmark", _forget)
     for one in (expect, forget):
         one.add_argument("provider")
         one.add_argument("measure", choices=get_args(Measure), metavar="MEASURE", help=", ".join(get_args(Measure)))
@@ -56,17 +56,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    asked = list(arguments or ())
-    if not asked or (asked[0].startswith("-") and asked[0] not in ("-h", "--help")):
-        asked.insert(0, "health")
-    return run("providers", parser(), asked)
-
-
-def _verb(verbs: Any, name: str, meaning: str, do: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = verbs.add_parser(name, help=meaning, description=meaning)
-    add_connection(made)
-    made.set_defaults(do=do)
-    return made
+    return run("providers", parser(), arguments, meant="health")
 
 
 def _health(options: argparse.Namespace) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import get_args
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from tollkeeper.cli.connection import add_connection, answer, given, run
+from tollkeeper.cli.connection import add_verb, answer, given, run
 from tollkeeper.cli.tables import dollars, table, when
 from tollkeeper.client import advice as asks
 from tollkeeper.client.advice import (
@@ -31,12 +31,12 @@ VERDICTS = {"saved": "green", "costs_more": "red"}
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(prog="tollkeeper recommendations", description=__doc__)
     verbs = flags.add_subparsers(required=True, metavar="VERB")
-    several = _verb(verbs, "list", "what could be cheaper; without a verb, this is meant", _list)
+    several = add_verb(verbs, "list", "what could be cheaper; without a verb, this is meant", _list)
     several.add_argument("--state", choices=get_args(AdviceState), help="(default: open)")
     several.add_argument("--kind", choices=get_args(AdviceKind))
-    show = _verb(verbs, "show", "one of them: its evidence, how to do it, and whether it has saved", _show)
-    taken = _verb(verbs, "accept", "it is done: whether it saves is told from now on", _accept)
-    left = _verb(verbs, "dismiss", "it is not wanted: not shown again, unless it would save twice as much", _dismiss)
+    show = add_verb(verbs, "show", "one of them: its evidence, how to do it, and whether it has saved", _show)
+    taken = add_verb(verbs, "accept", "it is done: whether it saves is told from now on", _accept)
+    left = add_verb(verbs, "dismiss", "it is not wanted: not shown again, unless it would save twice as much", _dismiss)
     for one in (show, taken, left):
         one.add_argument("id", help="as `list` shows it")
     taken.add_argument("--reason", help="for the audit trail")
@@ -45,17 +45,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    asked = list(arguments or ())
-    if not asked or (asked[0].startswith("-") and asked[0] not in ("-h", "--help")):
-        asked.insert(0, "list")
-    return run("recommendations", parser(), asked)
-
-
-def _verb(verbs: Any, name: str, meaning: str, do: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = verbs.add_parser(name, help=meaning, description=meaning)
-    add_connection(made)
-    made.set_defaults(do=do)
-    return made
+    return run("recommendations", parser(), arguments, meant="list")
 
 
 def _list(options: argparse.Namespace) -> int:

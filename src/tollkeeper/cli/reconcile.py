@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
@@ -12,7 +12,7 @@ from typing import Any, get_args
 from rich.console import Console
 from rich.text import Text
 
-from tollkeeper.cli.connection import add_connection, add_range, answer, given, run
+from tollkeeper.cli.connection import add_range, add_verb, answer, given, run
 from tollkeeper.cli.tables import count, dollars, table, when
 from tollkeeper.client import reconciling as asks
 from tollkeeper.client.ask import Ask
@@ -29,21 +29,21 @@ label. Further source=NAME, day_format=%m/%d/%Y, zone=Europe/Berlin, cents=true,
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(prog="tollkeeper reconcile", description=__doc__)
     verbs = flags.add_subparsers(required=True, metavar="VERB")
-    show = _verb(verbs, "show", "what differs, and why; without a verb, this is meant", _show)
+    show = add_verb(verbs, "show", "what differs, and why; without a verb, this is meant", _show)
     show.add_argument("--provider", action="append", default=[], metavar="NAME", help="only this one; several times")
     show.add_argument("--model", action="append", default=[], metavar="NAME", help="only this one; several times")
     show.add_argument("--all", action="store_true", help="also the days that agree")
     show.add_argument("--status", choices=("settled", "open"))
     add_range(show)
-    _verb(verbs, "fetch", "ask the accounts of the sidecar's for their figures now", _fetch)
-    bring = _verb(verbs, "import", "an export of a provider's console; shown first, and kept with --apply", _import)
+    add_verb(verbs, "fetch", "ask the accounts of the sidecar's for their figures now", _fetch)
+    bring = add_verb(verbs, "import", "an export of a provider's console; shown first, and kept with --apply", _import)
     bring.add_argument("file", type=Path)
     bring.add_argument("--form", help="openai-costs, anthropic-cost, …; told by its columns, if it is not given")
     bring.add_argument("--map", action="append", default=[], metavar="NAME=COLUMN", help="of other files; see below")
     bring.add_argument("--apply", action="store_true", help="import it; without this, it is only shown")
     bring.add_argument("--reason", help="why, for the audit trail; needed with --apply")
     bring.epilog = MAPPING
-    book = _verb(verbs, "adjust", "book what an invoice says: shown first, and written with --apply", _adjust)
+    book = add_verb(verbs, "adjust", "book what an invoice says: shown first, and written with --apply", _adjust)
     book.add_argument("provider")
     book.add_argument("--model", action="append", default=[], metavar="NAME", help="only of this one; several times")
     book.add_argument("--cause", action="append", default=[], choices=get_args(CauseKind), metavar="CAUSE")
@@ -55,17 +55,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    asked = list(arguments or ())
-    if not asked or (asked[0].startswith("-") and asked[0] not in ("-h", "--help")):
-        asked.insert(0, "show")
-    return run("reconcile", parser(), asked)
-
-
-def _verb(verbs: Any, name: str, meaning: str, do: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = verbs.add_parser(name, help=meaning, description=meaning)
-    add_connection(made)
-    made.set_defaults(do=do)
-    return made
+    return run("reconcile", parser(), arguments, meant="show")
 
 
 def _show(options: argparse.Namespace) -> int:
