@@ -138,8 +138,14 @@ def test_prompt_caching_breaks_even(place: Office) -> None:
     usage = Usage(input_tokens=9_000, output_tokens=100)
     place.record(30, 60, "claude-sonnet-4-5", usage=usage, apart=minute, **claude)
     place.record(30, 60, "claude-opus-4-5", usage=usage, apart=10 * minute, hour=0, **claude)
-    (one,) = advised(place, "prompt_caching")
-    assert one.evidence["model"] == "claude-sonnet-4-5"
+    longer, one = sorted(advised(place, "prompt_caching"), key=lambda found: str(found.evidence["model"]))
+    assert one.evidence["model"] == "claude-sonnet-4-5" and one.evidence["cache_lives_minutes"] == 5
+    # Every ten minutes is too seldom for five minutes. $5 a million, read at $0.50, written for an hour at $10.
+    assert longer.evidence["model"] == "claude-opus-4-5" and longer.evidence["cache_lives_minutes"] == 60
+    assert longer.evidence["writes"] == 10 * 30 and longer.evidence["break_even_reads_a_write"] == round(5 / 4.5, 3)
+    saved = longer.evidence["common_input_tokens"] * (1500 * 4500 - 300 * 5000)
+    assert longer.saving is not None and longer.saving == (0, saved // 2, saved)
+    assert '"cache_control": {"type": "ephemeral", "ttl": "1h"}' in longer.ways[0].text
     # $3 a million, read at $0.30, written at $3.75: a write is paid for by 0.75 / 2.70 reads.
     assert one.evidence["break_even_reads_a_write"] == round(0.75 / 2.70, 3)
     begins, writes = one.evidence["common_input_tokens"], 12 * 30

@@ -55,10 +55,13 @@ class Use(NamedTuple):
 
 
 class Rhythm(NamedTuple):
-    """When the calls of a task come. `windows`: in how many times of five minutes there was any. By hours of UTC."""
+    """When the calls of a task come. `windows`: in how many times of five minutes there was any; `hours`: in how many
+    hours, 0 if that is not known. By hours of UTC.
+    """
 
     windows: int
     calls_by_hour: tuple[int, ...]
+    hours: int = 0
 
 
 class Histogram(NamedTuple):

@@ -77,15 +77,18 @@ class AdviceFacts:
         """When calls come."""
         inner = f"""SELECT {self._sql.named_task}, c.started_at / {NS_A_WINDOW} AS place, count(*) AS calls
             FROM calls c WHERE {WITHIN} AND {SUCCEEDED} GROUP BY {_numbers(5)}"""
-        asked = f"""SELECT feature, provider, asked, operation, (place / 12) % {HOURS}, count(*), sum(calls)
+        asked = f"""SELECT feature, provider, asked, operation, (place / 12) % {HOURS}, count(*), sum(calls),
+            count(DISTINCT place / 12)
             FROM ({inner}) w GROUP BY {_numbers(5)}"""
         windows: dict[Task, int] = {}
+        whole_hours: dict[Task, int] = {}
         hours: dict[Task, list[int]] = {}
-        for *names, hour, number, calls in self._rows(asked, start, end):
+        for *names, hour, number, calls, days in self._rows(asked, start, end):
             task = Task(*names)
             windows[task] = windows.get(task, 0) + int(number)
+            whole_hours[task] = whole_hours.get(task, 0) + int(days)
             hours.setdefault(task, [0] * HOURS)[int(hour)] += int(calls)
-        return {task: Rhythm(windows[task], tuple(by_hour)) for task, by_hour in hours.items()}
+        return {task: Rhythm(windows[task], tuple(by_hour), whole_hours[task]) for task, by_hour in hours.items()}
 
     def inputs(self, start: int, end: int) -> dict[Task, Histogram]:
         """How many tokens calls put in."""
