@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -94,4 +95,7 @@ def run(verb: str, flags: argparse.ArgumentParser, arguments: Sequence[str] | No
         print(f"tollkeeper {verb}: {error}\n{hint}", file=sys.stderr)
     except (ApiError, ValueError) as error:
         print(f"tollkeeper {verb}: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        # Who reads has seen enough, as `head` does; what is left would be flushed, and fail again, at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1

@@ -48,8 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _do(options: argparse.Namespace) -> int:
     when = _range(options)
-    database = Database(options.ledger)
-    database.migrate()
+    database = _opened(options.ledger)
     calls = SqlLedger(database).select_calls(when.start_ns, when.end_ns, _filters(options))
     if options.out == "-":
         if options.format == "parquet":
@@ -61,6 +60,16 @@ def _do(options: argparse.Namespace) -> int:
         print(f"{number:,} calls are in {path}")
     database.close()
     return 0
+
+
+def _opened(url: str) -> Database:
+    """Raises `ValueError` where there is none: to open it would make an empty one."""
+    is_sqlite, file = url.startswith("sqlite:///"), url.removeprefix("sqlite:///").partition("?")[0]
+    if is_sqlite and not Path(file).is_file():
+        raise ValueError(f"there is no ledger at {url}; name it with --ledger")
+    database = Database(url)
+    database.migrate()
+    return database
 
 
 def _write(format: str, calls: Iterable[Kept], path: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
 import sys
 import tracemalloc
 from collections.abc import Iterator
@@ -46,6 +47,13 @@ def ledger(database_url: str) -> Iterator[SqlLedger]:
     made.retract([Retraction(calls[9].id, 1, "twice")])
     yield made
     database.close()
+
+
+def empty_ledger(folder: Path) -> str:
+    database = Database(f"sqlite:///{folder}/l.db")
+    database.migrate()
+    database.close()
+    return f"sqlite:///{folder}/l.db"
 
 
 def export(ledger_url: str, format: str, path: Path, *more: str) -> Path:
@@ -100,13 +108,28 @@ def test_filters_choose(ledger: SqlLedger, database_url: str, tmp_path: Path) ->
 
 
 def test_an_empty_export_has_its_columns(tmp_path: Path) -> None:
-    path = tmp_path / "none.parquet"
-    assert main(["export", "parquet", "--ledger", f"sqlite:///{tmp_path}/l.db", "--out", str(path)]) == 0
+    path, url = tmp_path / "none.parquet", empty_ledger(tmp_path)
+    assert main(["export", "parquet", "--ledger", url, "--out", str(path)]) == 0
     assert pq.read_table(path).schema == SCHEMA
 
 
+def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for place in ("typo.db", "no/where.db", ""):
+        assert main(["export", "csv", "--ledger", f"sqlite:///{tmp_path}/{place}", "--out", "-"]) == 1
+        assert "there is no ledger at sqlite:///" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_reads_may_have_seen_enough(ledger: SqlLedger, database_url: str) -> None:
+    command = [sys.executable, "-m", "tollkeeper", "export", "csv", "--ledger", database_url, *SINCE, "--out", "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
 def test_what_is_wrong_is_told_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    url = f"sqlite:///{tmp_path}/l.db"
+    url = empty_ledger(tmp_path)
     assert main(["export", "csv", "--ledger", url, "--since", "yesterday"]) == 1
     assert "expected a day such as 2026-01-31" in capsys.readouterr().err
     assert main(["export", "parquet", "--ledger", url, "--out", "-"]) == 1
@@ -120,7 +143,7 @@ def test_without_pyarrow_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.delitem(sys.modules, "tollkeeper.sidecar.export.parquet")
-    assert main(["export", "parquet", "--ledger", f"sqlite:///{tmp_path}/l.db", "--out", str(tmp_path / "x")]) == 1
+    assert main(["export", "parquet", "--ledger", empty_ledger(tmp_path), "--out", str(tmp_path / "x")]) == 1
     assert "pip install 'tollkeeper[parquet]'" in capsys.readouterr().err
 
 
