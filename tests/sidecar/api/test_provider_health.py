@@ -31,6 +31,17 @@ def test_before_the_first_evaluation_nothing_is_known(sqlite_world: World) -> No
     assert sqlite_world.client("read").get("/api/v1/providers/comparison").json()["models"] == []
 
 
+def test_apps_are_not_told_what_was_found_long_ago(sqlite_world: World) -> None:
+    sqlite_world.record(*(failed(number) for number in range(30)))
+    evaluate(sqlite_world)
+    apps = sqlite_world.client("read")
+    told = apps.get("/api/v1/providers/recent")
+    assert [one["calls"] for one in told.json()["models"]] == [30]
+    sqlite_world.clock.now += timedelta(minutes=6)
+    for known in ({}, {"If-None-Match": told.headers["ETag"]}):
+        assert apps.get("/api/v1/providers/recent", headers=known).json() == {"evaluated_at": None, "models": []}
+
+
 def test_health_is_of_providers_models_and_tiers(world: World) -> None:
     world.record(*(make_call(number, service_tier="default") for number in range(3)), failed(3), quick(4))
     evaluate(world)

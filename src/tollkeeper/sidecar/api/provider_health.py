@@ -22,6 +22,9 @@ from tollkeeper.sidecar.insight.health import Evaluated, Window, budgets_of, lat
 
 router = APIRouter(tags=["insight"])
 
+BELIEVED_FOR = 300 * 10**9
+"""Nanoseconds. An app cannot tell by its own clock how old an evaluation is; one that starts would take it for new."""
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -213,7 +216,7 @@ def provider_health(given: Given, params: Annotated[HealthParams, Query()]) -> A
 def recent_health(given: Given, if_none_match: IfNoneMatch = None) -> Response:
     """What `tollkeeper.cheapest` and the failover of apps go by, besides what they see themselves."""
     evaluation = latest(given.insight.evaluations)
-    if evaluation is None:
+    if evaluation is None or given.now_nanoseconds() - evaluation.at > BELIEVED_FOR:
         return Answer(RecentHealth(evaluated_at=None, models=[]))
     if is_known(evaluation.at, if_none_match):
         return Response(status_code=304, headers=version_headers(evaluation.at))
