@@ -48,6 +48,7 @@ key = "sk-admin-very-secret"
 days = 0
 own = "proj"
 tolerance_usd = -1
+tolerance_percent = nan
 colour = 1
 [accounts."a b"]
 kind = "openai"
@@ -58,7 +59,17 @@ url = "ftp://example.com"
     said = str(raised.value)
     assert "sk-admin" not in said
     lines = said.splitlines()
-    for part in ("accounts.toml:2", "accounts.toml:3", "days", "own", "tolerance_usd", "colour", "url", "'openai'"):
+    for part in (
+        "accounts.toml:2",
+        "accounts.toml:3",
+        "days",
+        "own",
+        "tolerance_usd",
+        "tolerance_percent",
+        "colour",
+        "url",
+        "'openai'",
+    ):
         assert any(part in line for line in lines), part
     assert any("a b" in line for line in lines)
     # The second one has no key at all.

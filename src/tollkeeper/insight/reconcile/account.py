@@ -57,6 +57,8 @@ PRESETS: Final[Mapping[Kind, Preset]] = {
     "openrouter": Preset("https://openrouter.ai/api/v1", "openrouter", 2, 30, 30),
 }
 
+LARGEST_USD: Final = 10**9
+
 OPTIONS: Final[Mapping[str, str]] = {
     "kind": "`openai`, `anthropic` or `openrouter`.",
     "key": "The admin key, as a reference: `env:NAME` or `file:/path`.",
@@ -175,8 +177,10 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def _percent(value: Any) -> float:
-    if isinstance(value, int | Decimal) and not isinstance(value, bool) and 0 <= value <= 100:
-        return float(value)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        number = Decimal(value)
+        if number.is_finite() and 0 <= number <= 100:
+            return float(number)
     raise ValueError("a number from 0 to 100")
 
 
@@ -188,7 +192,7 @@ def _dollars(value: Any) -> int:
         amount = Decimal(value)
     except InvalidOperation:
         raise ValueError(expected) from None
-    if not amount.is_finite() or amount < 0:
+    if not amount.is_finite() or not 0 <= amount <= LARGEST_USD:
         raise ValueError(expected)
     return nano_usd(amount)
 
