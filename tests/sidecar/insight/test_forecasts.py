@@ -22,6 +22,7 @@ from tollkeeper.sidecar.limit_use import LimitUses
 from tollkeeper.sidecar.notify.messages import message_of
 from tollkeeper.storage.insight.anomalies import AnomalyQuery, Found
 from tollkeeper.storage.insight.forecasts import budget_of
+from tollkeeper.storage.ledger import Adjustment
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +159,13 @@ def test_people_are_told_in_words(world: World) -> None:
     assert "Limit tight for tenant acme is expected to be used up before its period ends (100 % probable)." in told.body
     assert re.search(r"Used up: about 2026-03-2\d \d\d:\d\d UTC, at the earliest 2026-03-2\d", told.body)
     assert re.search(r"Forecast for the end of the period: \$\d+\.\d\d \(80 of 100 times between \$", told.body)
+
+
+def test_a_day_that_corrections_left_below_zero_holds_up_nothing(world: World) -> None:
+    long_ago = world.clock.nanoseconds() - 40 * 86_400 * NANO
+    call = next(call for call in past() if call.started_at < long_ago and call.tags["tenant"] == "acme")
+    before = len(world.insight.forecasts.published.latest().forecasts)
+    assert world.ledger.adjust("odd", [Adjustment(call.id, call.attempt, -(10**13))], "ada", "a test") == 1
+    found = world.insight.forecasts.forecasts(world.clock.nanoseconds())
+    assert len(found) == before
+    assert all(one.middle is None or one.middle >= 0 for one in found)

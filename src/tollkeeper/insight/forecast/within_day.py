@@ -82,10 +82,13 @@ class Hours(NamedTuple):
 
 
 def hours_of(series: Series) -> Hours:
-    """The whole days of a series of hours. A day on which clocks change has an hour twice, or lacks one."""
+    """The whole days of a series of hours. A day on which clocks change has an hour twice, or lacks one.
+
+    An hour below zero, as corrections may leave one, counts as nothing.
+    """
     by_day: dict[date, list[float]] = {}
     for day, hour, value in zip(series.dates, series.hours, series.values, strict=True):
-        by_day.setdefault(day, [0.0] * HOURS)[hour] += value or 0.0
+        by_day.setdefault(day, [0.0] * HOURS)[hour] += max(value or 0.0, 0.0)
     return Hours(list(by_day), [_summed(hours) for hours in by_day.values()])
 
 

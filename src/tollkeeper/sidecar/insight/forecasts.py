@@ -94,9 +94,9 @@ class ForecastEvaluator:
         known = dict(zip(keys, everybody, strict=True))
         zones = {spender.zone: _today(now, spender.zone) for spender in everybody}
         odd = self._odd(now)
-        histories = {key: Known(one.first, one.amounts, one.hours, _flagged(one, odd)) for key, one in known.items()}
+        histories = {key: _history(one, odd) for key, one in known.items()}
         clocks = {
-            key: (zones[one.zone].day, zones[one.zone].hour, one.today)
+            key: (zones[one.zone].day, zones[one.zone].hour, max(one.today, 0.0))
             for key, one in known.items()
             if one.hours is not None
         }
@@ -174,6 +174,12 @@ class ForecastEvaluator:
 def _key(spender: Spender) -> tuple[object, ...]:
     """Of equal series one key: a limit for all counts what the total is, and says nothing more of how sure one is."""
     return spender.zone, spender.first, tuple(spender.amounts), spender.today, spender.hours is None
+
+
+def _history(spender: Spender, odd: Sequence[Anomaly]) -> Known:
+    """Corrections may leave a day below zero: nothing is learned from it but that it cost nothing."""
+    amounts = [max(amount, 0.0) for amount in spender.amounts]
+    return Known(spender.first, amounts, spender.hours, _flagged(spender, odd))
 
 
 def _flagged(spender: Spender, odd: Sequence[Anomaly]) -> frozenset[int]:
