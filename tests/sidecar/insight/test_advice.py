@@ -125,6 +125,16 @@ def test_batch_and_flex_for_a_nightly_job(anywhere: Office) -> None:
     assert cheaper.alternative_to is None and batch.alternative_to == flex.alternative_to == cheaper.id
 
 
+def test_what_was_dismissed_stands_in_the_way_of_nothing(place: Office) -> None:
+    place.record(30, 4, tags={"feature": "report"}, hour=1)
+    found = {one.kind: one for one in advised(place)}
+    place.advice.recommendations.dismiss(found["cheaper_model"].id, author="ada", reason="too bad for reports")
+    place.run()
+    left = {one.recommendation.kind: one.recommendation for one in place.advice.recommendations.all(("open",))}
+    best, other = sorted((left["batch"], left["flex"]), key=lambda one: one.alternative_to is not None)
+    assert best.alternative_to is None and other.alternative_to == best.id
+
+
 def test_nobody_is_sent_to_the_batch_who_is_waited_for(place: Office) -> None:
     place.record(30, 4, hour=1)
     place.record(30, 4, tags={"feature": "chat"}, stream=True, hour=1)

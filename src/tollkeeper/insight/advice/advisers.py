@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from tollkeeper.insight.advice import (
@@ -35,13 +35,18 @@ SAME_CALLS: Final = frozenset(("cheaper_model", "batch", "flex", "prompt_caching
 MOST: Final = 200
 
 
-def recommend(facts: Facts, advisers: Sequence[Adviser] = ADVISERS) -> list[Recommendation]:
-    """All that they say, the largest savings first; where several are about the same calls, all but the best say so."""
+def recommend(
+    facts: Facts, advisers: Sequence[Adviser] = ADVISERS, unwanted: Collection[str] = ()
+) -> list[Recommendation]:
+    """All that they say, the largest savings first; where several are about the same calls, all but the best say so.
+
+    `unwanted` are ids of what was dismissed: nothing is an alternative to that.
+    """
     found = sorted((one for advise in advisers for one in advise(facts)), key=_order)
     best: dict[tuple[object, ...], str] = {}
     marked = []
     for one in found:
-        if one.kind in SAME_CALLS:
+        if one.kind in SAME_CALLS and one.id not in unwanted:
             same = (tuple(sorted(one.scope.items())), one.evidence.get("provider"), one.evidence.get("model"))
             first = best.setdefault(same, one.id)
             one = one._replace(alternative_to=None if first == one.id else first)

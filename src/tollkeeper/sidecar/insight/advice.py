@@ -63,7 +63,8 @@ class Advice:
         """Advise, and follow what was accepted. Returns what there is, in numbers."""
         catalog = Catalog(self._price_book.overlay())
         facts = self.facts(now, catalog)
-        found = recommend(facts)
+        dismissed = {kept.recommendation.id for kept in self.recommendations.all(("dismissed",))}
+        found = recommend(facts, unwanted=dismissed)
         self.recommendations.look(found)
         accepted = self.recommendations.all(("accepted",))
         verdicts = [self._follow(kept, now, catalog) for kept in accepted]
