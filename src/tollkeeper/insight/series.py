@@ -25,8 +25,8 @@ class Series(NamedTuple):
     """One value for each interval, the oldest first.
 
     `starts` are nanoseconds since the epoch, `dates` and `hours` what the zone's clock shows then (hours of days are
-    all 0). Of the metrics that add up, an interval without calls has 0; of others `None`. `calls` are those behind
-    each value.
+    all 0). Of the metrics that add up, an interval without calls has 0, and one of whose calls nothing is known `None`;
+    of others both have `None`. `calls` are those behind each value.
     """
 
     step: Step
@@ -52,8 +52,8 @@ class Calendar(NamedTuple):
     dates: tuple[date, ...]
     hours: tuple[int, ...]
 
-    def series(self, values: Mapping[int, float], calls: Mapping[int, int], *, adds_up: bool = True) -> Series:
-        """The series of what there was, by the starts of intervals."""
+    def series(self, values: Mapping[int, float | None], calls: Mapping[int, int], *, adds_up: bool = True) -> Series:
+        """The series of what there was, by the starts of intervals; `None` is what nobody knows."""
         missing = 0 if adds_up else None
         return Series(
             *self,

@@ -10,6 +10,7 @@ import pytest
 
 from storage.ledger.drawn import DAY, HOUR, NOON, call, entry
 from tollkeeper.insight.series import METRICS, calendar
+from tollkeeper.model import Usage
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.insight.history import History
 from tollkeeper.storage.ledger.sql import SqlLedger
@@ -47,6 +48,19 @@ def test_every_group_has_a_value_for_every_interval(ledger: SqlLedger) -> None:
         each_cost = found["cost_per_request"][tenant,].values
         assert each_cost[0] is None, "of no calls there is no average"
         assert each_cost[2] == spend.values[2] / len(of_day[2])  # type: ignore[operator]
+
+
+def test_what_has_no_price_has_not_cost_nothing(ledger: SqlLedger) -> None:
+    unpriced = [call(number, cost=None, price_status="unpriced") for number in range(3)]
+    uncounted = [
+        call(9 + number, started_at=NOON + DAY, usage=Usage(), usage_source="unknown", cost=None, price_status=None)
+        for number in range(2)
+    ]
+    ledger.record([entry(one) for one in (*unpriced, *uncounted)])
+    found = History(ledger).series(("spend", "tokens", "requests"), (), NOON, NOON + 2 * DAY)
+    assert found["spend"][()].values == (None, None, 0)
+    assert found["tokens"][()].values == (sum(110 + 2 * number for number in range(3)), None, 0)
+    assert found["requests"][()].values == (3, 2, 0)
 
 
 def test_hours_and_days_are_those_of_the_zone(ledger: SqlLedger) -> None:

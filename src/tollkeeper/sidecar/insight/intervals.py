@@ -79,9 +79,18 @@ class Intervals:
             looked_at += sum(len(each) for each in looked.series.values())
             for anomaly in self._scanned(looked, step, now):
                 (current if holds(anomaly, step, now) else past).append(anomaly)
-        self._store.remember([Found(one.anomaly) for one in folded(past)], now)
+        self._store.remember(self._explained(self._store.unknown(Found(one.anomaly) for one in folded(past))), now)
         held = self._store.follow(source, self._told(current, open_ones, step, now), now)
         return {"series": looked_at, "open": len(held)}
+
+    def _explained(self, past: Iterable[Found]) -> list[Found]:
+        """With what the dearest of them are made of."""
+        ranked = sorted(past, key=lambda one: -abs(one.anomaly.excess_nano_usd or 0))
+        found = []
+        for one in ranked[:MOST_EXPLAINED]:
+            anomaly, cause = self._attribution.of(one.anomaly)
+            found.append(one._replace(anomaly=anomaly, facts={**one.facts, **({"cause": cause} if cause else {})}))
+        return found + ranked[MOST_EXPLAINED:]
 
     def _told_before(self, step: Step, now: int) -> tuple[list[tuple[Anomaly, dict[str, str]]], list[Anomaly]]:
         """Loops, and of days their hours: who was told of those is not told of the same again."""

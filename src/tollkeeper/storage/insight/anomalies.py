@@ -141,17 +141,19 @@ class AnomalyStore:
 
     def remember(self, past: Iterable[Found], now: int) -> int:
         """Keep what was over before anybody looked, unless it is known. Returns how many are new."""
-        each = [(identity_of(one.anomaly), one) for one in past]
-        if not each:
-            return 0
-        known = self._spans(min(one.anomaly.start for _, one in each))
-        each = [(identity, one) for identity, one in each if not _overlaps(known.get(identity, ()), one.anomaly)]
-        if each:
+        new = self.unknown(past)
+        if new:
             with told_apart(self._database), self._database.write() as connection:
                 self._take_turn(connection)
-                for identity, one in each:
-                    _insert(connection, identity, one, now, one.anomaly.end)
-        return len(each)
+                for one in new:
+                    _insert(connection, identity_of(one.anomaly), one, now, one.anomaly.end)
+        return len(new)
+
+    def unknown(self, past: Iterable[Found]) -> list[Found]:
+        """Those of which nothing is kept yet, at no part of their time."""
+        each = [(identity_of(one.anomaly), one) for one in past]
+        known = self._spans(min(one.anomaly.start for _, one in each)) if each else {}
+        return [one for identity, one in each if not _overlaps(known.get(identity, ()), one.anomaly)]
 
     def _spans(self, since: int) -> dict[str, list[tuple[int, int]]]:
         """From when until when there was what, of all that was not over at a moment."""

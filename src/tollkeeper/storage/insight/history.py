@@ -69,9 +69,18 @@ def series_of(rows: Sequence[UsageRow], when: Calendar, metrics: Sequence[Metric
 
 def _series(sums: Mapping[int, Totals], when: Calendar, metric: Metric) -> Series:
     found = {start: MEASURES[metric](totals) for start, totals in sums.items()}
-    known = {start: value for start, (value, calls) in found.items() if calls}
+    known = {
+        start: None if _is_unknown(sums[start], metric) else value for start, (value, calls) in found.items() if calls
+    }
     calls = {start: calls for start, (_, calls) in found.items()}
     return when.series(known, calls, adds_up=metric in SUMS)
+
+
+def _is_unknown(sums: Totals, metric: Metric) -> bool:
+    """Whether there were calls, and of none of them is known what they cost, or used: that is not nothing."""
+    if metric == "spend":
+        return bool(sums.unpriced or sums.unmeasured) and not sums.costed
+    return metric == "tokens" and bool(sums.unmeasured) and not _counted(sums)
 
 
 def _average(total: float, number: int) -> float:
