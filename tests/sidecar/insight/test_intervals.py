@@ -73,8 +73,8 @@ def test_what_was_over_before_anybody_looked_is_kept_and_nobody_is_told(tmp_path
             assert [kept.anomaly.scope for kept in past] == [{"feature": "chat"}]
         began = NOW - timedelta(minutes=hours_ago + 60)
         assert past[0].anomaly.start >= began.timestamp() * SECOND
-        parts = [one for one in past[0].anomaly.contributors if one.dimension == "model"]
-        assert sum(one.excess_nano_usd for one in parts) == past[0].anomaly.excess_nano_usd, "it says why, too"
+        (part,) = past[0].anomaly.contributors
+        assert part.excess_nano_usd == part.more_calls == 28 * SECOND, "it says why, too"
 
 
 def test_what_corrections_made_negative_is_attributed_all_the_same() -> None:
