@@ -93,3 +93,10 @@ def test_text_that_no_database_holds_is_cleaned(invoices: Invoices) -> None:
     (kept,) = invoices.lines("openai", MONDAY, MONDAY)
     assert kept.model.startswith("gpt")
     assert keep(invoices, line(model="gpt\x00-\ud800")) == Imported(unchanged=1)
+
+
+def test_a_name_that_no_database_holds_is_kept_as_it_can_be(invoices: Invoices) -> None:
+    assert invoices.upload([line()._replace(provider="a\x00b")], author="ada", reason="a test").new == 1
+    (told,) = invoices.days(MONDAY, MONDAY)
+    (kept,) = invoices.lines(told.provider, MONDAY, MONDAY)
+    assert kept.provider == told.provider and "\x00" not in told.provider
