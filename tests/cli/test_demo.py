@@ -64,7 +64,7 @@ def test_the_past_has_a_loop_a_forecast_advice_and_a_report(tmp_path: Path) -> N
     assert re.search(r"runaway spend for session agent-loop-1 at \$\d+", said)
     assert "Cause: session agent-loop-1" in said and "user globex-u-7" in said
     assert re.search(r"80 of 100 times +\$\d+\.\d\d to \$\d+\.\d\d", said)
-    assert len(re.findall(r"^ .+ in place of .+ +\$\d+\.\d+ +\$\d+\.\d+ – \$\d+\.\d+", said, re.M)) == 3
+    assert len(re.findall(r"^ \S.+ +\$\d+\.\d+ +\$\d+\.\d+ – \$\d+\.\d+", said, re.M)) == 3
     read = PdfReader(report)
     text = "\n".join(page.extract_text() for page in read.pages)
     assert "Daily cost summary" in text and "Müller & Søn" in text and "contract_review" in text

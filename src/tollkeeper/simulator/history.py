@@ -68,7 +68,8 @@ class Strand:
     """One part of what the company does: when, with what, and how it is answered.
 
     `speed` is output tokens a second. Each call's input begins with the same `prefix` tokens; with `caches`, they come
-    from a cache. A call fails, and is tried again, with the chance `failing`; a session has so many `steps` on average.
+    from a cache. A call fails, and is tried again, with the chance `failing`; a session has so many `steps` on average,
+    of none where nobody waits for an answer: then a call is no user's, either.
     """
 
     service: str
@@ -102,12 +103,12 @@ def company(days: float) -> Mapping[str, Strand]:
             "legal", Feature(1, 6000, 900, {sonnet: 1}, 0.5), daily(low=0.0, high=0.0011, weekend=0.05),
             speed=75, prefix=36_000, max_tokens=8192, steps=9,
         ),
-        "tagging": Strand("catalogue", Feature(1, 2200, 60, {"openai/gpt-4o": 1}), at_night, max_tokens=256),
+        "tagging": Strand("catalogue", Feature(1, 2200, 60, {"openai/gpt-4o": 1}), at_night, max_tokens=256, steps=0),
         "agent": Strand(
             "research", Feature(1, 7000, 700, {sonnet: 2, "openai/gpt-5": 1}, 0.5),
             _times(daily(low=0.00005, high=0.0006), grows), prefix=9_000, caches=True, steps=12,
         ),
-        "extract": Strand("catalogue", Feature(1, 1500, 80, {"openai/house-model-7b": 1}), steady(0.0002)),
+        "extract": Strand("catalogue", Feature(1, 1500, 80, {"openai/house-model-7b": 1}), steady(0.0002), steps=0),
     }  # fmt: skip
 
 
@@ -141,7 +142,9 @@ def _answers(name: str, strand: Strand, days: float, seed: int) -> Iterator[Past
     used_at: dict[str, float] = {}
     for number, planned in enumerate(traffic(strand.shape, seed, days * DAY, population)):
         session, last = sessions.get(planned.user, ("", -math.inf))
-        if planned.at_seconds - last > HOUR or chance.random() < 1 / strand.steps:
+        if not strand.steps:
+            planned = replace(planned, user="")
+        elif planned.at_seconds - last > HOUR or chance.random() < 1 / strand.steps:
             session = f"{name}-{seed}-{number}"
         sessions[planned.user] = (session, planned.at_seconds)
         is_warm = planned.at_seconds - used_at.get(session, -math.inf) < CACHE_SECONDS

@@ -63,13 +63,7 @@ def calls_of(made: Iterator[PastCall], begins_at: int) -> Iterator[Call]:
             attempt=one.attempt,
             stream=planned.stream,
             parameters={} if one.max_tokens is None else {MAX_TOKENS: one.max_tokens},
-            tags={
-                "tenant": planned.tenant,
-                "user": planned.user,
-                "feature": planned.feature,
-                "service": one.service,
-                "session": one.session,
-            },
+            tags=_tags(one),
             duration=one.duration,
             time_to_first_chunk=one.first_chunk,
             finish_reasons=(one.finish,) if succeeded else (),
@@ -78,6 +72,18 @@ def calls_of(made: Iterator[PastCall], begins_at: int) -> Iterator[Call]:
             usage=usage if succeeded else Usage(),
             usage_source="provider" if succeeded else "unknown",
         )
+
+
+def _tags(one: PastCall) -> dict[str, str]:
+    planned = one.call
+    said = {
+        "tenant": planned.tenant,
+        "user": planned.user,
+        "feature": planned.feature,
+        "service": one.service,
+        "session": one.session,
+    }
+    return {name: value for name, value in said.items() if value}
 
 
 def _uuid7(at: int, number: int) -> str:
