@@ -32,8 +32,8 @@ OF_OTHERS := google or groq or ollama or mistralai or cohere or bedrock-sync or 
 CRASHES := tests/sidecar/test_crashes.py tests/storage/spool/test_kill.py \
 	tests/storage/counters/test_races.py tests/storage/counters/test_sqlite.py
 
-# A process for each core, and whole files to each: what a file shares is made once. tests/conftest.py has their order.
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A process for each core, and whole files to each: what a file shares is made once.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Draws dashboards with Grafana's own components.
 SCREENSHOTS := tools/screenshots

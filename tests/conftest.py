@@ -23,19 +23,6 @@ if TYPE_CHECKING:
 SHARED = Path(os.environ.get("TOLLKEEPER_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 
 
-LONGEST = (
-    "cli/test_demo.py", "deploy/test_whole.py", "sidecar/test_serve.py", "test_benchmarks.py",
-    "sidecar/test_crashes.py", "capture/test_counting.py", "capture/test_scenarios_faults.py", "capture/test_fuzz.py",
-    "test_examples.py",
-)  # fmt: skip
-"""Files that are begun first: a process that has one of them as its last is waited for by all others."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    first = {Path(__file__).parent / name for name in LONGEST}
-    items.sort(key=lambda item: item.path not in first)
-
-
 def need_shared() -> Path:
     """The folder with the recorded traffic. A user's machine does not have it; CI must."""
     if not (SHARED / "recordings").is_dir():

@@ -9,10 +9,8 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from pathlib import Path
 
 import pytest
-from pypdf import PdfReader
 
 from capture.processes import SECONDS, environment, run, total
 from tollkeeper.cli.demo.plan import ACCIDENTS, day
@@ -55,19 +53,6 @@ def test_a_day_adds_up_and_has_its_accidents() -> None:
     assert URL.search(said)
     assert re.search(r"\$ curl http://127\.0\.0\.1:\d+/api/v1/stats", said)
     assert "\x1b" not in said
-
-
-def test_the_past_has_a_loop_a_forecast_advice_and_a_report(tmp_path: Path) -> None:
-    report = tmp_path / "report.pdf"
-    said = run([*DEMO[:-1], "--seconds", "1", "--report", str(report)], env(), 4 * SECONDS)
-    assert {mark for mark, _, _ in checks(said).values()} == {"ok"}, said
-    assert re.search(r"runaway spend for session agent-loop-1 at \$\d+", said)
-    assert "Cause: session agent-loop-1" in said and "user globex-u-7" in said
-    assert re.search(r"80 of 100 times +\$\d+\.\d\d to \$\d+\.\d\d", said)
-    assert len(re.findall(r"^ \S.+ +\$\d+\.\d+ +\$\d+\.\d+ – \$\d+\.\d+", said, re.M)) == 3
-    read = PdfReader(report)
-    text = "\n".join(page.extract_text() for page in read.pages)
-    assert "Daily cost summary" in text and "Müller & Søn" in text and "contract_review" in text
 
 
 def test_it_goes_on_until_it_is_told_to_end() -> None:
