@@ -102,10 +102,11 @@ def _show_advice(console: Console, advice: Sequence[Recommendation]) -> None:
     )
     for name in ("", "A month", "From – to", "Sure"):
         table.add_column(name, justify="right" if name == "A month" else "left")
-    # The best of each kind first: they come with what saves most ahead.
-    kinds = list({one.kind: one for one in reversed(advice)}.values())[::-1]
-    shown = [*kinds, *(one for one in advice if one not in kinds)][:ADVICE_SHOWN]
-    for one in sorted(shown, key=advice.index):
+    best: dict[str, Recommendation] = {}
+    for one in advice:  # what saves most comes first
+        best.setdefault(one.kind, one)
+    shown = [*best.values(), *(one for one in advice if one not in best.values())]
+    for one in shown[:ADVICE_SHOWN]:
         assert one.saving is not None
         saving = one.saving
         between = Text.assemble(dollars(saving.low), " – ", dollars(saving.high))
