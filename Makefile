@@ -84,7 +84,6 @@ build: $(VENV)/.dev  ## Dashboards and rules, in dashboards/, and wheel and sdis
 	@$(BIN)/python -m build
 
 screenshots: $(VENV)/.dev $(SCREENSHOTS)/node_modules  ## Pictures of the dashboards, and of a mail (needs npm and /usr/bin/chromium; 6 minutes)
-	@$(BIN)/python -m pip install $(PIP_OPTIONS) playwright
 	@npm --prefix $(SCREENSHOTS) run --silent bundle -- --log-level=warning
 	@$(BIN)/python $(SCREENSHOTS)/take.py $(ARGS)
 	@$(BIN)/python $(SCREENSHOTS)/mail.py
