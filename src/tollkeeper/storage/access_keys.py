@@ -45,6 +45,11 @@ ACCESS_KEYS = Table(
 )
 
 
+def allows(scopes: Collection[Scope], wanted: Scope) -> bool:
+    """Whether one of these scopes is good for this."""
+    return any(SCOPES.index(own) >= SCOPES.index(wanted) for own in scopes)
+
+
 class AccessKeyError(ValueError):
     """Everything that is wrong with what was asked for, a line each."""
 
@@ -63,7 +68,7 @@ class AccessKey(NamedTuple):
 
     def allows(self, scope: Scope) -> bool:
         """Whether it is good for this."""
-        return any(SCOPES.index(own) >= SCOPES.index(scope) for own in self.scopes)
+        return allows(self.scopes, scope)
 
     def is_good(self, now: int) -> bool:
         """Whether it has neither expired nor been revoked."""

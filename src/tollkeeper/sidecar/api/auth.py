@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -10,13 +10,29 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from tollkeeper.sidecar.api.problems import Problem, Refused
 from tollkeeper.sidecar.api.services import Services
 from tollkeeper.sidecar.loopback import is_local
-from tollkeeper.storage.access_keys import Scope
+from tollkeeper.storage.access_keys import AccessKey, Scope, allows
 
 LOCAL_AUTHOR = "local"
 """Who does something without a key, in the audit trail."""
 
 ANYBODY = "anybody"
 """The same where no keys are asked for at all."""
+
+SIGNED_IN = "tollkeeper.signed_in"
+"""Where a page, that asks from inside the process, says in the ASGI scope for whom. Nothing of a request gets there."""
+
+
+class SignedIn(NamedTuple):
+    """Who is signed in to the page: the name for the audit trail, and what they may do.
+
+    `user` is the account, where they have one; `session` the id of what they are signed in by.
+    """
+
+    name: str
+    scopes: tuple[Scope, ...]
+    user: str | None = None
+    session: str | None = None
+
 
 bearer = HTTPBearer(
     auto_error=False,
@@ -32,6 +48,10 @@ def needs(scope: Scope) -> Any:
 
     def check(request: Request, given: Given) -> None:
         services: Services = request.app.state.services
+        signed_in: SignedIn | None = request.scope.get(SIGNED_IN)
+        if signed_in is not None:
+            request.state.author = _allowed(signed_in, scope, signed_in.name).name
+            return
         if services.open_to_all:
             known = None if given is None else services.access_keys.authenticate(given.credentials)
             request.state.author = ANYBODY if known is None else known.name
@@ -44,15 +64,18 @@ def needs(scope: Scope) -> Any:
         key = services.access_keys.authenticate(given.credentials)
         if key is None:
             raise _unauthorized("this key is not valid: unknown, expired or revoked", "invalid_token")
-        if not key.allows(scope):
-            problem = Problem(
-                message=f"this key is for {', '.join(key.scopes)}; needed is {scope}", field="scope", expected=scope
-            )
-            told = f'Bearer error="insufficient_scope", scope="{scope}"'
-            raise Refused(403, problem, {"WWW-Authenticate": told})
-        request.state.author = key.name
+        request.state.author = _allowed(key, scope, "this key").name
 
     return Security(check)
+
+
+def _allowed(who: SignedIn | AccessKey, scope: Scope, called: str) -> SignedIn | AccessKey:
+    """The same, if they may do this."""
+    if allows(who.scopes, scope):
+        return who
+    message = f"{called} is for {', '.join(who.scopes)}; needed is {scope}"
+    told = f'Bearer error="insufficient_scope", scope="{scope}"'
+    raise Refused(403, Problem(message=message, field="scope", expected=scope), {"WWW-Authenticate": told})
 
 
 def author_of(request: Request) -> str:
