@@ -116,6 +116,13 @@ def test_a_wrong_question_says_what_was_expected(client: tollkeeper.Client) -> N
         client.add_price({"model": "x", "inptu": "1"}, reason="a slip")
 
 
+def test_a_filter_that_there_is_not_is_told_before_anybody_is_asked(client: tollkeeper.Client) -> None:
+    slip: dict[str, Any] = {"tennant": "acme"}
+    for method in (client.usage, client.what_if, client.limits, client.anomalies, client.audit):
+        with pytest.raises(TypeError, match=r"\(\) got an unexpected keyword argument 'tennant'"):
+            method(**slip)
+
+
 def test_a_unix_socket_is_an_address_too(world: World, tmp_path: Path) -> None:
     path = str(tmp_path / "tollkeeper.sock")
     with serving(world.app, path) as address, tollkeeper.Client(address, world.key("read")) as reader:

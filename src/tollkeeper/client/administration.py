@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Unpack
 from urllib.parse import quote
 
 from tollkeeper.client.ask import Ask, body_of, query_of, reader
-from tollkeeper.client.asks import Dimension, Wanted, When
+from tollkeeper.client.keywords import Range, Selection, When, listed, spelled_out
 from tollkeeper.client.records import (
     Audit,
     CreatedKey,
@@ -26,7 +26,6 @@ from tollkeeper.client.records import (
 Kind = Literal["price", "alias", "discount"]
 State = Literal["current", "scheduled", "past"]
 Scope = Literal["read", "write", "admin"]
-DIMENSIONS = get_args(Dimension)
 Fields = Mapping[str, Any]
 """As in a row of a price file: `{"input": "2.5", "output": "10"}`; amounts as texts or `Decimal`."""
 
@@ -81,11 +80,10 @@ def effective_price(
     return Ask("GET", "/prices/effective", reader(EffectivePrice), query_of(locals()))
 
 
-def unpriced(
-    *, days: int | None = None, start: When | None = None, end: When | None = None, zone: str | None = None
-) -> Ask[Unpriced]:
+@spelled_out
+def unpriced(**when: Unpack[Range]) -> Ask[Unpriced]:
     """Models that were called and have no price."""
-    return Ask("GET", "/prices/unpriced", reader(Unpriced), query_of(locals()))
+    return Ask("GET", "/prices/unpriced", reader(Unpriced), query_of(when))
 
 
 def add_price(
@@ -146,51 +144,32 @@ def cancel_price(version: int, *, reason: str, source: str | None = None) -> Ask
     return Ask("POST", f"/prices/versions/{version}/cancel", reader(Price), body=body)
 
 
+@spelled_out
 def reprice(
-    *,
-    days: int | None = None,
-    start: When | None = None,
-    end: When | None = None,
-    zone: str | None = None,
-    apply: bool = False,
-    plan: str | None = None,
-    reason: str | None = None,
-    provider: Wanted = None,
-    model: Wanted = None,
-    operation: Wanted = None,
-    tenant: Wanted = None,
-    project: Wanted = None,
-    user: Wanted = None,
-    service: Wanted = None,
-    feature: Wanted = None,
-    config: Wanted = None,
+    *, apply: bool = False, plan: str | None = None, reason: str | None = None, **selection: Unpack[Selection]
 ) -> Ask[Repriced]:
     """What a period costs by the prices as they are now: a dry run, unless `apply` is true and a `reason` given.
 
     `plan` is the one of a dry run: `Outdated` if prices have changed since.
     """
-    given = body_of(locals())
-    filters = {
-        name: [value] if isinstance(value, str) else list(value) for name, value in given.items() if name in DIMENSIONS
-    }
-    return Ask("POST", "/prices/reprice", reader(Repriced), body={**given, **filters})
+    body = body_of({"apply": apply, "plan": plan, "reason": reason, **listed(selection)})
+    return Ask("POST", "/prices/reprice", reader(Repriced), body=body)
 
 
+@spelled_out
 def audit(
     *,
     author: str | None = None,
     action: str | None = None,
     kind: str | None = None,
     object_id: str | None = None,
-    days: int | None = None,
-    start: When | None = None,
-    end: When | None = None,
-    zone: str | None = None,
     cursor: str | None = None,
     limit: int | None = None,
+    **when: Unpack[Range],
 ) -> Ask[Audit]:
     """Who changed what, newest first."""
-    return Ask("GET", "/audit", reader(Audit), query_of(locals()))
+    about = {"author": author, "action": action, "kind": kind, "object_id": object_id}
+    return Ask("GET", "/audit", reader(Audit), query_of({**about, "cursor": cursor, "limit": limit, **when}))
 
 
 def verify_audit() -> Ask[Soundness]:

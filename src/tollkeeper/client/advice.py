@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Unpack
 from urllib.parse import quote
 
 from tollkeeper.client.ask import Ask, body_of, query_of, reader
-from tollkeeper.client.asks import Dimension, Wanted, When
+from tollkeeper.client.keywords import Selection, listed, spelled_out
 
 AdviceKind = Literal[
     "cheaper_model",
@@ -167,36 +167,21 @@ class Recommendations:
 
 
 Tier = Literal["standard", "batch", "flex", "priority"]
-DIMENSIONS = get_args(Dimension)
 
 
+@spelled_out
 def what_if(
     *,
     models: Mapping[str, str] | None = None,
     tier: Tier | None = None,
     cache_hit: Decimal | float | None = None,
-    days: int | None = None,
-    start: When | None = None,
-    end: When | None = None,
-    zone: str | None = None,
-    provider: Wanted = None,
-    model: Wanted = None,
-    operation: Wanted = None,
-    tenant: Wanted = None,
-    project: Wanted = None,
-    user: Wanted = None,
-    service: Wanted = None,
-    feature: Wanted = None,
-    config: Wanted = None,
+    **selection: Unpack[Selection],
 ) -> Ask[Otherwise]:
     """What a past period would have cost: with the models that `models` names in place of others, in another tier, or
     with so great a share of the input from a cache. A million calls take a minute or two.
     """
-    given = body_of(locals())
-    filters = {
-        name: [value] if isinstance(value, str) else list(value) for name, value in given.items() if name in DIMENSIONS
-    }
-    return Ask("POST", "/what-if", reader(Otherwise), body={**given, **filters})
+    body = body_of({"models": models, "tier": tier, "cache_hit": cache_hit, **listed(selection)})
+    return Ask("POST", "/what-if", reader(Otherwise), body=body)
 
 
 def recommendations(*, state: AdviceState | None = None, kind: AdviceKind | None = None) -> Ask[Recommendations]:

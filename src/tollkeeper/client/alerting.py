@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 from urllib.parse import quote
 
 from tollkeeper.client.ask import Ask, body_of, query_of, reader
-from tollkeeper.client.asks import When
+from tollkeeper.client.keywords import Range, spelled_out
 
 Severity = Literal["info", "warning", "critical", "emergency"]
 AlertKind = Literal[
@@ -159,20 +159,19 @@ Match = Mapping[str, str | Sequence[str]]
 """Globs, or lists of them, by `kind`, `limit`, `severity`, and what limits are for, such as `tenant`."""
 
 
+@spelled_out
 def alerts(
     *,
     firing: bool | None = None,
     kind: AlertKind | None = None,
     severity: Severity | None = None,
     subject: str | None = None,
-    days: int | None = None,
-    start: When | None = None,
-    end: When | None = None,
-    zone: str | None = None,
     limit: int | None = None,
+    **when: Unpack[Range],
 ) -> Ask[Alerts]:
     """What fires, and what has fired, by when it began; newest first."""
-    return Ask("GET", "/alerts", reader(Alerts), query_of(locals()))
+    about = {"firing": firing, "kind": kind, "severity": severity, "subject": subject}
+    return Ask("GET", "/alerts", reader(Alerts), query_of({**about, "limit": limit, **when}))
 
 
 def alert(id: str) -> Ask[AlertDetail]:

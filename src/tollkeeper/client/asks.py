@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
-from typing import Literal
+from typing import Literal, Unpack
 from urllib.parse import quote
 
 from tollkeeper.client.answers import Alive, CallDetail, CallsPage, Orphans, Overview, Stats, Status, Usage
 from tollkeeper.client.ask import Ask, query_of, reader
+from tollkeeper.client.keywords import Dimension, Selection, spelled_out
 
-Dimension = Literal["provider", "model", "operation", "tenant", "project", "user", "service", "feature", "config"]
 Interval = Literal["hour", "day", "week", "month"]
 Outcome = Literal["succeeded", "failed", "unpriced", "unmeasured"]
-When = str | date | datetime
-"""A day (as `end`, included whole) or a moment (as `end`, not included)."""
-Wanted = str | Sequence[str] | None
-"""One value or several, of which any fits; an empty text stands for calls without one."""
 
 
 def status() -> Ask[Status]:
@@ -29,50 +24,26 @@ def stats(*, days: int | None = None, zone: str | None = None) -> Ask[Stats]:
     return Ask("GET", "/stats", reader(Stats), query_of({"days": days, "zone": zone}))
 
 
+@spelled_out
 def usage(
-    *,
-    days: int | None = None,
-    start: When | None = None,
-    end: When | None = None,
-    zone: str | None = None,
-    group_by: Dimension | Sequence[Dimension] = (),
-    interval: Interval | None = None,
-    provider: Wanted = None,
-    model: Wanted = None,
-    operation: Wanted = None,
-    tenant: Wanted = None,
-    project: Wanted = None,
-    user: Wanted = None,
-    service: Wanted = None,
-    feature: Wanted = None,
-    config: Wanted = None,
+    *, group_by: Dimension | Sequence[Dimension] = (), interval: Interval | None = None, **selection: Unpack[Selection]
 ) -> Ask[Usage]:
     """Calls, tokens and cost of a range (the last 30 days, if none is given), by model, day, and groups of choice."""
-    return Ask("GET", "/usage", reader(Usage), query_of(locals()))
+    return Ask("GET", "/usage", reader(Usage), query_of({"group_by": group_by, "interval": interval, **selection}))
 
 
+@spelled_out
 def calls(
     *,
-    days: int | None = None,
-    start: When | None = None,
-    end: When | None = None,
-    zone: str | None = None,
     outcome: Outcome | None = None,
     order: Literal["newest", "dearest"] | None = None,
     cursor: str | None = None,
     limit: int | None = None,
-    provider: Wanted = None,
-    model: Wanted = None,
-    operation: Wanted = None,
-    tenant: Wanted = None,
-    project: Wanted = None,
-    user: Wanted = None,
-    service: Wanted = None,
-    feature: Wanted = None,
-    config: Wanted = None,
+    **selection: Unpack[Selection],
 ) -> Ask[CallsPage]:
     """A page of the log of calls, newest or dearest first; `cursor` is the `next_cursor` of the page before."""
-    return Ask("GET", "/calls", reader(CallsPage), query_of(locals()))
+    page = {"outcome": outcome, "order": order, "cursor": cursor, "limit": limit}
+    return Ask("GET", "/calls", reader(CallsPage), query_of({**page, **selection}))
 
 
 def call(id: str) -> Ask[CallDetail]:

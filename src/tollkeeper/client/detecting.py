@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, Unpack
 from urllib.parse import quote
 
 from tollkeeper.client.alerting import Severity
 from tollkeeper.client.ask import Ask, body_of, query_of, reader
-from tollkeeper.client.asks import When
+from tollkeeper.client.keywords import WhoseAndWhen, spelled_out
 
 AnomalyKind = Literal["spike", "level_shift", "drop", "runaway", "rule"]
 Metric = Literal["spend", "tokens", "requests", "error_rate", "latency", "tokens_per_request", "cost_per_request"]
@@ -103,6 +103,7 @@ class Anomalies:
     tunings: list[TuningState]
 
 
+@spelled_out
 def anomalies(
     *,
     open: bool | None = None,
@@ -111,23 +112,12 @@ def anomalies(
     severity: Severity | None = None,
     rule: str | None = None,
     label: AnomalyLabel | Literal["none"] | None = None,
-    tenant: str | None = None,
-    project: str | None = None,
-    user: str | None = None,
-    session: str | None = None,
-    service: str | None = None,
-    feature: str | None = None,
-    config: str | None = None,
-    model: str | None = None,
-    provider: str | None = None,
-    days: int | None = None,
-    start: When | None = None,
-    end: When | None = None,
-    zone: str | None = None,
     limit: int | None = None,
+    **whose_and_when: Unpack[WhoseAndWhen],
 ) -> Ask[Anomalies]:
     """What is unusual and what was, by when it began; newest first. And what labels have made of thresholds."""
-    return Ask("GET", "/anomalies", reader(Anomalies), query_of(locals()))
+    about = {"open": open, "kind": kind, "metric": metric, "severity": severity, "rule": rule, "label": label}
+    return Ask("GET", "/anomalies", reader(Anomalies), query_of({**about, "limit": limit, **whose_and_when}))
 
 
 def anomaly(id: str) -> Ask[AnomalyState]:

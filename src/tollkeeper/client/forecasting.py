@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, Unpack
 
 from tollkeeper.client.ask import Ask, query_of, reader
+from tollkeeper.client.keywords import Whose, spelled_out
 
 Horizon = Literal["day", "week", "month"]
 By = Literal["total", "tenant", "project", "service", "feature", "provider", "model", "limit"]
@@ -105,21 +106,15 @@ class Forecasts:
     forecasts: list[ForecastState]
 
 
+@spelled_out
 def forecasts(
     *,
     horizon: Horizon | None = None,
     by: By | Sequence[By] | None = None,
     subject: str | None = None,
-    tenant: str | None = None,
-    project: str | None = None,
-    user: str | None = None,
-    session: str | None = None,
-    service: str | None = None,
-    feature: str | None = None,
-    config: str | None = None,
-    model: str | None = None,
-    provider: str | None = None,
     most: int | None = None,
+    **whose: Unpack[Whose],
 ) -> Ask[Forecasts]:
     """Where days, weeks and months will end: of the total, or `by` others, or the budgets of the limit `subject`."""
-    return Ask("GET", "/forecasts", reader(Forecasts), query_of(locals()))
+    about = {"horizon": horizon, "by": by, "subject": subject, "most": most}
+    return Ask("GET", "/forecasts", reader(Forecasts), query_of({**about, **whose}))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 from urllib.parse import quote
 
 from tollkeeper.client.ask import Ask, body_of, query_of, reader
-from tollkeeper.client.asks import When
+from tollkeeper.client.keywords import Range, Whose, spelled_out
 from tollkeeper.client.standings import (
     AlertClaim,
     Backtested,
@@ -24,20 +24,10 @@ from tollkeeper.client.standings import (
 )
 
 
-def limits(
-    *,
-    tenant: str | None = None,
-    project: str | None = None,
-    user: str | None = None,
-    session: str | None = None,
-    service: str | None = None,
-    feature: str | None = None,
-    config: str | None = None,
-    model: str | None = None,
-    provider: str | None = None,
-) -> Ask[Limits]:
+@spelled_out
+def limits(**whose: Unpack[Whose]) -> Ask[Limits]:
     """How the limits stand for whom these name, those for everybody included."""
-    return Ask("GET", "/limits", reader(Limits), query_of(locals()))
+    return Ask("GET", "/limits", reader(Limits), query_of(whose))
 
 
 def in_flight() -> Ask[InFlight]:
@@ -92,16 +82,10 @@ def policy_history(*, cursor: str | None = None, limit: int | None = None) -> As
     return Ask("GET", "/policy/history", reader(PolicyHistory), query_of(locals()))
 
 
-def backtest(
-    document: Mapping[str, Any],
-    *,
-    days: int | None = None,
-    start: When | None = None,
-    end: When | None = None,
-    zone: str | None = None,
-) -> Ask[Backtested]:
+@spelled_out
+def backtest(document: Mapping[str, Any], **when: Unpack[Range]) -> Ask[Backtested]:
     """What a policy would have done to the calls of a period (the last 30 days): denied, told of, and saved."""
-    body = body_of({"document": dict(document), "days": days, "start": start, "end": end, "zone": zone})
+    body = body_of({"document": dict(document), **when})
     return Ask("POST", "/policy/backtest", reader(Backtested), body=body)
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from tollkeeper.client.ask import Ask, body_of, query_of, reader
-from tollkeeper.client.asks import When
+from tollkeeper.client.keywords import When
 
 CauseKind = Literal[
     "missed_calls", "not_invoiced", "price", "unpriced", "tier", "time_zone", "another_client", "rounding",

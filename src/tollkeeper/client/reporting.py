@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 from urllib.parse import quote
 
 from tollkeeper.client.ask import Ask, query_of, reader
-from tollkeeper.client.asks import Wanted, When
+from tollkeeper.client.keywords import Selection, spelled_out
 
 Format = Literal["json", "html", "pdf", "csv", "focus"]
 
@@ -119,50 +119,24 @@ def reports() -> Ask[KindsOfReports]:
     return Ask("GET", "/reports", reader(KindsOfReports))
 
 
-def report(
-    kind: str,
-    *,
-    days: int | None = None,
-    start: When | None = None,
-    end: When | None = None,
-    month: str | None = None,
-    zone: str | None = None,
-    provider: Wanted = None,
-    model: Wanted = None,
-    operation: Wanted = None,
-    tenant: Wanted = None,
-    project: Wanted = None,
-    user: Wanted = None,
-    service: Wanted = None,
-    feature: Wanted = None,
-    config: Wanted = None,
-) -> Ask[Report]:
+@spelled_out
+def report(kind: str, *, month: str | None = None, **selection: Unpack[Selection]) -> Ask[Report]:
     """A report of a range (the last 30 days, if none is given) or of a `month` such as `2026-01`."""
-    given = {name: value for name, value in locals().items() if name != "kind"}
-    return Ask("GET", f"/reports/{quote(kind, safe='')}", reader(Report), query_of(given))
+    return Ask("GET", f"/reports/{quote(kind, safe='')}", reader(Report), query_of({"month": month, **selection}))
 
 
+@spelled_out
 def report_file(
     kind: str,
     format: Format,
     *,
     table: str | None = None,
     focus_version: Literal["1.4", "1.2"] | None = None,
-    days: int | None = None,
-    start: When | None = None,
-    end: When | None = None,
     month: str | None = None,
-    zone: str | None = None,
-    provider: Wanted = None,
-    model: Wanted = None,
-    operation: Wanted = None,
-    tenant: Wanted = None,
-    project: Wanted = None,
-    user: Wanted = None,
-    service: Wanted = None,
-    feature: Wanted = None,
-    config: Wanted = None,
+    **selection: Unpack[Selection],
 ) -> Ask[bytes]:
     """A report as a file. Of `csv`, the `table` of that name, else the first; `focus` are the charges behind it."""
-    given = {name: value for name, value in locals().items() if name != "kind"}
-    return Ask("GET", f"/reports/{quote(kind, safe='')}", bytes, query_of(given), is_file=True)
+    form = {"format": format, "table": table, "focus_version": focus_version}
+    return Ask(
+        "GET", f"/reports/{quote(kind, safe='')}", bytes, query_of({**form, "month": month, **selection}), is_file=True
+    )

@@ -19,6 +19,7 @@ from tollkeeper.client import (
     detecting,
     emergencies,
     forecasting,
+    keywords,
     limiting,
     observing,
     reconciling,
@@ -110,7 +111,7 @@ def test_every_parameter_of_a_query_is_an_argument_of_the_client() -> None:
 
 def test_a_row_of_the_price_book_can_say_all_that_a_price_file_can() -> None:
     assert {*PER_MILLION, *PER_UNIT} <= set(PriceFields.model_fields)
-    assert get_args(asks.Dimension) == DIMENSIONS
+    assert get_args(keywords.Dimension) == DIMENSIONS
 
 
 def test_every_provider_that_calls_are_recognised_of_has_a_setup_guide() -> None:
