@@ -18,7 +18,9 @@ from services import postgres, redis
 from tollkeeper.capture import faults
 
 if TYPE_CHECKING:
+    from cli.telling import Tell
     from services.databases import PostgresDatabases, SqliteTemplate
+    from sidecar.api.world import World
 
 SHARED = Path(os.environ.get("TOLLKEEPER_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 
@@ -113,6 +115,23 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
         return
     with request.getfixturevalue("postgres_databases").empty() as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def url(world: World) -> Iterator[str]:
+    """The API of a module's world, on a real socket."""
+    from sidecar.api.serving import serving  # noqa: PLC0415  so here
+
+    with serving(world.app) as address:
+        yield address
+
+
+@pytest.fixture
+def tell(world: World, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tell:
+    """Runs a command against it, as somebody at a terminal."""
+    from cli.telling import telling  # noqa: PLC0415  so here
+
+    return telling(world, url, monkeypatch, capsys)
 
 
 @pytest.fixture

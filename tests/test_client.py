@@ -29,12 +29,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made.close()
 
 
-@pytest.fixture(scope="module")
-def url(world: World) -> Iterator[str]:
-    with serving(world.app) as address:
-        yield address
-
-
 @pytest.fixture
 def client(world: World, url: str) -> Iterator[tollkeeper.Client]:
     with tollkeeper.Client(url, world.key("admin")) as made:

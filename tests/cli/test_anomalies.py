@@ -13,8 +13,7 @@ from textwrap import dedent
 import pytest
 from rich.console import Console
 
-from cli.telling import Tell, telling
-from sidecar.api.serving import serving
+from cli.telling import Tell
 from sidecar.api.test_anomalies import kept, loop, spike
 from sidecar.api.world import World
 from tollkeeper import Client
@@ -36,37 +35,26 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made.close()
 
 
-@pytest.fixture(scope="module")
-def url(world: World) -> Iterator[str]:
-    with serving(world.app) as address:
-        yield address
-
-
-@pytest.fixture
-def tollkeeper(world: World, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tell:
-    return telling(world, url, monkeypatch, capsys)
-
-
-def test_from_finding_one_to_saying_what_it_was(tollkeeper: Tell, world: World) -> None:
-    assert tollkeeper("anomalies").out == "Nothing unusual.\n"
-    assert tollkeeper("anomalies", "tuning").out == "No labels: thresholds are as they are set.\n"
+def test_from_finding_one_to_saying_what_it_was(tell: Tell, world: World) -> None:
+    assert tell("anomalies").out == "Nothing unusual.\n"
+    assert tell("anomalies", "tuning").out == "No labels: thresholds are as they are set.\n"
     first, second = kept(world, loop(world), spike(world))
-    listed = tollkeeper("anomalies").out
+    listed = tell("anomalies").out
     assert "runaway spend for session s-1" in listed
     assert "$6.0000" in listed
     assert first.id in listed
     assert second.id in listed
-    assert second.id not in tollkeeper("anomalies", "--metric", "spend").out
-    shown = tollkeeper("anomalies", "show", second.id).out
+    assert second.id not in tell("anomalies", "--metric", "spend").out
+    shown = tell("anomalies", "show", second.id).out
     assert shown.startswith("Warning: hourly error rate for tenant acme at 25.0 %, usually 0.0 % to 3.1 %\n")
     assert "goes on" in shown
     assert re.search(r"model +gpt-4o +\$90.0000 +\$10.0000 +\$80.0000 +80% +\$50.0000 +\$10.0000 +\$20.0000", shown)
-    assert "taken on by a test" in tollkeeper("anomalies", "ack", first.id, "--reason", "on it").out
-    said = tollkeeper("anomalies", "label", first.id, "false", "--note", "a load [test]").out
+    assert "taken on by a test" in tell("anomalies", "ack", first.id, "--reason", "on it").out
+    said = tell("anomalies", "label", first.id, "false", "--note", "a load [test]").out
     assert "a test says it was false: a load [test]" in said
-    assert re.search(r"spend +session=s-1 +0 +1 +1.25 ×", tollkeeper("anomalies", "tuning").out)
-    assert json.loads(tollkeeper("anomalies", "--json", "--label", "false").out)["anomalies"][0]["id"] == first.id
-    assert tollkeeper("anomalies", "show", "none").code == 1
+    assert re.search(r"spend +session=s-1 +0 +1 +1.25 ×", tell("anomalies", "tuning").out)
+    assert json.loads(tell("anomalies", "--json", "--label", "false").out)["anomalies"][0]["id"] == first.id
+    assert tell("anomalies", "show", "none").code == 1
 
 
 def test_the_typed_client_has_the_same(world: World, url: str) -> None:

@@ -8,8 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from cli.telling import Tell, telling
-from sidecar.api.serving import serving
+from cli.telling import Tell
 from sidecar.api.world import NOW, World, failed, make_call, unpriced
 from tollkeeper.client import Client, Invalid
 
@@ -25,17 +24,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     )  # fmt: skip
     yield made
     made.close()
-
-
-@pytest.fixture(scope="module")
-def url(world: World) -> Iterator[str]:
-    with serving(world.app) as address:
-        yield address
-
-
-@pytest.fixture
-def tollkeeper(world: World, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tell:
-    return telling(world, url, monkeypatch, capsys)
 
 
 def test_the_client_gets_what_the_ledger_has(world: World, url: str) -> None:
@@ -56,12 +44,12 @@ def test_the_client_gets_what_the_ledger_has(world: World, url: str) -> None:
             client.what_if()
 
 
-def test_the_command_line(tollkeeper: Tell) -> None:
-    said = tollkeeper("what-if", "--model", "gpt-4o=gpt-4o-mini", "--since", "40d", "--tenant", "acme")
+def test_the_command_line(tell: Tell) -> None:
+    said = tell("what-if", "--model", "gpt-4o=gpt-4o-mini", "--since", "40d", "--tenant", "acme")
     (row,) = [row for row in said.rows if row[0].startswith("openai gpt-4o →")]
     assert row == ["openai gpt-4o → openai gpt-4o-mini", "2", "2", "$0.003500", "$0.000210", "-$0.003290", "-94.0%"]
-    batch = tollkeeper("what-if", "--tier", "batch", "--cache-hit", "0.5")
+    batch = tell("what-if", "--tier", "batch", "--cache-hit", "0.5")
     assert "cost is not known" in batch.out and not batch.err
-    assert "No calls." in tollkeeper("what-if", "--tier", "batch", "--tenant", "nobody").out
-    assert "is no share" in tollkeeper("what-if", "--cache-hit", "half").err
-    assert "No call would have been different." in tollkeeper("what-if", "--model", "nothing=gpt-4o").out
+    assert "No calls." in tell("what-if", "--tier", "batch", "--tenant", "nobody").out
+    assert "is no share" in tell("what-if", "--cache-hit", "half").err
+    assert "No call would have been different." in tell("what-if", "--model", "nothing=gpt-4o").out

@@ -8,8 +8,7 @@ from decimal import Decimal
 import pytest
 
 import tollkeeper
-from cli.telling import Tell, telling
-from sidecar.api.serving import serving
+from cli.telling import Tell
 from sidecar.api.world import World
 from sidecar.insight.spenders import TENANTS, world_in
 from tollkeeper.sidecar.forecast_gauges import limit_samples_of, spend_samples
@@ -23,17 +22,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = world_in(tmp_path_factory.mktemp("forecasts"))
     yield made
     made.close()
-
-
-@pytest.fixture(scope="module")
-def url(world: World) -> Iterator[str]:
-    with serving(world.app) as address:
-        yield address
-
-
-@pytest.fixture
-def say(world: World, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tell:
-    return telling(world, url, monkeypatch, capsys)
 
 
 def test_before_anybody_has_looked(tmp_path) -> None:
@@ -98,25 +86,25 @@ def test_the_typed_client(world: World, url: str) -> None:
     assert one.amount == 250
 
 
-def test_at_a_terminal(say: Tell) -> None:
-    said = say("forecast")
+def test_at_a_terminal(tell: Tell) -> None:
+    said = tell("forecast")
     assert said.code == 0
     assert "all: month to the end of Tuesday, 31 March (UTC)" in said.out
     assert "80 of 100 times" in said.out
     assert said.out.count("●") == 12
     assert "Fri 20 Mar" in said.out
-    lines = say("forecast", "--by", "tenant", "--horizon", "month").out.splitlines()
+    lines = tell("forecast", "--by", "tenant", "--horizon", "month").out.splitlines()
     assert [name for line in lines for name in TENANTS if f"tenant {name}" in line] == [
         "acme",
         "globex",
         "umbrella",
         "initech",
     ]
-    one = say("forecast", "--limit", "tight", "--tenant", "acme").out
+    one = tell("forecast", "--limit", "tight", "--tenant", "acme").out
     assert "It may be        $250.00; exceeded: 100%" in one
     assert "at the earliest 2026-03-2" in one
     assert "│" in one
-    assert "There are no such forecasts." in say("forecast", "--limit", "no-such").out
+    assert "There are no such forecasts." in tell("forecast", "--limit", "no-such").out
 
 
 def test_gauges(world: World) -> None:

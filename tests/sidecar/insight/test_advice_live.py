@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.telling import Tell, telling
-from sidecar.api.serving import serving
+from cli.telling import Tell
 from sidecar.api.world import NOW, World, make_call
 from tollkeeper.client import Client, NotFound
 from tollkeeper.model import Usage
@@ -37,24 +36,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made.close()
 
 
-@pytest.fixture(scope="module")
-def url(world: World) -> Iterator[str]:
-    with serving(world.app) as address:
-        yield address
-
-
-@pytest.fixture
-def tollkeeper(world: World, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tell:
-    return telling(world, url, monkeypatch, capsys)
-
-
 def evaluate(world: World) -> None:
     advice = world.insight.advice.evaluator()
     Evaluators((advice,), world.insight.evaluations, world.clock.nanoseconds).tick()
 
 
-def test_from_nothing_to_what_was_saved(world: World, url: str, tollkeeper: Tell) -> None:
-    assert "Nobody has looked yet" in tollkeeper("recommendations").out
+def test_from_nothing_to_what_was_saved(world: World, url: str, tell: Tell) -> None:
+    assert "Nobody has looked yet" in tell("recommendations").out
     evaluate(world)
     with Client(url, world.key("admin")) as client:
         found = client.recommendations()
@@ -69,17 +57,17 @@ def test_from_nothing_to_what_was_saved(world: World, url: str, tollkeeper: Tell
         shown = client.recommendation(search.id)
         assert shown.evidence["new_model"] == "gpt-4o-mini" and shown.rests_on and shown.risks
         assert client.recommendations(kind="batch").recommendations == [batch]
-        _take_and_dismiss(client, search.id, batch.id, tollkeeper)
+        _take_and_dismiss(client, search.id, batch.id, tell)
     with Client(url, world.key("read")) as reader, pytest.raises(Exception, match="needed is admin"):
         reader.accept_recommendation(nightly.id)
 
 
-def _take_and_dismiss(client: Client, taken: str, left: str, tollkeeper: Tell) -> None:
-    listed = tollkeeper("recommendations", "list", "--kind", "cheaper_model")
+def _take_and_dismiss(client: Client, taken: str, left: str, tell: Tell) -> None:
+    listed = tell("recommendations", "list", "--kind", "cheaper_model")
     assert taken in listed.out and "$282.0000" in listed.out
-    shown = tollkeeper("recommendations", "show", taken).out
+    shown = tell("recommendations", "show", taken).out
     assert 'do = "cheaper"' in shown and "rests on: 100 calls of 20 days" in shown and "beware:" in shown
-    assert "Nothing was changed by this" in tollkeeper("recommendations", "accept", taken, "--reason", "try").out
+    assert "Nothing was changed by this" in tell("recommendations", "accept", taken, "--reason", "try").out
     dismissed = client.dismiss_recommendation(left, reason="it must be fresh")
     assert (dismissed.state, dismissed.reason, dismissed.decided_by) == ("dismissed", "it must be fresh", "a test")
     assert client.recommendation(taken).before is not None
@@ -87,8 +75,8 @@ def _take_and_dismiss(client: Client, taken: str, left: str, tollkeeper: Tell) -
         client.accept_recommendation(taken)
     with pytest.raises(NotFound):
         client.recommendation("nobody")
-    assert "there is no recommendation 'nobody'" in tollkeeper("recommendations", "show", "nobody").err
-    assert "why, for the audit trail" in tollkeeper("recommendations", "dismiss", taken, "--reason", " ").err
+    assert "there is no recommendation 'nobody'" in tell("recommendations", "show", "nobody").err
+    assert "why, for the audit trail" in tell("recommendations", "dismiss", taken, "--reason", " ").err
 
 
 def shown(world: World) -> dict[str, float]:
@@ -97,7 +85,7 @@ def shown(world: World) -> dict[str, float]:
     return {" ".join([one.name, *(value for _, value in one.labels)]): one.value for one in found}
 
 
-def test_what_was_taken_is_followed(world: World, tollkeeper: Tell) -> None:
+def test_what_was_taken_is_followed(world: World, tell: Tell) -> None:
     with_cheaper: dict[str, Any] = {
         "request_model": "gpt-4o-mini",
         "response_model": "gpt-4o-mini",
@@ -119,8 +107,8 @@ def test_what_was_taken_is_followed(world: World, tollkeeper: Tell) -> None:
     assert gauges["tollkeeper_recommendations cheaper_model"] == 1
     assert gauges["tollkeeper_recommended_saving_usd low"] < gauges["tollkeeper_recommended_saving_usd high"]
     assert not list(advice_samples(world.insight.evaluations.latest(NAME), world.clock.nanoseconds() + 2 * STALE))
-    said = tollkeeper("recommendations", "--state", "accepted")
+    said = tell("recommendations", "--state", "accepted")
     assert "saved $242.5200" in said.out, "129 times $2.00 less $0.12"
     (id,) = (row[0] for row in said.rows if len(row[0]) == 16)
-    told = tollkeeper("recommendations", "show", id).out
+    told = tell("recommendations", "show", id).out
     assert "129 calls, 129 of them in the new way: $15.4800" in told and "in nineteen of twenty cases" in told

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,22 +10,10 @@ import pytest
 from pypdf import PdfReader
 
 import tollkeeper
-from cli.telling import Tell, telling
-from sidecar.api.serving import serving
+from cli.telling import Tell
 from sidecar.api.world import World
 from tollkeeper.client import Invalid, NotFound
 from tollkeeper.sidecar.reports import formats
-
-
-@pytest.fixture(scope="module")
-def url(world: World) -> Iterator[str]:
-    with serving(world.app) as address:
-        yield address
-
-
-@pytest.fixture
-def tell(world: World, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tell:
-    return telling(world, url, monkeypatch, capsys)
 
 
 def test_a_report_comes_typed_and_exact(world: World, url: str) -> None:
