@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,14 +31,6 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    database.migrate()
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def keys(database: Database, clock: Clock) -> AccessKeys:
     return AccessKeys(database, clock)
 
@@ -60,7 +51,7 @@ def test_a_key_opens_the_door_and_nothing_else_does(keys: AccessKeys, clock: Clo
         assert keys.authenticate(wrong) is None, wrong
 
 
-@pytest.mark.parametrize(("scopes", "allowed"), [("read", "r"), ("write", "rw"), ("admin", "rwa")])
+@pytest.mark.parametrize(("scopes", "allowed"), [("read", "r"), ("write", "rw"), ("edit", "rwe"), ("admin", "rwea")])
 def test_a_scope_allows_what_the_lesser_ones_do(keys: AccessKeys, scopes: str, allowed: str) -> None:
     _, key = keys.create("k", [scopes], author="ada")
     assert "".join(scope[0] for scope in SCOPES if key.allows(scope)) == allowed
@@ -119,7 +110,7 @@ def test_what_is_wrong_is_told_at_once(keys: AccessKeys, clock: Clock) -> None:
     assert str(caught.value).splitlines() == [
         "access key: name: ' '; expected a text of 1 to 100 characters that can be printed",
         "access key: author: 'a\\nb'; expected a text of 1 to 100 characters that can be printed",
-        "access key: scopes: 'root'; expected read, write, admin",
+        "access key: scopes: 'root'; expected read, write, edit, admin",
         f"access key: expires_at: {clock.now}; expected a moment that is yet to come",
     ]
     with pytest.raises(AccessKeyError, match="scopes: missing"):

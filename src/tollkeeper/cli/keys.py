@@ -31,7 +31,8 @@ def parser() -> argparse.ArgumentParser:
     create.add_argument("name", help="whose it is")
     create.add_argument(
         "--scope", action="append", choices=SCOPES,
-        help="read: to ask (default); write: that, and to send usage; admin: that, and to change prices and keys",
+        help="read: to ask (default); write: that, and to send usage; edit: that, and to change prices, limits"
+        " and the like; admin: that, and to change keys, users and channels",
     )  # fmt: skip
     create.add_argument("--expires-in-days", type=int, metavar="DAYS", help="never, if not given")
     shown = verbs.add_parser("list", help="all keys, without what they open the door with")

@@ -25,7 +25,7 @@ from tollkeeper.client.records import (
 
 Kind = Literal["price", "alias", "discount"]
 State = Literal["current", "scheduled", "past"]
-Scope = Literal["read", "write", "admin"]
+Scope = Literal["read", "write", "edit", "admin"]
 Fields = Mapping[str, Any]
 """As in a row of a price file: `{"input": "2.5", "output": "10"}`; amounts as texts or `Decimal`."""
 

@@ -20,9 +20,10 @@ from tollkeeper.storage.database import METADATA, Database
 from tollkeeper.storage.ledger.contract import LedgerUnavailable
 from tollkeeper.storage.ledger.failures import told_apart
 
-Scope = Literal["read", "write", "admin"]
+Scope = Literal["read", "write", "edit", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-"""Each allows what the ones before it allow: to ask; to send usage; to change prices, limits and keys."""
+"""Each allows what the ones before it allow: to ask; to send usage; to change prices, limits and the like; to
+change who may do what, and where alerts are sent."""
 
 MARK = "tk"
 USE_NOTED_AFTER_NS = 60_000_000_000

@@ -11,7 +11,7 @@ import pytest
 
 from sidecar.api.world import World
 
-SCOPES = ("read", "write", "admin")
+SCOPES = ("read", "write", "edit", "admin")
 METHODS = ("get", "post", "put", "patch", "delete")
 
 OPEN = {("get", "/health")}
@@ -28,6 +28,11 @@ FOR_READERS = {
     )
 } | {("post", "/check"), ("post", "/policy/backtest"), ("post", "/what-if")}  # fmt: skip
 FOR_WRITERS = {("post", "/quotas/{config}/alerts"), ("post", "/alerts/alertmanager")}
+FOR_ADMINS = {
+    ("get", "/keys"), ("post", "/keys"), ("delete", "/keys/{prefix}"),
+    ("put", "/channels/{name}"), ("delete", "/channels/{name}"), ("post", "/channels/{name}/test"),
+}  # fmt: skip
+"""What holds secrets, says who may do what, or sends something to wherever one likes."""
 
 
 def operations(world: World) -> list[tuple[str, str]]:
@@ -65,19 +70,26 @@ def test_no_route_is_missing_from_the_document(sqlite_world: World) -> None:
     }  # fmt: skip
 
 
+def scope_of(method: str, path: str) -> str:
+    for scope, of in (("read", FOR_READERS), ("write", FOR_WRITERS), ("admin", FOR_ADMINS)):
+        if (method, path) in of:
+            return scope
+    return "edit"
+
+
 def test_every_route_needs_a_key_with_the_right_scope(sqlite_world: World) -> None:
     for method, path in operations(sqlite_world):
         if (method, path) in OPEN:
             assert call(sqlite_world, method, path).status_code == 200
             continue
-        needed = "read" if (method, path) in FOR_READERS else "write" if (method, path) in FOR_WRITERS else "admin"
+        needed = scope_of(method, path)
         for scope in SCOPES:
             status = call(sqlite_world, method, path, scope).status_code
             allowed = SCOPES.index(scope) >= SCOPES.index(needed)
             assert (status not in (401, 403)) == allowed, (method, path, scope, status)
             assert allowed or status == 403
         assert call(sqlite_world, method, path).status_code == 401, (method, path)
-    assert set(operations(sqlite_world)) > FOR_READERS | FOR_WRITERS
+    assert set(operations(sqlite_world)) > FOR_READERS | FOR_WRITERS | FOR_ADMINS
 
 
 def test_every_guarded_operation_says_so_in_the_document(sqlite_world: World) -> None:

@@ -116,7 +116,7 @@ def test_every_version_is_kept(sqlite_world: World) -> None:
     assert [change["reason"] for change in changes] == ["change 2", "change 1", "change 0"]
 
 
-@pytest.mark.parametrize(("scope", "status"), [("read", 403), ("write", 403), ("admin", 200)])
+@pytest.mark.parametrize(("scope", "status"), [("read", 403), ("write", 403), ("edit", 200), ("admin", 200)])
 def test_who_may_set_it(sqlite_world: World, scope: str, status: int) -> None:
     body = {"document": FEW, "reason": "x"}
     assert sqlite_world.client(scope).put(PATH, json=body).status_code == status

@@ -59,41 +59,41 @@ ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
     (prices.router, "read"),
     (limits.router, "read"),
     (agreements.router, "read"),
-    (agreements.changes, "admin"),
+    (agreements.changes, "edit"),
     (policy.router, "read"),
-    (policy.changes, "admin"),
+    (policy.changes, "edit"),
     (emergency.router, "read"),
-    (emergency.changes, "admin"),
+    (emergency.changes, "edit"),
     (backtests.router, "read"),
     (quotas.alerts, "write"),  # before those of single quotas, which match any path
     (quotas.router, "read"),
-    (quotas.changes, "admin"),
+    (quotas.changes, "edit"),
     (alerts.router, "read"),
-    (alerts.changes, "admin"),
+    (alerts.changes, "edit"),
     (alertmanager.router, "write"),
     (silences.router, "read"),
-    (silences.changes, "admin"),
+    (silences.changes, "edit"),
     (channels.router, "read"),
     (channels.changes, "admin"),
     (notifications.router, "read"),
-    (notifications.changes, "admin"),
+    (notifications.changes, "edit"),
     (anomalies.router, "read"),
-    (anomalies.changes, "admin"),
+    (anomalies.changes, "edit"),
     (forecasts.router, "read"),
     (recommendations.router, "read"),
-    (recommendations.changes, "admin"),
+    (recommendations.changes, "edit"),
     (what_if.router, "read"),
     (provider_health.router, "read"),
     (benchmarks.router, "read"),
-    (benchmarks.changes, "admin"),
+    (benchmarks.changes, "edit"),
     (patterns.router, "read"),
     (reports.router, "read"),
     (reconciliations.router, "read"),
-    (reconciliations.changes, "admin"),
-    (invoices.changes, "admin"),
-    (repricing.router, "admin"),
-    (price_changes.router, "admin"),
-    (audit.router, "admin"),
+    (reconciliations.changes, "edit"),
+    (invoices.changes, "edit"),
+    (repricing.router, "edit"),
+    (price_changes.router, "edit"),
+    (audit.router, "edit"),
     (keys.router, "admin"),
     (overview.router, "read"),
     (overview.liveness, None),
@@ -119,8 +119,8 @@ What LLM calls were made, what they used and what they cost: exactly once, at th
 * **Money** is exact. Amounts are decimal numbers of US dollars; the fields that end with `_nano_usd` are the same as
   whole billionths. What is unknown is `null`, never 0; counts such as `unpriced_calls` say how much is missing.
 * **Times** are ISO 8601 in UTC, or in the time zone that was asked for. Ranges are days of that zone's calendar.
-* **Keys**: `Authorization: Bearer <key>`, for `read`, `write` (that and sending usage) or `admin` (that and
-  changing prices and keys).
+* **Keys**: `Authorization: Bearer <key>`, for `read`, `write` (that and sending usage), `edit` (that and
+  changing prices, limits and the like) or `admin` (that and changing keys, users and channels).
 * **Errors** are `{"error": {"message", "field", "value", "expected"}, "others": [...]}`.
 """
 

@@ -25,8 +25,9 @@ class NewKey(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=LONGEST_NAME, description="Whose it is.", examples=["search service"])
-    scopes: list[Scope] = Field(default=["read"], min_length=1, max_length=3,
-        description="What it is good for: `read`; `write`, that and sending usage; `admin`, that and changing things.",
+    scopes: list[Scope] = Field(default=["read"], min_length=1, max_length=4,
+        description="What it is good for: `read`; `write`, that and sending usage; `edit`, that and changing prices,"
+        " limits and the like; `admin`, that and changing keys, users and channels.",
     )  # fmt: skip
     expires_in_days: int | None = Field(default=None, ge=1, le=MOST_DAYS, description="Null: never.")
     reason: str = Field(default="", max_length=2000, description="For the audit trail.")

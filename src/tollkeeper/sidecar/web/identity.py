@@ -30,14 +30,14 @@ class Identity:
     user: str | None = None
     session: str | None = None
 
-    def may(self, scope: Scope) -> bool:
+    def allows(self, scope: Scope) -> bool:
         """Whether they may do what needs this scope."""
         return allows(self.scopes, scope)
 
     @property
     def role(self) -> Role:
         """What they are, in a word."""
-        return "admin" if self.may("admin") else "viewer"
+        return "admin" if self.allows("admin") else "editor" if self.allows("edit") else "viewer"
 
     @property
     def signed_in(self) -> SignedIn:
