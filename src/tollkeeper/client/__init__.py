@@ -25,7 +25,7 @@ from tollkeeper.client.operation import Operation
 from tollkeeper.client.transport import AsyncConnection, Connection
 
 
-class _Operations:
+class Operations:
     """Everything that can be asked."""
 
     status = Operation(asks.status)
@@ -108,11 +108,11 @@ class _Operations:
     dismiss_recommendation = Operation(advice.dismiss_recommendation)
 
 
-class Client(Connection, _Operations):
+class Client(Connection, Operations):
     """Asks, and waits for the answer. Can be shared between threads; a context manager, or `close()` it."""
 
 
-class AsyncClient(AsyncConnection, _Operations):
+class AsyncClient(AsyncConnection, Operations):
     """Asks; the answers are to be awaited. An async context manager, or await `aclose()`."""
 
 

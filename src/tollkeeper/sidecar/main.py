@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount
+from starlette.responses import Response
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from tollkeeper.config import ServeSettings
@@ -63,6 +63,7 @@ from tollkeeper.sidecar.reports.scheduled import ScheduledReports
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.sidecar.samples import build_info, limit_samples, samples_of
 from tollkeeper.sidecar.schedule import Schedule, Task
+from tollkeeper.sidecar.web.app import Web
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.access_keys import Scope as KeyScope
 from tollkeeper.storage.alerts.channels import ChannelStore
@@ -90,14 +91,6 @@ GC_ALLOCATIONS = 300_000
 MINUTE, HOUR, DAY, NANO = 60, 3600, 86_400, 1_000_000_000
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
-
-WELCOME = """\
-Tollkeeper: a ledger of LLM calls.
-
-  /v1/logs /v1/traces /v1/metrics   OTLP over HTTP
-  /api/v1/stats                     what was used, and what it cost; /api/v1/docs tells the rest
-  /metrics                          for Prometheus
-"""
 
 
 def set_up_logging(level: str) -> None:
@@ -225,11 +218,13 @@ class Sidecar:
         )
 
     def _rest(self) -> Starlette:
+        interface = api.build(self.services)
         return Starlette(
             routes=[
                 *routes(self.door),
-                Mount("/api/v1", api.build(self.services)),
-                Mount("/", self._pages()),
+                Mount("/api/v1", interface),
+                Route("/metrics", self._for_prometheus()),
+                Mount("/", Web(self.services, interface, self.settings.public_url).app),
             ],
             lifespan=self._running,
         )
@@ -248,20 +243,16 @@ class Sidecar:
     def _lost(self) -> Mapping[str, Loss]:
         return self._together().lost
 
-    def _pages(self) -> FastAPI:
-        pages = FastAPI(openapi_url=None)
-        pages.state.services = self.services
-        install(pages)
+    def _for_prometheus(self) -> FastAPI:
+        app = FastAPI(openapi_url=None)
+        app.state.services = self.services
+        install(app)
 
-        @pages.get("/metrics", dependencies=[needs("read")])
+        @app.get("/metrics", dependencies=[needs("read")])
         def metrics() -> Response:
             return Response(self._page.render(), media_type=PROMETHEUS_TEXT)
 
-        @pages.get("/")
-        async def welcome() -> Response:
-            return PlainTextResponse(WELCOME)
-
-        return pages
+        return app
 
     async def _may_write(self, authorization: str | None) -> int | None:
         """For the receivers: nothing, 401 or 403."""

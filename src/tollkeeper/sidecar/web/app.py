@@ -1,0 +1,131 @@
+"""Builds the page: what there is to see and to do, and what happens between a request and a page's own function."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC
+from urllib.parse import quote, unquote
+
+from starlette.applications import Starlette
+from starlette.datastructures import FormData
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from tollkeeper.client import ApiError, KeyRefused
+from tollkeeper.sidecar.api.services import Services
+from tollkeeper.sidecar.web import csrf, live
+from tollkeeper.sidecar.web.filters import DIMENSIONS, RANGE_WORDS, read_filters
+from tollkeeper.sidecar.web.formats import Formats, locale_of
+from tollkeeper.sidecar.web.headers import SecurityHeaders
+from tollkeeper.sidecar.web.identity import Identity, identify
+from tollkeeper.sidecar.web.inside import Inside
+from tollkeeper.sidecar.web.pages import filter_values, overview
+from tollkeeper.sidecar.web.rendering import Templates, serve_static
+from tollkeeper.sidecar.web.routes import Change, Place, Show
+from tollkeeper.sidecar.web.view import NOTICE_COOKIE, View
+
+NAVIGATION = (
+    Place("/", "Overview", "overview"),
+    Place("/requests", "Requests", "requests"),
+    Place("/budgets", "Budgets", "budgets"),
+    Place("/alerts", "Alerts", "alerts"),
+    Place("/analyze", "Analyze", "analyze"),
+    Place("/pricing", "Pricing", "pricing"),
+    Place("/reports", "Reports", "reports"),
+    Place("/settings", "Settings", "settings"),
+)
+"""The pages, in the order in which they are listed; the first four are at hand on a phone."""
+
+ROUTES: tuple[Show | Change, ...] = (
+    *overview.ROUTES,
+    *filter_values.ROUTES,
+)
+"""Everything that a browser can ask for, and send."""
+
+LARGEST_FORM_PART = 32 << 20
+MOST_FIELDS = 500
+GZIP_FROM = 800
+
+
+class Web:
+    """The page over one API. `app` is to be mounted at the root."""
+
+    def __init__(self, services: Services, api: ASGIApp, public_url: str | None) -> None:
+        self._services = services
+        self._api = api
+        self._public_url = public_url
+        self._templates = Templates({"navigation": NAVIGATION, "ranges": RANGE_WORDS, "dimensions": DIMENSIONS})
+        self.app = Starlette(
+            routes=[
+                *(Route(each.path, self._endpoint(each), methods=[each.method]) for each in ROUTES),
+                Route("/live", self._live),
+                Route("/static/{path:path}", serve_static),
+            ],
+            middleware=[
+                Middleware(SecurityHeaders),
+                Middleware(GZipMiddleware, minimum_size=GZIP_FROM),
+                Middleware(csrf.Visits, public_url=public_url),
+            ],
+        )
+
+    def _endpoint(self, route: Show | Change) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            who = await identify(request, self._services)
+            if who is None:
+                return RedirectResponse(f"/sign-in?next={quote(_here(request), safe='')}", 303)
+            view = self._view(request, who)
+            if isinstance(route, Change):
+                async with request.form(max_fields=MOST_FIELDS, max_part_size=LARGEST_FORM_PART) as form:
+                    return await self._change(view, route, form)
+            return await self._guarded(view, route.answer)
+
+        return answer
+
+    async def _change(self, view: View, route: Change, form: FormData) -> Response:
+        try:
+            csrf.check(view.request, form, self._public_url)
+        except csrf.Forged as forged:
+            return self._problem(view, 403, f"Nothing was changed: {forged}. Load the page again, then send it.")
+        if not view.may(route.scope):
+            return self._problem(view, 403, f"You are {view.who.role} here; this needs somebody with more rights.")
+        view.form = form
+        return await self._guarded(view, route.answer)
+
+    async def _guarded(self, view: View, answer: Callable[[View], Awaitable[Response]]) -> Response:
+        try:
+            return await answer(view)
+        except KeyRefused as refused:
+            return self._problem(view, 403, refused.message)
+        except ApiError as error:
+            return self._problem(view, error.status or 503, error.message)
+
+    async def _live(self, request: Request) -> Response:
+        who = await identify(request, self._services)
+        return HTMLResponse("", 401) if who is None else live.stream(request, Inside(self._api, who.signed_in))
+
+    def _view(self, request: Request, who: Identity) -> View:
+        now = self._services.now().astimezone(UTC)
+        filters = read_filters(request.query_params, now)
+        formats = Formats(locale_of(request.headers.get("accept-language", "")), filters.zone)
+        notice = unquote(request.cookies.get(NOTICE_COOKIE, ""))[:300]
+        inside = Inside(self._api, who.signed_in)
+        return View(request, who, inside, filters, formats, csrf.token_for(request), now, self._templates, notice)
+
+    def _problem(self, view: View, status: int, message: str) -> Response:
+        """A page that says what is wrong; of a part that htmx asks for, the same in place of the part."""
+        template = "parts/problem.html" if "hx-request" in view.request.headers else "problem.html"
+        return view.page(template, status, title=TITLES.get(status, "That did not work"), message=message)
+
+
+TITLES: Mapping[int, str] = {
+    403: "You may not do this", 404: "There is no such page", 409: "Somebody else was quicker",
+    412: "Somebody else was quicker", 422: "That did not work", 503: "Not just now",
+}  # fmt: skip
+
+
+def _here(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")

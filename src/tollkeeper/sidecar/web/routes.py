@@ -1,0 +1,41 @@
+"""What a page file says of itself: what it shows where, and what can be changed there, by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from starlette.responses import Response
+
+from tollkeeper.sidecar.web.view import View
+from tollkeeper.storage.access_keys import Scope
+
+Answer = Callable[[View], Awaitable[Response]]
+
+
+class Place(NamedTuple):
+    """A page in the navigation. `icon` is the name of a symbol in `static/icons.svg`."""
+
+    path: str
+    title: str
+    icon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """A page, or a part of one, that everybody who may read can see."""
+
+    path: str
+    answer: Answer
+    method: ClassVar[str] = "GET"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A form. `scope`: what whoever sends it must be good for; forgeries are refused before `answer` is asked."""
+
+    path: str
+    answer: Answer
+    scope: Scope
+    method: ClassVar[str] = "POST"
