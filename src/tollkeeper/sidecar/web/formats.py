@@ -59,10 +59,11 @@ class Formats:
         """A whole number in three digits or so: 12.3K, 4.56M."""
         if value is None:
             return UNKNOWN
-        if abs(value) < 10_000:
+        size = abs(Decimal(str(value)))
+        if size < 10_000:
             return self.count(value)
-        size, letter = next((size, letter) for size, letter in LARGE if abs(value) >= size)
-        shown = Decimal(str(value)) / size
+        unit, letter = next(each for each in LARGE if size >= each[0])
+        shown = Decimal(str(value)) / unit
         return f"{self.decimal(shown, 0 if abs(shown) >= 100 else 1)}{letter}"
 
     def decimal(self, value: Number | None, digits: int = 2) -> str:
