@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, NamedTuple, get_args
 
@@ -21,7 +22,8 @@ Scope = Mapping[str, str]
 """Whose figures these are: `{"tenant": "acme"}`; of everybody it is empty."""
 
 
-class Series(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Series:
     """One value for each interval, the oldest first.
 
     `starts` are nanoseconds since the epoch, `dates` and `hours` what the zone's clock shows then (hours of days are
@@ -41,7 +43,13 @@ class Series(NamedTuple):
 
     def until(self, length: int) -> Series:
         """The first so many intervals: what was known then."""
-        return Series(self.step, *(column[:length] for column in self[1:]))  # type: ignore[arg-type]
+        return self.part(slice(length))
+
+    def part(self, which: slice) -> Series:
+        """Some of its intervals, one after the other as they are."""
+        return Series(
+            self.step, self.starts[which], self.dates[which], self.hours[which], self.values[which], self.calls[which]
+        )
 
 
 class Calendar(NamedTuple):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from storage.insight.test_evaluations import At
@@ -26,14 +24,6 @@ DAY = 1440 * MINUTE
 @pytest.fixture
 def at() -> At:
     return At()
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(database_url)
-    opened.migrate()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,14 +19,6 @@ from tollkeeper.storage.ledger import Adjustment, Retraction
 from tollkeeper.storage.ledger.sql import SqlLedger
 
 MINUTE = 60 * SECOND
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(database_url)
-    opened.migrate()
-    yield opened
-    opened.close()
 
 
 def drawn(count: int) -> list[Call]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
@@ -19,14 +18,6 @@ MONDAY, TUESDAY = date(2026, 9, 14), date(2026, 9, 15)
 AT = 1_789_516_800 * 10**9
 SOURCE = "openai"
 EXACT = Decimal("0.003835980000000000000000000001")
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(database_url)
-    opened.migrate()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

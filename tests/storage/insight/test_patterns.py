@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
-
-import pytest
 
 from storage.ledger.drawn import HOUR, NOON, SECOND, call, entry
 from tollkeeper.insight.cache_use import MINUTE
@@ -24,14 +21,6 @@ from tollkeeper.storage.ledger import Adjustment, Retraction
 from tollkeeper.storage.ledger.sql import SqlLedger
 
 CATALOG = Catalog()
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = Database(database_url)
-    opened.migrate()
-    yield opened
-    opened.close()
 
 
 def tally(database: Database, start: int, end: int) -> Tally:

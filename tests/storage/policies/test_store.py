@@ -23,14 +23,6 @@ SEED = Policy("seed", limits_of_preset("seed"))
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    database.migrate()
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def store(database: Database) -> Iterator[PolicyStore]:
     moments = iter(range(1_000, 1_000_000, 1_000))
     store = PolicyStore(database, lambda: next(moments))

@@ -28,14 +28,6 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    database.migrate()
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def book(database: Database, clock: Clock) -> Iterator[PriceBook]:
     book = PriceBook(database, clock)
     yield book

@@ -60,7 +60,7 @@ def scan(
     are not judged to be too low, and not learned from. `end` is where the last interval ends.
     """
     kind = _Rates if metric == "error_rate" else _Figures
-    work = kind(series, metric, scope, sensitivity, prior, len(series) if complete is None else complete, end)
+    work = kind(_Task(series, metric, scope, sensitivity, prior, len(series) if complete is None else complete, end))
     for index in range(len(series)):
         work.look(index)
     return work.result()
@@ -94,19 +94,21 @@ def _days(series: Series) -> int:
     return 0 if first is None else (series.dates[-1] - first).days + 1
 
 
+class _Task(NamedTuple):
+    series: Series
+    metric: Metric
+    scope: Scope
+    how: Sensitivity
+    prior: Prior
+    complete: int
+    end: int | None
+
+
 class _Figures:
     """A pass over a series of amounts or means."""
 
-    def __init__(
-        self,
-        series: Series,
-        metric: Metric,
-        scope: Scope,
-        how: Sensitivity,
-        prior: Prior,
-        complete: int,
-        end: int | None,
-    ) -> None:
+    def __init__(self, task: _Task) -> None:
+        series, metric, scope, how, prior, complete, end = task
         self.series, self.how, self.complete = series, how, complete
         self.baseline = Baseline(series.step, prior, how.least_sd)
         self.months, self.zeros, self.shape = Months(), Zeros(), Shape(series.step)
@@ -194,18 +196,9 @@ class _Figures:
 class _Rates(_Figures):
     """A pass over a series of shares of calls: few calls are no news, whatever share of them failed."""
 
-    def __init__(
-        self,
-        series: Series,
-        metric: Metric,
-        scope: Scope,
-        how: Sensitivity,
-        prior: Prior,
-        complete: int,
-        end: int | None,
-    ) -> None:
-        super().__init__(series, metric, scope, how, prior, complete, end)
-        self.rate = RateBaseline(series.step)
+    def __init__(self, task: _Task) -> None:
+        super().__init__(task)
+        self.rate = RateBaseline(task.series.step)
 
     def judge(self, index: int, value: float, calls: int) -> Judgement | None:
         found = self.rate.judge(min(value, 1.0), calls)

@@ -160,6 +160,5 @@ def _spender(scope: Mapping[str, str], measure: Measure, zone: str, days: Series
         begun = next((at for at, day in enumerate(hours.dates) if day >= days.dates[since]), len(hours))
         ended = next((at for at, day in enumerate(hours.dates) if day == days.dates[-1]), len(hours))
         first = 0 if hours.hours[0] == 0 else next(at for at, hour in enumerate(hours.hours) if hour == 0)
-        part = slice(max(begun, first), ended)
-        whole = hours_of(Series(hours.step, *(column[part] for column in hours[1:])))  # type: ignore[arg-type]
+        whole = hours_of(hours.part(slice(max(begun, first), ended)))
     return Spender(scope, measure, zone, days.dates[since], amounts[since:], today, whole)
