@@ -120,6 +120,12 @@ class AccessKeys:
             return None
         return self._note_use(key, moment)
 
+    def key(self, prefix: str) -> AccessKey | None:
+        """The one with this prefix, if it is good."""
+        with told_apart(self._database), self._database.read() as connection:
+            row = connection.execute(select(ACCESS_KEYS).where(ACCESS_KEYS.c.prefix == prefix)).one_or_none()
+        return None if row is None or not (key := _key(row)).is_good(self._clock()) else key
+
     def keys(self) -> list[AccessKey]:
         """All of them, those that are good no more too, the newest first."""
         with told_apart(self._database), self._database.read() as connection:
