@@ -63,6 +63,7 @@ from tollkeeper.sidecar.reports.scheduled import ScheduledReports
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.sidecar.samples import build_info, limit_samples, samples_of
 from tollkeeper.sidecar.schedule import Schedule, Task
+from tollkeeper.sidecar.throttle import Throttle
 from tollkeeper.sidecar.web.app import Web
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.access_keys import Scope as KeyScope
@@ -80,6 +81,8 @@ from tollkeeper.storage.policies import PolicyStore
 from tollkeeper.storage.prices import PriceBook
 from tollkeeper.storage.prices.pricer import Pricer
 from tollkeeper.storage.resets import Resets
+from tollkeeper.storage.sessions import Sessions
+from tollkeeper.storage.users import Users
 
 BOARD_SECONDS = 1.0
 REVIEW_SECONDS = 5.0
@@ -108,6 +111,7 @@ class Sidecar:
         self.database = Database(settings.ledger)
         self.ledger = SqlLedger(self.database)
         self.access_keys = AccessKeys(self.database)
+        self.users, self.sessions = Users(self.database), Sessions(self.database)
         self.price_book = PriceBook(self.database)
         url = settings.counters_url
         self.counters: Counters = NoCounters() if url is None else open_counters(url)
@@ -169,6 +173,9 @@ class Sidecar:
             health=self._health,
             price_book=self.price_book,
             access_keys=self.access_keys,
+            users=self.users,
+            sessions=self.sessions,
+            throttle=Throttle(self.counters),
             audit=self.audit,
             repricer=Repricer(self.ledger, self.price_book, self.database, self.audit),
             limiting=self.limiting,

@@ -8,6 +8,7 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -27,6 +28,7 @@ from tollkeeper.sidecar.notify.build import notifier_of
 from tollkeeper.sidecar.quotas import Quotas
 from tollkeeper.sidecar.reports.material import Sources as ReportSources
 from tollkeeper.sidecar.repricing import Repricer
+from tollkeeper.sidecar.throttle import Throttle
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.alerts.channels import ChannelStore
 from tollkeeper.storage.alerts.outbox import Outbox
@@ -37,9 +39,12 @@ from tollkeeper.storage.counters.memory import MemoryCounters
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import Entry
 from tollkeeper.storage.ledger.sql import SqlLedger
+from tollkeeper.storage.passwords import Passwords
 from tollkeeper.storage.policies import PolicyStore
 from tollkeeper.storage.prices import PriceBook
 from tollkeeper.storage.resets import Resets
+from tollkeeper.storage.sessions import Sessions
+from tollkeeper.storage.users import Users
 
 NOW = datetime(2026, 3, 31, 14, 30, 15, 250_000, tzinfo=UTC)
 PER_TOKEN_IN, PER_TOKEN_OUT = Decimal("0.0000025"), Decimal("0.00001")
@@ -120,6 +125,9 @@ class World:
         self.ledger = SqlLedger(self.database, self.clock.nanoseconds)
         self.prices = PriceBook(self.database, self.clock.nanoseconds)
         self.access_keys = AccessKeys(self.database, self.clock.nanoseconds)
+        quick = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        self.users = Users(self.database, self.clock.nanoseconds, quick)
+        self.sessions = Sessions(self.database, self.clock.nanoseconds)
         self.audit = AuditTrail(self.database, self.clock.nanoseconds)
         self.counters = MemoryCounters(self.clock.nanoseconds)
         self.policies = PolicyStore(self.database, self.clock.nanoseconds)
@@ -150,6 +158,9 @@ class World:
             ledger=self.ledger,
             price_book=self.prices,
             access_keys=self.access_keys,
+            users=self.users,
+            sessions=self.sessions,
+            throttle=Throttle(self.counters, self.clock.nanoseconds),
             audit=self.audit,
             repricer=Repricer(self.ledger, self.prices, self.database, self.audit),
             limiting=self.limiting,

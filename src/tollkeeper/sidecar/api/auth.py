@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from tollkeeper.sidecar.api.problems import Problem, Refused
 from tollkeeper.sidecar.api.services import Services
 from tollkeeper.sidecar.loopback import is_local
-from tollkeeper.storage.access_keys import AccessKey, Scope, allows
+from tollkeeper.storage.access_keys import Scope, allows
 
 LOCAL_AUTHOR = "local"
 """Who does something without a key, in the audit trail."""
@@ -25,12 +25,13 @@ SIGNED_IN = "tollkeeper.signed_in"
 class SignedIn(NamedTuple):
     """Who is signed in to the page: the name for the audit trail, and what they may do.
 
-    `user` is the account, where they have one; `session` the id of what they are signed in by.
+    `user` is the account, or `key_prefix` the key, that they are signed in with; `session` is its id.
     """
 
     name: str
     scopes: tuple[Scope, ...]
     user: str | None = None
+    key_prefix: str | None = None
     session: str | None = None
 
 
@@ -50,26 +51,26 @@ def needs(scope: Scope) -> Any:
         services: Services = request.app.state.services
         signed_in: SignedIn | None = request.scope.get(SIGNED_IN)
         if signed_in is not None:
-            request.state.author = _allowed(signed_in, scope, signed_in.name).name
+            request.state.asker = _allowed(signed_in, scope, signed_in.name)
             return
         if services.open_to_all:
             known = None if given is None else services.access_keys.authenticate(given.credentials)
-            request.state.author = ANYBODY if known is None else known.name
+            request.state.asker = SignedIn(ANYBODY if known is None else known.name, ("admin",))
             return
         if given is None and services.open_on_loopback and _is_local(request):
-            request.state.author = LOCAL_AUTHOR
+            request.state.asker = SignedIn(LOCAL_AUTHOR, ("admin",))
             return
         if given is None:
             raise _unauthorized("a key is needed: Authorization: Bearer <key>", None)
         key = services.access_keys.authenticate(given.credentials)
         if key is None:
             raise _unauthorized("this key is not valid: unknown, expired or revoked", "invalid_token")
-        request.state.author = _allowed(key, scope, "this key").name
+        request.state.asker = _allowed(SignedIn(key.name, key.scopes), scope, "this key")
 
     return Security(check)
 
 
-def _allowed(who: SignedIn | AccessKey, scope: Scope, called: str) -> SignedIn | AccessKey:
+def _allowed(who: SignedIn, scope: Scope, called: str) -> SignedIn:
     """The same, if they may do this."""
     if allows(who.scopes, scope):
         return who
@@ -80,8 +81,13 @@ def _allowed(who: SignedIn | AccessKey, scope: Scope, called: str) -> SignedIn |
 
 def author_of(request: Request) -> str:
     """Who asks, for the audit trail."""
-    author: str = request.state.author
-    return author
+    return asker_of(request).name
+
+
+def asker_of(request: Request) -> SignedIn:
+    """Who asks, and what they may do."""
+    asker: SignedIn = request.state.asker
+    return asker
 
 
 def _is_local(request: Request) -> bool:

@@ -20,6 +20,7 @@ from tollkeeper.sidecar.notify.contract import Notifier
 from tollkeeper.sidecar.quotas import Quotas
 from tollkeeper.sidecar.reports.material import Sources as ReportSources
 from tollkeeper.sidecar.repricing import Repricer
+from tollkeeper.sidecar.throttle import Throttle
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.alerts.outbox import Outbox
 from tollkeeper.storage.alerts.silences import Silences
@@ -27,6 +28,8 @@ from tollkeeper.storage.alerts.store import AlertStore
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.ledger import Ledger
 from tollkeeper.storage.prices import PriceBook
+from tollkeeper.storage.sessions import Sessions
+from tollkeeper.storage.users import Users
 
 
 def utc_now() -> datetime:
@@ -43,6 +46,9 @@ class Services:
     ledger: Ledger
     price_book: PriceBook
     access_keys: AccessKeys
+    users: Users
+    sessions: Sessions
+    throttle: Throttle
     audit: AuditTrail
     repricer: Repricer
     limiting: Limiting
