@@ -1,0 +1,49 @@
+"""Every page, at every width, in light and in dark: nothing goes wrong, and everybody can use it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+
+from sidecar.web.browser.looking import WIDTHS, Tab, look_at, tab_through
+from tollkeeper.sidecar.web.app import NAVIGATION, ROUTES
+
+SHOWN = {route.path for route in ROUTES}
+PAGES = [place.path for place in NAVIGATION if place.path in SHOWN]
+"""Their tabs are looked at with them."""
+
+
+def looks(tab: Tab, path: str, width: int, scheme: str) -> list[str]:
+    """What is wrong with a page and with its tabs."""
+    wrong, seen, ahead = [], set(), [path]
+    while ahead:
+        here = ahead.pop()
+        seen.add(here)
+        tab.forget()
+        try:
+            look_at(tab, here, width, scheme)
+        except AssertionError as error:
+            wrong.append(f"{here}: {error}")
+        found = tab.page.eval_on_selector_all("nav.tabs a", "all => all.map(each => each.href)")
+        links = {urlsplit(link)._replace(scheme="", netloc="").geturl() for link in found}
+        ahead += sorted(link for link in links - seen - set(ahead) if urlsplit(link).path == path)
+    return wrong
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_well(at_company: Tab, path: str, width: int) -> None:
+    wrong = looks(at_company, path, width, "dark" if width == 360 else "light")
+    assert wrong == [], "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_well_in_the_dark(at_company: Tab, path: str) -> None:
+    look_at(at_company, path, 1440, "dark")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_where_the_keyboard_is_can_be_seen(at_company: Tab, path: str) -> None:
+    at_company.open(path)
+    assert tab_through(at_company.page) == []
