@@ -10,7 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
-    """Sums over some calls; `cost` in US dollars. The last two count the calls of which something is not known."""
+    """Sums over some calls; money in US dollars, `average_cost` of a call whose cost is known.
+
+    The last two count the calls of which something is not known.
+    """
 
     calls: int
     failed_calls: int
@@ -22,6 +25,7 @@ class Sums:
     reasoning_tokens: int | None
     cost: Decimal | None
     cost_nano_usd: int | None
+    average_cost: Decimal | None
     average_duration_ms: int | None
     unpriced_calls: int
     unmeasured_calls: int

@@ -88,6 +88,7 @@ def test_averages_are_over_what_is_known(world: World) -> None:
     usage, stats = get(world, "/usage"), get(world, "/stats")
     assert (usage["average_cost"], stats["average_cost"], usage["total_cost"]) == (6, 6, 6)
     assert usage["by_model"]["gpt-4o"]["average_duration_ms"] == 2000
+    assert usage["by_model"]["gpt-4o"]["average_cost"] == 6
     assert get(world, "/usage", start="2026-03-01", end="2026-03-02")["average_cost"] is None
     world.ledger.adjust("r1", [Adjustment(silent[0].id, 1, 2_000_000_000, "v2")], "ann", "found out")
     assert get(world, "/usage")["average_cost"] == get(world, "/stats")["average_cost"] == 4

@@ -30,6 +30,7 @@ class Sums(BaseModel):
     reasoning_tokens: int | None = Field(description="The part of the output that was reasoning.")
     cost: Usd | None = Field(description=f"US dollars, exact. {UNKNOWN_COST}", examples=[2.45])
     cost_nano_usd: NanoUsd | None = Field(examples=[2_450_000_000])
+    average_cost: Usd | None = Field(description="Of a call whose cost is known, rounded to the nano-dollar.")
     average_duration_ms: int | None = Field(
         description="Milliseconds, streams to their end; of the calls whose duration is known.", examples=[820]
     )
@@ -52,6 +53,7 @@ def sums(totals: Totals) -> Sums:
         reasoning_tokens=totals.reasoning_tokens if known else None,
         cost=None if cost is None else usd(cost),
         cost_nano_usd=cost,
+        average_cost=average_usd(totals),
         average_duration_ms=round(totals.duration_ns / totals.timed / NANOSECONDS_A_MILLISECOND)
         if totals.timed
         else None,
