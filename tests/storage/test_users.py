@@ -66,7 +66,7 @@ def test_who_has_the_password_is_who_they_say(users: Users, clock: Clock) -> Non
     for name, wrong in (
         ("ada@example.com", PASSWORD + "x"), ("ada@example.com", PASSWORD.upper()), ("ada@example.com", ""),
         ("grace", PASSWORD), ("", PASSWORD), ("ada\0", PASSWORD), ("ada@example.com", PASSWORD + "\0"),
-        ("ada@example.com", "x" * 1_000_000),
+        ("ada@example.com", "x" * 1_000_000), ("ada@example.com", "\ud800"),
     ):  # fmt: skip
         assert users.authenticate(name, wrong) is None, (name, wrong[:30])
     clock.now += SECOND
@@ -103,12 +103,12 @@ def test_what_is_wrong_is_told_at_once_and_no_password_repeated(users: Users) ->
     assert caught.value.mistakes == {
         "name": "expected up to 100 small letters, digits and any of . _ @ + -, such as ada or ada@example.com",
         "role": "expected viewer, editor, admin",
-        "password": "expected 12 to 200 characters",
+        "password": "expected 12 to 200 characters that can be printed",
     }
     for name in ("local", "anybody"):
         with pytest.raises(UserError, match="another one than"):
             users.create(name, "viewer", PASSWORD, author="root")
-    for password in ("a" * 12, "ada@example.com", "x" * 201):
+    for password in ("a" * 12, "ada@example.com", "x" * 201, "lone surrogate \ud800", "two\nlines of it"):
         with pytest.raises(UserError, match="password") as told:
             users.create("ada@example.com", "viewer", password, author="root")
         assert password not in str(told.value)

@@ -39,16 +39,16 @@ class Passwords:
 
 def mistake_in(password: str, name: str) -> str | None:
     """What is wrong with a new one, without repeating it."""
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        return f"expected {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD or not password.isprintable():
+        return f"expected {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters that can be printed"
     if password.casefold() == name.casefold() or len(set(password)) < 4:
         return "expected one that is harder to guess"
     return None
 
 
-def _same_everywhere(password: str) -> str:
+def _same_everywhere(password: str) -> bytes:
     """Keyboards write the same letter in several ways."""
-    return unicodedata.normalize("NFC", password)
+    return unicodedata.normalize("NFC", password).encode(errors="surrogatepass")
 
 
 def _hash_of_nothing(hasher: PasswordHasher) -> str:
