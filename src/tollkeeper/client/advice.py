@@ -195,12 +195,15 @@ def recommendation(id: str) -> Ask[RecommendationDetail]:
 
 
 def accept_recommendation(id: str, *, reason: str | None = None) -> Ask[RecommendationDetail]:
-    """Say that it is done: whether it saves is told from then on. What was before is measured, which takes seconds."""
+    """Say that it is done: whether it saves is told from then on. What was before is measured, which takes seconds.
+
+    `Outdated` if it is not open any more.
+    """
     path = f"/recommendations/{quote(id, safe='')}/accept"
     return Ask("POST", path, reader(RecommendationDetail), body=body_of({"reason": reason}))
 
 
 def dismiss_recommendation(id: str, *, reason: str) -> Ask[RecommendationDetail]:
-    """It is not shown again, unless it would save twice as much."""
+    """It is not shown again, unless it would save twice as much. `Outdated` if it is dismissed or gone already."""
     path = f"/recommendations/{quote(id, safe='')}/dismiss"
     return Ask("POST", path, reader(RecommendationDetail), body={"reason": reason})

@@ -11,7 +11,7 @@ import pytest
 
 from cli.telling import Tell
 from sidecar.api.world import NOW, World, make_call
-from tollkeeper.client import Client, NotFound
+from tollkeeper.client import Client, NotFound, Outdated
 from tollkeeper.model import Usage
 from tollkeeper.sidecar.advice_gauges import STALE, advice_samples
 from tollkeeper.sidecar.insight.advice import NAME
@@ -58,7 +58,7 @@ def test_from_nothing_to_what_was_saved(world: World, url: str, tell: Tell) -> N
         assert shown.evidence["new_model"] == "gpt-4o-mini" and shown.rests_on and shown.risks
         assert client.recommendations(kind="batch").recommendations == [batch]
         _take_and_dismiss(client, search.id, batch.id, tell)
-    with Client(url, world.key("read")) as reader, pytest.raises(Exception, match="needed is admin"):
+    with Client(url, world.key("read")) as reader, pytest.raises(Exception, match="needed is edit"):
         reader.accept_recommendation(nightly.id)
 
 
@@ -71,7 +71,7 @@ def _take_and_dismiss(client: Client, taken: str, left: str, tell: Tell) -> None
     dismissed = client.dismiss_recommendation(left, reason="it must be fresh")
     assert (dismissed.state, dismissed.reason, dismissed.decided_by) == ("dismissed", "it must be fresh", "a test")
     assert client.recommendation(taken).before is not None
-    with pytest.raises(NotFound):
+    with pytest.raises(Outdated, match="is accepted already, by a test"):
         client.accept_recommendation(taken)
     with pytest.raises(NotFound):
         client.recommendation("nobody")

@@ -13,7 +13,7 @@ from tollkeeper.insight.advice.tracking import Verdict
 from tollkeeper.sidecar.api.answer import Answer, NanoUsd, Usd, moment, usd
 from tollkeeper.sidecar.api.auth import author_of
 from tollkeeper.sidecar.api.filters import LONGEST
-from tollkeeper.sidecar.api.problems import Refusal, missing, wrong
+from tollkeeper.sidecar.api.problems import Problem, Refusal, Refused, missing, wrong
 from tollkeeper.sidecar.api.services import Given
 from tollkeeper.sidecar.insight.advice import NAME
 from tollkeeper.storage.insight.recommendations import Kept, State
@@ -25,7 +25,8 @@ changes = APIRouter(tags=["insight"])
 AdviceId = Annotated[str, Path(min_length=1, max_length=LONGEST)]
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Refusal, "description": "There is no such advice."}}
 NOT_OPEN: dict[int | str, dict[str, Any]] = {
-    404: {"model": Refusal, "description": "There is no such advice, or it was decided of already."}
+    **NOT_FOUND,
+    409: {"model": Refusal, "description": "It is not open any more; the message says what it is."},
 }
 
 
@@ -160,7 +161,7 @@ def accept(request: Request, given: Given, id: AdviceId, said: Acceptance) -> An
     author = author_of(request)
     kept = given.insight.advice.accept(id, given.now_nanoseconds(), author=author, reason=said.reason)
     if kept is None:
-        raise missing("recommendation", id)
+        raise _undecidable(given.insight.advice.recommendations.one(id), id)
     return Answer(_detail(kept))
 
 
@@ -171,10 +172,19 @@ def dismiss(request: Request, given: Given, id: AdviceId, said: Dismissal) -> An
     """It is not shown again, unless it would save twice as much."""
     if not said.reason.strip():
         raise wrong("reason", said.reason, "why, for the audit trail")
-    kept = given.insight.advice.recommendations.dismiss(id, author=author_of(request), reason=said.reason.strip())
+    recommendations = given.insight.advice.recommendations
+    kept = recommendations.dismiss(id, author=author_of(request), reason=said.reason.strip())
     if kept is None:
-        raise missing("recommendation", id)
+        raise _undecidable(recommendations.one(id), id)
     return Answer(_detail(kept))
+
+
+def _undecidable(kept: Kept | None, id: str) -> Refused:
+    if kept is None:
+        return missing("recommendation", id)
+    if kept.state == "gone":
+        return Refused(409, Problem(message=f"recommendation {id!r} is gone: the ledger does not say so any more"))
+    return Refused(409, Problem(message=f"recommendation {id!r} is {kept.state} already, by {kept.decided_by}"))
 
 
 def _total(found: list[Recommendation]) -> Saving:
