@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,14 @@ def test_sums_are_checked_and_made_again(world: World, database_url: str, capsys
     assert made["wrong_before"] > 0 == made["wrong_after"]
     assert main(["ledger", "check", "--ledger", database_url, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"rollups": [], "prices": [], "policy": [], "audit": None}
+
+
+@pytest.mark.parametrize("verb", ["check", "rebuild"])
+def test_a_ledger_that_is_not_there_is_not_made(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "leger.db"
+    assert main(["ledger", verb, "--ledger", f"sqlite:///{file}"]) == 1
+    assert f"there is no ledger at sqlite:///{file}" in capsys.readouterr().err
+    assert not file.exists()
 
 
 def test_changed_prices_and_a_changed_trail_are_found(

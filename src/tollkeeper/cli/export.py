@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TextIO
 
 from tollkeeper.cli.connection import DIMENSIONS, add_filters, run
+from tollkeeper.cli.opening import opened
 from tollkeeper.config import SERVE_DEFAULTS
 from tollkeeper.sidecar.api.problems import Refused
 from tollkeeper.sidecar.api.zones import Range, read_range
 from tollkeeper.sidecar.export.text import write_csv, write_json_lines
-from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import Kept
 from tollkeeper.storage.ledger.contract import Dimension
 from tollkeeper.storage.ledger.sql import SqlLedger
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _do(options: argparse.Namespace) -> int:
     when = _range(options)
-    database = _opened(options.ledger)
+    database = opened(options.ledger)
     calls = SqlLedger(database).select_calls(when.start_ns, when.end_ns, _filters(options))
     if options.out == "-":
         if options.format == "parquet":
@@ -60,16 +60,6 @@ def _do(options: argparse.Namespace) -> int:
         print(f"{number:,} calls are in {path}")
     database.close()
     return 0
-
-
-def _opened(url: str) -> Database:
-    """Raises `ValueError` where there is none: to open it would make an empty one."""
-    is_sqlite, file = url.startswith("sqlite:///"), url.removeprefix("sqlite:///").partition("?")[0]
-    if is_sqlite and not Path(file).is_file():
-        raise ValueError(f"there is no ledger at {url}; name it with --ledger")
-    database = Database(url)
-    database.migrate()
-    return database
 
 
 def _write(format: str, calls: Iterable[Kept], path: Path) -> int:

@@ -11,10 +11,10 @@ from typing import Any
 from rich.text import Text
 
 from tollkeeper.cli.connection import console, run
+from tollkeeper.cli.opening import opened
 from tollkeeper.cli.tables import table
 from tollkeeper.config import SERVE_DEFAULTS
 from tollkeeper.storage.audit import AuditTrail
-from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger.sql import SqlLedger
 from tollkeeper.storage.ledger.tables import NS_A_DAY
 from tollkeeper.storage.policies import PolicyStore
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    database = _opened(options.ledger)
+    database = opened(options.ledger)
     differences = SqlLedger(database).check_rollups(_start(options), FOR_EVER)
     broken = PriceBook(database).broken()
     policies = PolicyStore(database).broken()
@@ -65,7 +65,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _rebuild(options: argparse.Namespace) -> int:
-    ledger = SqlLedger(_opened(options.ledger))
+    ledger = SqlLedger(opened(options.ledger))
     start = _start(options)
     wrong = len(ledger.check_rollups(start, FOR_EVER))
     ledger.rebuild_rollups(start, FOR_EVER)
@@ -75,12 +75,6 @@ def _rebuild(options: argparse.Namespace) -> int:
     else:
         console().print(f"{wrong} sums were wrong, {left} are now")
     return 1 if left else 0
-
-
-def _opened(url: str) -> Database:
-    database = Database(url)
-    database.migrate()
-    return database
 
 
 def _start(options: argparse.Namespace) -> int:
