@@ -155,16 +155,28 @@ def test_who_was_not_reached_is_told_of_what_still_fires(opened: Database, clock
 
 
 def test_what_ended_long_ago_is_forgotten(opened: Database, clock: Clock) -> None:
-    store = AlertStore(opened, clock)
-    store.look([finding(80)], [OPS])
+    store, outbox = AlertStore(opened, clock), Outbox(opened, "one", clock)
+
+    def tell() -> None:
+        for each in outbox.claim():
+            outbox.finish(each.id, "sent", "200")
+
+    store.look([finding(80, "globex")], [OPS])
+    store.look([finding(80), finding(80, "globex")], [OPS])
     clock.now = 2 * DAY
-    store.look([], [OPS])
+    store.look([finding(80, "globex")], [OPS])
+    tell()
+    told = outbox.totals()
     clock.now += KEPT_FOR
     store.look([finding(80, "globex")], [OPS])
-    assert store.prune() == 0
+    tell()
+    assert store.prune() == 0 and outbox.totals() == told
     clock.now += 1
     assert store.prune() == 1
     assert [alert.finding.scope for alert in store.alerts()] == [{"tenant": "globex"}]
+    assert {one.notification.alert.finding.scope["tenant"] for one in outbox.log()} == {"globex"}
+    assert store.look([finding(80, "globex")], [OPS]) == [], "who was told of it a year ago is not told again"
+    assert store.prune() == 0 and outbox.totals() == told, "a metric does not count backwards"
 
 
 def test_a_silence_holds_back_until_it_ends(opened: Database, clock: Clock) -> None:

@@ -7,16 +7,18 @@ whoever is told may be told twice if it had heard already: the notification's id
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, or_, select, text, update
 
 from tollkeeper.model.alert import Notification
 from tollkeeper.storage.alerts.rows import read
-from tollkeeper.storage.alerts.tables import NOTIFICATIONS
+from tollkeeper.storage.alerts.tables import ALERTS, NOTIFICATIONS
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger.failures import told_apart
+from tollkeeper.storage.ledger.tables import STATE
 
 State = Literal["waiting", "sent", "dead"]
 Outcome = Literal["sent", "failed", "refused"]
@@ -29,6 +31,12 @@ FIRST_WAIT, LONGEST_WAIT = 5 * SECOND, 900 * SECOND
 GIVE_UP = 86_400 * SECOND
 """What could not be delivered for so long is dead, and can be seen."""
 LONGEST_DETAIL = 500
+
+_FORGOTTEN = "forgotten notification"
+_COUNT_FORGOTTEN = text(
+    f"INSERT INTO {STATE.name} (name, value) VALUES (:name, :number) "
+    f"ON CONFLICT (name) DO UPDATE SET value = {STATE.name}.value + excluded.value"
+)
 
 
 class Entry(NamedTuple):
@@ -123,11 +131,16 @@ class Outbox:
         return [_entry(row) for row in found]
 
     def totals(self) -> Mapping[tuple[str, State], int]:
-        """How many there are, by channel and state."""
+        """How many there are, by channel and state, and were: a metric must not count backwards."""
         table = NOTIFICATIONS
         count = select(table.c.channel, table.c.state, func.count()).group_by(table.c.channel, table.c.state)
+        forgotten = select(STATE.c.name, STATE.c.value).where(STATE.c.name.startswith(_FORGOTTEN))
         with told_apart(self._database), self._database.read() as connection:
-            return {(channel, state): number for channel, state, number in connection.execute(count)}
+            found = Counter({(channel, state): number for channel, state, number in connection.execute(count)})
+            for name, number in connection.execute(forgotten):
+                state, _, channel = name.removeprefix(f"{_FORGOTTEN} ").partition(" ")
+                found[channel, state] += number
+        return found
 
     def waiting(self) -> Mapping[str, Waiting]:
         """By channel."""
@@ -137,6 +150,15 @@ class Outbox:
         with told_apart(self._database), self._database.read() as connection:
             rows = connection.execute(count.group_by(table.c.channel)).all()
         return {channel: Waiting(number, oldest) for channel, number, oldest in rows}
+
+
+def forget(connection: Connection, before: int) -> None:
+    """Forget what was told, or given up, before then, of alerts that are forgotten. It stays counted."""
+    table = NOTIFICATIONS
+    old = (table.c.finished_at < before) & (table.c.state != "waiting") & table.c.alert_id.not_in(select(ALERTS.c.id))
+    gone = connection.execute(delete(table).where(old).returning(table.c.state, table.c.channel)).all()
+    for (state, channel), number in sorted(Counter((row.state, row.channel) for row in gone).items()):
+        connection.execute(_COUNT_FORGOTTEN, {"name": f"{_FORGOTTEN} {state} {channel}", "number": number})
 
 
 def _notification(row: Row[Any]) -> Notification:

@@ -18,6 +18,7 @@ from tollkeeper.alerting.lifecycle import Told, due, follow
 from tollkeeper.alerting.muting import muted
 from tollkeeper.model.alert import Alert, Event
 from tollkeeper.model.finding import SEVERITIES, Finding, Identity, Unseen
+from tollkeeper.storage.alerts.outbox import forget
 from tollkeeper.storage.alerts.rows import alert_of, row_of, written
 from tollkeeper.storage.alerts.silences import silences_at
 from tollkeeper.storage.alerts.tables import ALERTS, NOTIFICATIONS
@@ -158,10 +159,12 @@ class AlertStore:
             return {alert.finding.identity for alert in _open(connection)}
 
     def prune(self) -> int:
-        """Forget what ended long ago; how many. What was told of it stays, as it is counted."""
-        old = delete(ALERTS).where(ALERTS.c.ended_at < self._clock() - KEPT_FOR)
+        """Forget what ended long ago, and what was told of it; how many alerts."""
+        before = self._clock() - KEPT_FOR
         with told_apart(self._database), self._database.write() as connection:
-            return connection.execute(old).rowcount
+            count = connection.execute(delete(ALERTS).where(ALERTS.c.ended_at < before)).rowcount
+            forget(connection, before)
+        return count
 
     def firing(self) -> Mapping[tuple[str, str], int]:
         """How many fire, by kind and severity."""
