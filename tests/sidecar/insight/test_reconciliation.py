@@ -213,6 +213,18 @@ def test_what_is_on_no_call_stays_a_difference(offices: Any) -> None:
     assert not none.bookings and {one.why for one in none.left} == {"it was not asked for"}
 
 
+def test_nothing_is_booked_on_another_models_calls(offices: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = offices(made(), bill_price=1.5, bill_model=MODELS[0])
+    office.world.record(*(call_of(number, use) for number, use in enumerate(made())))
+    office.reconciler.fetch(NOW)
+    (found,) = office.reconciler.compare(NOW, "openai")
+    names = {model: names for model, names in found.names.items() if model != MODELS[0]}
+    monkeypatch.setattr(office.reconciler, "compare", lambda *_: [found._replace(names=names)])
+    plan = office.keeper.plan(WANTED, NOW)
+    assert not plan.bookings
+    assert {(one.model, one.why) for one in plan.left} == {(MODELS[0], "there are no calls to book it on")}
+
+
 def test_calls_without_a_price_are_booked_by_their_tokens(offices: Any) -> None:
     office = offices(made())
     calls = [call_of(number, use) for number, use in enumerate(made())]

@@ -142,8 +142,9 @@ class Bookkeeper:
         return Plan(_id(wanted, bookings), wanted, tuple(bookings), tuple(left))
 
     def _booking(self, provider: str, found: Reconciliation, cell: Cell, amounts: Mapping[CauseKind, int]) -> Booking:
-        calls, old = 0, 0
-        for kept in self._calls(provider, cell.day, found.names.get(cell.model, ())):
+        calls, old, names = 0, 0, found.names.get(cell.model, ())
+        on = self._calls(provider, cell.day, names) if names or not cell.model else ()
+        for kept in on:
             if kept.nano_usd is not None or kept.unpriced:
                 calls += 1
                 old += kept.nano_usd or 0
