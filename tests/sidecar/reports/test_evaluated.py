@@ -136,6 +136,14 @@ def test_anomalies_are_told_with_their_causes(world: World) -> None:
     assert "by more calls" in text_of(world, "anomalies")
 
 
+def test_a_false_anomaly_is_not_severe(world: World) -> None:
+    (kept,) = world.insight.anomalies.anomalies()
+    assert figures(report(world, "anomalies"))["Severe"] == 1
+    world.insight.anomalies.label(kept.id, "false", author="a test")
+    assert figures(report(world, "anomalies"))["Severe"] == 0
+    world.insight.anomalies.label(kept.id, None, author="a test")
+
+
 def test_advice_says_how_to_do_it(world: World) -> None:
     found = report(world, "optimisation")
     assert figures(found)["Saving in a month"] == 20

@@ -59,7 +59,7 @@ def sections(material: Material) -> list[Section]:
 
 def _figures(found: Sequence[Kept]) -> Iterator[Figure]:
     open_ = [kept for kept in found if kept.ended_at is None]
-    severe = [kept for kept in found if kept.anomaly.severity in ("critical", "emergency")]
+    severe = [kept for kept in found if kept.anomaly.severity in ("critical", "emergency") and kept.label != "false"]
     dearest = max((kept.anomaly.excess_nano_usd or 0 for kept in found), default=0)
     false = sum(1 for kept in found if kept.label == "false")
     yield Figure("Anomalies", len(found), "count", f"{len(open_)} still hold")
