@@ -53,6 +53,7 @@ class Operations:
     create_key = Operation(administration.create_key)
     revoke_key = Operation(administration.revoke_key)
     limits = Operation(limiting.limits)
+    limit_usage = Operation(limiting.limit_usage)
     in_flight = Operation(limiting.in_flight)
     limit_agreement = Operation(limiting.limit_agreement)
     rebuild_limits = Operation(limiting.rebuild_limits)

@@ -15,6 +15,7 @@ from tollkeeper.client.standings import (
     InFlight,
     LimitAgreement,
     Limits,
+    LimitUsages,
     PolicyHistory,
     PolicySet,
     PolicyState,
@@ -28,6 +29,11 @@ from tollkeeper.client.standings import (
 def limits(**whose: Unpack[Whose]) -> Ask[Limits]:
     """How the limits stand for whom these name, those for everybody included."""
     return Ask("GET", "/limits", reader(Limits), query_of(whose))
+
+
+def limit_usage(*, limit: str | None = None, most: int | None = None) -> Ask[LimitUsages]:
+    """How far every limit, or the one of a name, is used, by the fullest so many (10) of those it counts for."""
+    return Ask("GET", "/limits/usage", reader(LimitUsages), query_of(locals()))
 
 
 def in_flight() -> Ask[InFlight]:

@@ -52,6 +52,66 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LadderStep:
+    """What is done from a percentage of a limit on."""
+
+    at: int
+    do: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeUse:
+    """How far one of those whom a limit counts for has used it; `used` is without what is `held` by calls under way.
+
+    `ratio` and `elapsed` are parts of one. `step` is the highest of the ladder that is reached. `denied` is `None`
+    where denials are not counted.
+    """
+
+    scope: dict[str, str]
+    used: Decimal
+    held: Decimal
+    remaining: Decimal
+    ratio: float
+    elapsed: float | None
+    period_start: datetime | None
+    resets_at: datetime | None
+    step: LadderStep | None
+    denied: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitUsage:
+    """One limit, and the fullest of those whom it counts for. `known` is false where nobody can tell how all stand."""
+
+    name: str
+    form: str
+    measure: str
+    amount: Decimal
+    window: str | None
+    time_zone: str | None
+    per: list[str]
+    mode: str
+    calls: str
+    thresholds: list[int]
+    wait_seconds: float
+    on_unavailable: str
+    steps: list[LadderStep]
+    counted: bool
+    known: bool
+    scopes: int
+    uses: list[ScopeUse]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitUsages:
+    """Every limit of the policy in force, the fullest first."""
+
+    at: datetime
+    policy_version: int
+    limits: list[LimitUsage]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """A limit and scope whose counters do not agree with the ledger: ledger <= spent <= ledger + assumed."""
 

@@ -9,7 +9,6 @@ from itertools import groupby
 from tollkeeper.model import Limit
 from tollkeeper.model.finding import severity_at
 from tollkeeper.sidecar.advice_gauges import ADVICE_GAUGES, advice_samples
-from tollkeeper.sidecar.agreement import LONG_ENOUGH
 from tollkeeper.sidecar.error_budget_gauges import ERROR_BUDGET_GAUGES, error_budget_samples
 from tollkeeper.sidecar.findings import prices_installed_at
 from tollkeeper.sidecar.forecast_gauges import FORECAST_GAUGES, limit_samples_of, spend_samples
@@ -18,7 +17,7 @@ from tollkeeper.sidecar.insight.advice import NAME as ADVICE
 from tollkeeper.sidecar.insight.health import latest as latest_health
 from tollkeeper.sidecar.insight.reconciliation import NAME
 from tollkeeper.sidecar.limit_use import LimitUse, LimitUses
-from tollkeeper.sidecar.limit_watch import LimitWatch
+from tollkeeper.sidecar.limit_watch import LimitWatch, tells_denials
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.metrics import NANO, Kind, Sample
 from tollkeeper.sidecar.quotas import Quotas
@@ -229,7 +228,7 @@ def _of_use(use: LimitUse, denied: int) -> Iterator[Sample]:
     yield _gauge(names.LIMIT_AMOUNT, limit.amount / unit, *labels)
     yield _gauge(names.LIMIT_USED, use.used / unit, *labels)
     yield _gauge(names.LIMIT_HELD, use.held / unit, *labels)
-    if _tells_denials(limit):
+    if tells_denials(limit):
         yield _gauge(names.LIMIT_DENIED, denied, *labels)
     if use.period_end:
         yield _gauge(names.LIMIT_PERIOD_START, use.period_start / NANO, *labels)
@@ -242,12 +241,6 @@ def _labels(use: LimitUse) -> tuple[str, ...]:
     scope = use.scope
     whose = ",".join(f"{name}={value}" for name, value in scope.items())
     return (*_whole(use.limit), whose, scope.get("tenant", ""), scope.get("provider", ""))
-
-
-def _tells_denials(limit: Limit) -> bool:
-    window = limit.window
-    is_long = window is not None and not window.rolling and window.unit in LONG_ENOUGH
-    return is_long and limit.mode == "hard" and not limit.wait
 
 
 def _whole(limit: Limit) -> tuple[str, str, str, str]:

@@ -7,7 +7,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import islice
 
+from tollkeeper.model import Limit
 from tollkeeper.model.charge import Charge, Level
+from tollkeeper.sidecar.agreement import LONG_ENOUGH
 from tollkeeper.storage.counters import Held, Hold, Refused
 
 LEASE = "lease-"
@@ -83,3 +85,10 @@ class LimitWatch:
                 self._denied[key or ""] = times - 1, until
             elif key is not None:
                 self._denied.pop(key, None)
+
+
+def tells_denials(limit: Limit) -> bool:
+    """Whether its denials are counted: where room comes back soon, a call that waits or asks again is no news."""
+    window = limit.window
+    is_long = window is not None and not window.rolling and window.unit in LONG_ENOUGH
+    return is_long and limit.mode == "hard" and not limit.wait

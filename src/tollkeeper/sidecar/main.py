@@ -181,6 +181,8 @@ class Sidecar:
             limiting=self.limiting,
             quotas=Quotas(self.ledger, self.limiting, self.resets, time.time_ns),
             agreement=self.agreement,
+            uses=self._uses,
+            watch=self._watch,
             alerts=self.alerts,
             silences=self.silences,
             outbox=self.outbox,
@@ -190,6 +192,7 @@ class Sidecar:
             notifier_of=notifier_of,
             open_on_loopback=self.settings.open_on_loopback,
             open_to_all=self.settings.open_to_all,
+            trace_url=self.settings.trace_url,
         )
 
     def _alerting(self) -> Alerting:

@@ -20,7 +20,8 @@ FOR_READERS = {
     for path in (
         "/status", "/stats", "/usage", "/calls", "/calls/{id}", "/orphans", "/overview",
         "/prices", "/prices/history", "/prices/unpriced", "/prices/overlay", "/prices/effective",
-        "/prices/{row}", "/limits", "/limits/in-flight", "/limits/agreement", "/policy", "/policy/history", "/quotas",
+        "/prices/{row}", "/limits", "/limits/usage", "/limits/in-flight",
+        "/limits/agreement", "/policy", "/policy/history", "/quotas",
         "/quotas/{config}", "/emergency", "/alerts", "/alerts/{id}", "/silences", "/channels", "/channels/{name}",
         "/notifications", "/recommendations", "/recommendations/{id}", "/anomalies", "/anomalies/{id}", "/forecasts",
         "/reports", "/reports/{kind}", "/reconciliations", "/providers/health", "/providers/recent",

@@ -254,3 +254,33 @@ def test_wrong_questions(world: World) -> None:
     assert client.get("/api/v1/limits?usr=x").status_code == 422
     assert client.post("/api/v1/check", json={"provider": "openai"}).status_code == 422
     assert world.client().get("/api/v1/limits").status_code == 401
+
+
+def test_how_far_every_limit_is_used_by_all_whom_it_counts_for(world: World) -> None:
+    world.record(
+        make_call(1, tags={"tenant": "acme"}), make_call(2, tags={"tenant": "acme"}), make_call(3, tags={"tenant": "x"})
+    )
+    document = {
+        "limit": [
+            {"limit": "2,000 tokens / day per tenant", "name": "tokens"},
+            {"limit": "$5 / day", "name": "money"},
+            {"limit": "$1 per request", "name": "each"},
+        ],
+        "ladder": [{"limit": "tokens", "steps": [{"at": 50, "do": "alert"}, {"at": 105, "do": "deny"}]}],
+    }
+    client = world.client("admin")
+    client.put("/api/v1/policy", json={"document": document, "reason": "a test"})
+    found = client.get("/api/v1/limits/usage").json()
+    assert [limit["name"] for limit in found["limits"]] == ["tokens", "money", "each"], "the fullest first"
+    tokens, money, each = found["limits"]
+    assert [(use["scope"], use["used"], use["remaining"]) for use in tokens["uses"]] == [
+        ({"tenant": "acme"}, 2200, 0), ({"tenant": "x"}, 1100, 900),
+    ]  # fmt: skip
+    assert [use["step"] for use in tokens["uses"]] == [{"at": 105, "do": "deny"}, {"at": 50, "do": "alert"}]
+    assert (tokens["scopes"], tokens["uses"][0]["denied"]) == (2, None), "nobody counts denials here"
+    assert money["uses"][0]["used"] == 0.0105
+    assert money["uses"][0]["elapsed"] == pytest.approx(14.504 / 24, abs=1e-3)
+    assert (each["counted"], each["uses"]) == (False, [])
+    one = client.get("/api/v1/limits/usage", params={"limit": "tokens", "most": 1}).json()
+    assert [len(limit["uses"]) for limit in one["limits"]] == [1]
+    assert client.get("/api/v1/limits/usage", params={"limit": "tokns"}).status_code == 404

@@ -165,6 +165,7 @@ class World:
             repricer=Repricer(self.ledger, self.prices, self.database, self.audit),
             limiting=self.limiting,
             agreement=self.agreement,
+            uses=uses,
             quotas=Quotas(self.ledger, self.limiting, self.resets, self.clock.nanoseconds),
             health=self.health,
             alerts=self.alerts,

@@ -24,6 +24,7 @@ from tollkeeper.sidecar.api import (
     forecasts,
     invoices,
     keys,
+    limit_usage,
     limits,
     notifications,
     overview,
@@ -58,6 +59,7 @@ ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
     (effective.router, "read"),  # before the routes of single rows, which match any word
     (prices.router, "read"),
     (limits.router, "read"),
+    (limit_usage.router, "read"),
     (agreements.router, "read"),
     (agreements.changes, "edit"),
     (policy.router, "read"),

@@ -15,6 +15,8 @@ from tollkeeper.sidecar.alerting import Channels
 from tollkeeper.sidecar.api.answer import nanoseconds
 from tollkeeper.sidecar.api.vitals import Health
 from tollkeeper.sidecar.insight.insight import Insight
+from tollkeeper.sidecar.limit_use import LimitUses
+from tollkeeper.sidecar.limit_watch import LimitWatch
 from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.notify.contract import Notifier
 from tollkeeper.sidecar.quotas import Quotas
@@ -40,7 +42,8 @@ def utc_now() -> datetime:
 class Services:
     """`open_on_loopback`: requests from this machine need no key (embedded mode, bound to loopback only).
 
-    `open_to_all`: nobody needs one, as somebody else sees to that.
+    `open_to_all`: nobody needs one, as somebody else sees to that. `trace_url`: where a trace is shown, with
+    `{trace_id}` in it.
     """
 
     ledger: Ledger
@@ -54,6 +57,7 @@ class Services:
     limiting: Limiting
     quotas: Quotas
     agreement: Agreement
+    uses: LimitUses
     alerts: AlertStore
     silences: Silences
     outbox: Outbox
@@ -64,6 +68,8 @@ class Services:
     health: Health
     open_on_loopback: bool = False
     open_to_all: bool = False
+    trace_url: str | None = None
+    watch: LimitWatch | None = None
     now: Callable[[], datetime] = utc_now
 
     def now_nanoseconds(self) -> int:
