@@ -43,7 +43,7 @@ class ErrorCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthOf:
-    """How a provider does, a model (else `None`), or a service tier of one (else `None`)."""
+    """How a provider does (empty: all), a model (else `None`), or a service tier of one (else `None`)."""
 
     provider: str
     model: str | None
@@ -104,6 +104,7 @@ class ProviderHealth:
     evaluated_at: datetime | None
     start: datetime | None
     end: datetime | None
+    total: HealthOf | None
     providers: list[HealthOf]
     models: list[HealthOf]
     tiers: list[HealthOf]
@@ -249,6 +250,9 @@ class CachePattern:
     write_cost_nano_usd: int
     waiting_writes: int
     unjudged_writes: int
+    saved: Decimal | None
+    saved_nano_usd: int | None
+    weighed_calls: int
     unread_at_least: Unread
     unread_at_most: Unread
 

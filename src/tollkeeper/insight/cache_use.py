@@ -28,6 +28,7 @@ class CacheCall(NamedTuple):
 
     `scope` is the provider, the model and whose feature it is. `lives_long`: it has written for an hour. `paid` is what
     the writing has cost, `plain` what the same tokens would have cost as plain input; `None` where that is not known.
+    `saved` is how much dearer the call would have been without a cache: less than nothing, where it has only written.
     """
 
     started_at: int
@@ -38,6 +39,7 @@ class CacheCall(NamedTuple):
     lives_long: bool = False
     paid: int | None = None
     plain: int | None = None
+    saved: int | None = None
 
 
 @dataclass(slots=True)
@@ -61,7 +63,8 @@ class Unread:
 class CacheUse:
     """Sums over the writes of some time; they add up. `waiting` lived still when this was looked at.
 
-    `not_judged` were too many at once. Neither is among `least` and `most`.
+    `not_judged` were too many at once. Neither is among `least` and `most`. `saved_nano_usd` is of the `weighed` calls,
+    readers and writers of which it is known what they would have cost without a cache.
     """
 
     writes: int = 0
@@ -70,6 +73,8 @@ class CacheUse:
     nano_usd: int = 0
     waiting: int = 0
     not_judged: int = 0
+    weighed: int = 0
+    saved_nano_usd: int = 0
 
 
 class Judged(NamedTuple):
@@ -109,6 +114,9 @@ def judge(calls: Iterable[CacheCall], start: int, end: int, now: int) -> Judged:
     wide, narrow = _Tracker(found, found.least), _Tracker(None, found.most)
     for call in calls:
         counts = start <= call.started_at < end
+        if counts and call.saved is not None:
+            found.use.weighed += 1
+            found.use.saved_nano_usd += call.saved
         if counts and call.written > 0:
             found.use.writes += 1
             found.use.tokens += call.written

@@ -25,7 +25,7 @@ class Key(NamedTuple):
     `model` is the one that was asked for, which need not be the one that answered.
     """
 
-    provider: str
+    provider: str = ""
     model: str = ""
     tier: str = ""
 
@@ -161,8 +161,8 @@ def together(tallies: Iterable[Mapping[Key, Tally]]) -> dict[Key, Tally]:
     return found
 
 
-def by(tallies: Mapping[Key, Tally], width: Literal[1, 2]) -> dict[Key, Tally]:
-    """The sums by provider (1), or by provider and model (2)."""
+def by(tallies: Mapping[Key, Tally], width: Literal[0, 1, 2]) -> dict[Key, Tally]:
+    """The sums of all (0), by provider (1), or by provider and model (2)."""
     found: dict[Key, Tally] = {}
     for key, tally in tallies.items():
         found.setdefault(Key(*key[:width]), Tally()).add(tally)

@@ -114,6 +114,12 @@ class CachePattern(BaseModel):
     write_cost_nano_usd: NanoUsd
     waiting_writes: int = Field(description="They may be read still, and are not judged.")
     unjudged_writes: int = Field(description="Too many at once for that.")
+    saved: Usd | None = Field(
+        description="How much dearer the weighed calls would have been without a cache; less than 0: they were dearer"
+        " with it. Null: nothing is known of it."
+    )
+    saved_nano_usd: NanoUsd | None
+    weighed_calls: int = Field(description="Readers and writers that had plain input too, whose price says it.")
     unread_at_least: UnreadOf = Field(description="Not read by any call of the same feature while it lived.")
     unread_at_most: UnreadOf = Field(description="Not read by a call of the same session, either.")
 
@@ -272,6 +278,9 @@ def _cache(given: Services, of: Found) -> CachePattern:
         write_cost_nano_usd=judged.use.nano_usd,
         waiting_writes=judged.use.waiting,
         unjudged_writes=judged.use.not_judged,
+        saved=usd(judged.use.saved_nano_usd) if judged.use.weighed else None,
+        saved_nano_usd=judged.use.saved_nano_usd if judged.use.weighed else None,
+        weighed_calls=judged.use.weighed,
         unread_at_least=_unread(judged.least),
         unread_at_most=_unread(judged.most),
     )

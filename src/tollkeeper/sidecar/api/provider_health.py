@@ -62,7 +62,7 @@ class ErrorCount(BaseModel):
 class HealthOf(BaseModel):
     """Of a provider, a model, or a service tier of one."""
 
-    provider: str = Field(examples=["openai"])
+    provider: str = Field(description="Empty: of all.", examples=["openai"])
     model: str | None = Field(description="As it was asked for; null: all of the provider's.", examples=["gpt-4o-mini"])
     tier: str | None = Field(description="As the provider names it; null: all, and those without.", examples=["flex"])
     calls: int
@@ -120,6 +120,7 @@ class ProviderHealth(BaseModel):
     evaluated_at: datetime | None = Field(description="Null: not yet; then all else is empty.")
     start: datetime | None
     end: datetime | None
+    total: HealthOf | None = Field(description="Of all providers together, whichever were asked for.")
     providers: list[HealthOf]
     models: list[HealthOf]
     tiers: list[HealthOf] = Field(description="Of the calls whose service tier is known.")
@@ -195,6 +196,7 @@ def provider_health(given: Given, params: Annotated[HealthParams, Query()]) -> A
             evaluated_at=at,
             start=moment(window.start) if window is not None else None,
             end=moment(window.end) if window is not None else None,
+            total=next((_health(key, each) for key, each in levels.get("all", {}).items()), None),
             providers=[_health(key, each) for key, each in _of(levels.get("providers", {}).items(), params)],
             models=[_health(key, each) for key, each in _of(levels.get("models", {}).items(), params)],
             tiers=[_health(key, each) for key, each in _of(levels.get("tiers", {}).items(), params)],

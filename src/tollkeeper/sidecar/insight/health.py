@@ -23,7 +23,7 @@ EVERY_SECONDS = 60
 Window = Literal["5m", "1h", "24h", "7d"]
 """5 and 60 minutes until now; the last 24 full hours and the one under way; today and the six days of UTC before."""
 NAMES: tuple[Window, ...] = get_args(Window)
-Level = Literal["providers", "models", "tiers"]
+Level = Literal["all", "providers", "models", "tiers"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 MOST_READ = 200_000
@@ -152,6 +152,7 @@ def _facts(budget: ErrorBudget) -> dict[str, Any]:
 
 def _window(stretch: tuple[int, int], tallies: Mapping[Key, Tally]) -> dict[str, Any]:
     levels: dict[Level, Mapping[Key, Tally]] = {
+        "all": by(tallies, 0),
         "providers": by(tallies, 1),
         "models": by(tallies, 2),
         "tiers": {key: tally for key, tally in tallies.items() if key.tier},
@@ -175,7 +176,7 @@ def _plain(each: Figures) -> dict[str, Any]:
 
 def _read_window(body: Mapping[str, Any]) -> Evaluated:
     levels: dict[Level, Mapping[Key, Figures]] = {
-        level: {Key(*names): _read_figures(each) for *names, each in body[level]} for level in LEVELS
+        level: {Key(*names): _read_figures(each) for *names, each in body.get(level, ())} for level in LEVELS
     }
     return Evaluated(body["start"], body["end"], levels)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.datastructures import FormData
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -23,7 +23,7 @@ from tollkeeper.sidecar.web.formats import Formats, locale_of
 from tollkeeper.sidecar.web.headers import SecurityHeaders
 from tollkeeper.sidecar.web.identity import Identity, identify
 from tollkeeper.sidecar.web.inside import Inside
-from tollkeeper.sidecar.web.pages import filter_values, overview
+from tollkeeper.sidecar.web.pages import downloads, filter_values, overview, sign_in
 from tollkeeper.sidecar.web.rendering import Templates, serve_static
 from tollkeeper.sidecar.web.routes import Change, Place, Show
 from tollkeeper.sidecar.web.view import NOTICE_COOKIE, View
@@ -42,6 +42,7 @@ NAVIGATION = (
 
 ROUTES: tuple[Show | Change, ...] = (
     *overview.ROUTES,
+    *downloads.ROUTES,
     *filter_values.ROUTES,
 )
 """Everything that a browser can ask for, and send."""
@@ -62,6 +63,7 @@ class Web:
         self.app = Starlette(
             routes=[
                 *(Route(each.path, self._endpoint(each), methods=[each.method]) for each in ROUTES),
+                *sign_in.SignIn(services, self._templates, public_url).routes(),
                 Route("/live", self._live),
                 Route("/static/{path:path}", serve_static),
             ],
@@ -76,7 +78,7 @@ class Web:
         async def answer(request: Request) -> Response:
             who = await identify(request, self._services)
             if who is None:
-                return RedirectResponse(f"/sign-in?next={quote(_here(request), safe='')}", 303)
+                return sign_in.to_sign_in(request)
             view = self._view(request, who)
             if isinstance(route, Change):
                 async with request.form(max_fields=MOST_FIELDS, max_part_size=LARGEST_FORM_PART) as form:
@@ -126,6 +128,3 @@ TITLES: Mapping[int, str] = {
     412: "Somebody else was quicker", 422: "That did not work", 503: "Not just now",
 }  # fmt: skip
 
-
-def _here(request: Request) -> str:
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")

@@ -46,7 +46,7 @@ _CACHED = f"""
     SELECT c.started_at, c.provider, coalesce(c.request_model, c.model),
         {", ".join(f"coalesce(c.{name}, '')" for name in _SCOPE)}, coalesce(c.session, ''),
         coalesce(c.cache_read_tokens, 0), coalesce(c.cache_write_tokens, 0),
-        CASE WHEN c.cache_write_tokens > 0 THEN c.line_items END
+        c.line_items
     FROM calls c WHERE {_WITHIN} AND (c.cache_read_tokens > 0 OR c.cache_write_tokens > 0) ORDER BY c.started_at
 """
 _LONG = f"""
@@ -144,23 +144,27 @@ def _count(found: Tally, row: Any) -> None:
 
 def _cache_call(row: Any) -> CacheCall:
     started_at, provider, model, *scope, session, read, written, items = row
-    paid, plain, lives_long = _written(items) if written else (None, None, False)
-    return CacheCall(started_at, (provider, model, *scope), session, read, written, lives_long, paid, plain)
+    return CacheCall(started_at, (provider, model, *scope), session, read, written, *_in_money(items))
 
 
-def _written(items: str | None) -> tuple[int | None, int | None, bool]:
-    """What the writing has cost, what plain input would have, and whether it was for an hour, in nano-dollars."""
-    paid, tokens, lives_long, unit = Decimal(0), Decimal(0), False, None
+def _in_money(items: str | None) -> tuple[bool, int | None, int | None, int | None]:
+    """Whether it was written for an hour; and, in nano-dollars, what the writing has cost, what plain input would have,
+    and what the cache has saved in all. Only a call with plain input of its own says what that costs.
+    """
+    paid, tokens, read, read_paid, lives_long, unit = Decimal(0), Decimal(0), Decimal(0), Decimal(0), False, None
     for item in line_items_of(items):
         if item.meter in ("cache_write_5m", "cache_write_1h"):
             paid, tokens = paid + item.amount, tokens + item.quantity
             lives_long = lives_long or item.meter == "cache_write_1h"
+        elif item.meter == "cache_read":
+            read, read_paid = read + item.quantity, read_paid + item.amount
         elif item.meter == "input":
             unit = item.unit_price
-    if not tokens:
-        return None, None, lives_long
-    plain = None if unit is None else int(round(tokens * unit * NANO))
-    return int(round(paid * NANO)), plain, lives_long
+    written = int(round(paid * NANO)) if tokens else None
+    plain = None if unit is None or not tokens else int(round(tokens * unit * NANO))
+    if unit is None or not (tokens or read):
+        return lives_long, written, plain, None
+    return lives_long, written, plain, int(round(((tokens + read) * unit - paid - read_paid) * NANO))
 
 
 def _surcharge(cost: Cost, rates: Rates, input_tokens: int) -> Decimal:

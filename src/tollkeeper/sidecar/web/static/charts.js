@@ -81,7 +81,7 @@ function options(Plot, chart, colours, place) {
     series: [{}, ...series, ...(chart.band ? [hidden, hidden] : [])],
     bands: chart.band ? [{ series: [first, first + 1], fill: colours.band }] : undefined,
     axes: [
-      { stroke: colours.text, grid: { show: false }, ticks: { show: false }, font: "12px system-ui", size: 28, space: 60 },
+      { stroke: colours.text, grid: { show: false }, ticks: { show: false }, font: "12px system-ui", size: 30, space: 64, values: (_, ticks, __, ___, gap) => ticks.map((tick) => when(tick, chart, gap < 86400)) },
       { stroke: colours.text, grid: { stroke: colours.grid, width: 1 }, ticks: { show: false }, font: "12px system-ui", size: 58, values: (_, ticks) => ticks.map((tick) => figure(tick, chart, true)) },
     ],
     hooks: { draw: [(plot) => drawOver(plot, chart, colours)], setCursor: [(plot) => showTip(plot, chart, colours, place)] },
@@ -135,17 +135,22 @@ function figure(value, chart, isTick = false) {
   return new Intl.NumberFormat(locale, isTick ? { notation: "compact" } : {}).format(value);
 }
 
+function when(seconds, chart, byHour) {
+  const parts = byHour ? { hour: "2-digit", minute: "2-digit", hour12: false } : { month: "short", day: "numeric" };
+  return new Intl.DateTimeFormat(chart.locale, { timeZone: chart.zone, ...parts }).format(new Date(seconds * 1000));
+}
+
 function showTip(plot, chart, colours, place) {
   let tip = place.querySelector(".tip");
   const n = plot.cursor.idx;
   if (n == null || plot.cursor.left < 0) { if (tip) tip.hidden = true; return; }
   tip ??= place.appendChild(Object.assign(document.createElement("div"), { className: "tip" }));
   tip.hidden = false;
-  const when = new Intl.DateTimeFormat(chart.locale, { timeZone: chart.zone, dateStyle: "medium", ...(chart.byHour ? { timeStyle: "short" } : {}) });
+  const day = new Intl.DateTimeFormat(chart.locale, { timeZone: chart.zone, dateStyle: "medium", ...(chart.byHour ? { timeStyle: "short" } : {}) });
   const rows = chart.lines.map((line, at) => ({ colour: colours.lines[at], label: line.label, value: line.values[n] })).filter((row) => row.value);
   if (chart.form === "stack" && rows.length > 1) rows.push({ label: "All", value: rows.reduce((sum, row) => sum + row.value, 0) });
   const range = chart.band && chart.band.low[n] != null ? [{ label: chart.band.label, text: `${figure(chart.band.low[n], chart)} to ${figure(chart.band.high[n], chart)}` }] : [];
-  tip.replaceChildren(line("b", when.format(new Date(chart.x[n] * 1000))), ...[...rows, ...range].map((row) => tipRow(row, chart)));
+  tip.replaceChildren(line("b", day.format(new Date(chart.x[n] * 1000))), ...[...rows, ...range].map((row) => tipRow(row, chart)));
   const half = plot.cursor.left > plot.over.clientWidth / 2;
   tip.style.left = half ? "" : `${plot.cursor.left + 74}px`;
   tip.style.right = half ? `${plot.over.clientWidth - plot.cursor.left + 14}px` : "";
