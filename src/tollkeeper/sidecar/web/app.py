@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC
 from urllib.parse import unquote
 
@@ -23,7 +23,8 @@ from tollkeeper.sidecar.web.formats import Formats, locale_of
 from tollkeeper.sidecar.web.headers import SecurityHeaders
 from tollkeeper.sidecar.web.identity import Identity, identify
 from tollkeeper.sidecar.web.inside import Inside
-from tollkeeper.sidecar.web.pages import downloads, filter_values, overview, sign_in
+from tollkeeper.sidecar.web.pages import alerts, analyze, downloads, filter_values, overview, sign_in
+from tollkeeper.sidecar.web.problems import handlers, problem
 from tollkeeper.sidecar.web.rendering import Templates, serve_static
 from tollkeeper.sidecar.web.routes import Change, Place, Show
 from tollkeeper.sidecar.web.view import NOTICE_COOKIE, View
@@ -42,6 +43,8 @@ NAVIGATION = (
 
 ROUTES: tuple[Show | Change, ...] = (
     *overview.ROUTES,
+    *analyze.ROUTES,
+    *alerts.ROUTES,
     *downloads.ROUTES,
     *filter_values.ROUTES,
 )
@@ -72,6 +75,7 @@ class Web:
                 Middleware(GZipMiddleware, minimum_size=GZIP_FROM),
                 Middleware(csrf.Visits, public_url=public_url),
             ],
+            exception_handlers=handlers(self._templates),
         )
 
     def _endpoint(self, route: Show | Change) -> Callable[[Request], Awaitable[Response]]:
@@ -91,9 +95,9 @@ class Web:
         try:
             csrf.check(view.request, form, self._public_url)
         except csrf.Forged as forged:
-            return self._problem(view, 403, f"Nothing was changed: {forged}. Load the page again, then send it.")
+            return problem(view, 403, f"Nothing was changed: {forged}. Load the page again, then send it.")
         if not view.may(route.scope):
-            return self._problem(view, 403, f"You are {view.who.role} here; this needs somebody with more rights.")
+            return problem(view, 403, f"You are {view.who.role} here; this needs somebody with more rights.")
         view.form = form
         return await self._guarded(view, route.answer)
 
@@ -101,9 +105,9 @@ class Web:
         try:
             return await answer(view)
         except KeyRefused as refused:
-            return self._problem(view, 403, refused.message)
+            return problem(view, 403, refused.message)
         except ApiError as error:
-            return self._problem(view, error.status or 503, error.message)
+            return problem(view, error.status or 503, error.message)
 
     async def _live(self, request: Request) -> Response:
         who = await identify(request, self._services)
@@ -116,15 +120,3 @@ class Web:
         notice = unquote(request.cookies.get(NOTICE_COOKIE, ""))[:300]
         inside = Inside(self._api, who.signed_in)
         return View(request, who, inside, filters, formats, csrf.token_for(request), now, self._templates, notice)
-
-    def _problem(self, view: View, status: int, message: str) -> Response:
-        """A page that says what is wrong; of a part that htmx asks for, the same in place of the part."""
-        template = "parts/problem.html" if "hx-request" in view.request.headers else "problem.html"
-        return view.page(template, status, title=TITLES.get(status, "That did not work"), message=message)
-
-
-TITLES: Mapping[int, str] = {
-    403: "You may not do this", 404: "There is no such page", 409: "Somebody else was quicker",
-    412: "Somebody else was quicker", 422: "That did not work", 503: "Not just now",
-}  # fmt: skip
-

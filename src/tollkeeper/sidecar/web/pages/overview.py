@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
 from tollkeeper.client.answers import Group, Usage
-from tollkeeper.client.detecting import AnomalyState
 from tollkeeper.client.forecasting import ForecastState
 from tollkeeper.client.keywords import Dimension
 from tollkeeper.sidecar.web.charts import Band, Chart, Level, Line, Mark
@@ -28,6 +28,7 @@ NOTHING = "(none)"
 RANKED = 12
 ADVICE = 3
 MOST_ALERTS = 6
+MOST_MARKS = 5
 HOURLY_DAYS = 2
 """Ranges of up to so many days are drawn by the hour."""
 
@@ -52,6 +53,7 @@ async def overview(view: View) -> Response:
         advice=view.api.recommendations(),
         state=view.api.overview(),
         patterns=view.api.patterns(window="30d"),
+        prices=view.api.prices(),
     )
     month_end = None if filters.wanted else _total(parts["forecasts"])
     context: dict[str, Any] = {
@@ -128,11 +130,16 @@ def spend_chart(
     moments = _moments(usage, hourly, view.now)
     top = [each.group[by] for each in dearest_first(parts["groups"].groups)] if parts["groups"] else []
     lines = stacked(usage.groups, by, moments, top)
-    zone = ZoneInfo(view.filters.zone_name)
     return Chart(
-        title=f"Spend by {by}", unit="usd", moments=moments, lines=lines, zone=view.filters.zone_name, by_hour=hourly,
-        marks=_marks(view, parts["anomalies"], moments, zone), csv=_csv(view, by, "hour" if hourly else "day"),
-    )  # fmt: skip
+        title=f"Spend by {by}",
+        unit="usd",
+        moments=moments,
+        lines=lines,
+        zone=view.filters.zone_name,
+        by_hour=hourly,
+        marks=[*_anomalies(parts["anomalies"], moments), *_price_changes(parts["prices"], moments)],
+        csv=_csv(view, by, "hour" if hourly else "day"),
+    )
 
 
 def stacked(groups: Sequence[Group], by: Dimension, moments: Sequence[datetime], top: Sequence[str]) -> list[Line]:
@@ -202,15 +209,25 @@ def _moments(usage: Usage, hourly: bool, now: datetime) -> list[datetime]:
     return sorted(starts)
 
 
-def _marks(view: View, anomalies: Any, moments: Sequence[datetime], zone: ZoneInfo) -> list[Mark]:
+def _anomalies(anomalies: Any, moments: Sequence[datetime]) -> list[Mark]:
     if isinstance(anomalies, Missing) or not moments:
         return []
-    found: list[AnomalyState] = [
-        each for each in anomalies.anomalies if each.began_at >= moments[0] and each.metric == "spend"
-    ]
+    found = [each for each in anomalies.anomalies if each.began_at >= moments[0] and each.metric == "spend"]
+    found.sort(key=lambda each: each.excess or 0, reverse=True)
     return [
-        Mark(each.began_at, each.title, "▲", f"/analyze?tab=anomalies&id={each.id}")
-        for each in sorted(found, key=lambda each: each.excess or 0, reverse=True)[:5]
+        Mark(each.began_at, each.title, "▲", f"/analyze?tab=anomalies&id={quote(each.id)}")
+        for each in found[:MOST_MARKS]
+    ]  # fmt: skip
+
+
+def _price_changes(prices: Any, moments: Sequence[datetime]) -> list[Mark]:
+    if isinstance(prices, Missing) or not moments:
+        return []
+    found = [each for each in prices.prices if each.valid_from and moments[0] <= each.valid_from <= moments[-1]]
+    found.sort(key=lambda each: each.valid_from, reverse=True)
+    return [
+        Mark(each.valid_from, f"{each.kind} of {each.provider} {each.model}", "◆", "/pricing?tab=history")
+        for each in found[:MOST_MARKS]
     ]  # fmt: skip
 
 
