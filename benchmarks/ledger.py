@@ -90,13 +90,16 @@ def recording(ledger: SqlLedger, count: int, dice: random.Random) -> Iterator[tu
         gc.unfreeze()
 
 
-def generate(database: Database, ledger: SqlLedger, rows: int) -> None:
-    """Fill the file by SQL, a day at a time, and have the ledger make its rollups from that."""
-    each = rows // DAYS
-    for day in range(DAYS):
+def generate(database: Database, ledger: SqlLedger, rows: int, first: int = FIRST_DAY, days: int = DAYS) -> None:
+    """Fill the file by SQL, a day at a time, and have the ledger make its rollups from that.
+
+    `first` is counted in days since the epoch.
+    """
+    each = rows // days
+    for day in range(days):
         with database.write() as connection:
-            connection.exec_driver_sql(INSERT, (each, FIRST_DAY + day, each))
-        start = (FIRST_DAY + day) * DAY
+            connection.exec_driver_sql(INSERT, (each, first + day, each))
+        start = (first + day) * DAY
         ledger.rebuild_rollups(start, start + DAY)
         print(f"\r{(day + 1) * each:,} rows", end="", flush=True)
     print()
@@ -121,7 +124,8 @@ SELECT
         '%08x-%04x-7%03x-8%03x-%012x',
         moment / 1000000 / 65536, moment / 1000000 % 65536, number % 4096, n % 4096, number
     ),
-    1, 202511, moment, moment + 1000000000, 'tollkeeper', randomblob(16), 'openai', {{model}}, 'chat', {{model}},
+    1, strftime('%Y%m', day * 86400, 'unixepoch'), moment,
+    moment + 1000000000, 'tollkeeper', randomblob(16), 'openai', {{model}}, 'chat', {{model}},
     {{model}}, 'api.openai.com/v1/chat/completions', 'default', 0, 200, CASE WHEN n % 97 = 0 THEN 'timeout' END,
     n % 4000 / 1000.0, 'tenant-' || (user % {TENANTS}), 'user-' || user,
     CASE WHEN feature < 2 THEN 'api' ELSE 'worker' END, {{feature}},

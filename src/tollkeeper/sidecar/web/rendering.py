@@ -1,4 +1,4 @@
-"""Templates, and the files that pages load: each by a name that changes with its content, so that browsers keep it."""
+"""Templates, and the files that pages load: by names that change with their content, so that browsers keep them."""
 
 from __future__ import annotations
 
@@ -50,25 +50,32 @@ def bar(share: Decimal | float | None) -> str:
 
 def static(name: str) -> str:
     """The address of a file that pages load."""
-    return f"/static/{_digests()[name]}/{name}"
+    assert name in _files(), name
+    return f"/static/{_digest()}/{name}"
 
 
 async def serve_static(request: Request) -> Response:
     """A file, to be kept for ever where its digest is the one that was asked for."""
     digest, _, name = request.path_params["path"].partition("/")
-    if name not in _digests():
+    if name not in _files():
         return PlainTextResponse("there is no such file", 404)
-    kept = f"public, max-age={A_YEAR}, immutable" if _digests()[name] == digest else "no-cache"
+    kept = f"public, max-age={A_YEAR}, immutable" if _digest() == digest else "no-cache"
     headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
-    return FileResponse(STATIC / name, headers=headers)
+    return FileResponse(_files()[name], headers=headers)
 
 
 @cache
-def _digests() -> Mapping[str, str]:
-    files = (path for path in STATIC.rglob("*") if path.is_file())
-    return {
-        path.relative_to(STATIC).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:DIGITS] for path in files
-    }
+def _files() -> Mapping[str, Path]:
+    return {path.relative_to(STATIC).as_posix(): path for path in sorted(STATIC.rglob("*")) if path.is_file()}
+
+
+@cache
+def _digest() -> str:
+    """One of all files: a module imports others by their place beside it, so by its own digest."""
+    together = hashlib.sha256()
+    for path in _files().values():
+        together.update(hashlib.sha256(path.read_bytes()).digest())
+    return together.hexdigest()[:DIGITS]
 
 
 def _number(value: Any) -> float:
