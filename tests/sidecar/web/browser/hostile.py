@@ -25,7 +25,7 @@ ATTACKS = {
     "script": '"><script>alert(2)</script>',
     "single": "' onmouseover='alert(3)' autofocus onfocus='alert(3)' x='",
     "double": '" autofocus onfocus="alert(4)" onmouseover="alert(4)" x="',
-    "template": "{{7*191}}${7*191}#{7*191}",
+    "template": "{{7777*7777}}${7777*7777}#{7777*7777}",
     "link": f"javascript:alert(5)//{EVIL}",
     "turned": "\u202eevil\u202d\u2066\u200b\ufeff name",
     "control": "nul\x00bell\x07esc\x1b[31m\r\n\ttab\x7f\x85",

@@ -78,9 +78,9 @@ class Tab:
             self.wrong.append(f"{answer.status} for {answer.url}")
 
 
-DRAWN = """() => document.readyState === 'complete' && !document.querySelector('.htmx-request')
-  && [...document.querySelectorAll('[data-chart]')]
-    .every(each => each.querySelector('canvas, svg') || !each.offsetParent)"""
+DRAWN = """() => document.readyState === 'complete' && 'ready' in document.documentElement.dataset
+  && !document.querySelector('.htmx-request')
+  && [...document.querySelectorAll('[data-chart]')].every(each => each.querySelector('canvas') || !each.offsetParent)"""
 
 
 @contextmanager
