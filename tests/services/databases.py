@@ -39,6 +39,7 @@ class PostgresDatabases:
         self._url = make_url(server_url).set(drivername="postgresql+psycopg")
         self._spare: list[str] = []
         self._shape: set[Any] | None = None
+        self._tables: set[str] = set()
 
     @contextmanager
     def empty(self) -> Iterator[str]:
@@ -48,7 +49,9 @@ class PostgresDatabases:
 
     @contextmanager
     def migrated(self) -> Iterator[str]:
-        """One without a row. A test may leave rows and connections in it; if it changed the schema, it was the last."""
+        """One without a row. A test may leave rows, tables of its own and connections in it, such as a month's calls;
+        if it changed the schema otherwise, it was the last.
+        """
         name = self._spare.pop() if self._spare else self._migrate(self._create())
         yield self._url_of(name)
         if self._emptied(name):
@@ -82,6 +85,7 @@ class PostgresDatabases:
         with self._connected(name) as connection:
             assert not self._filled(connection), "a migrated database has rows: emptied, it would not be the same"
             self._shape = self._shape or set(connection.execute(text(SHAPE)))
+            self._tables = self._tables or set(connection.scalars(text(TABLES)))
         return name
 
     def _filled(self, connection: Connection) -> list[str]:
@@ -92,6 +96,8 @@ class PostgresDatabases:
     def _emptied(self, name: str) -> bool:
         with self._connected(name) as connection:
             connection.execute(text(CUT_OTHERS))
+            if added := sorted(set(connection.scalars(text(TABLES))) - self._tables):
+                connection.execute(text(f"DROP TABLE {', '.join(added)} CASCADE"))
             if set(connection.execute(text(SHAPE))) != self._shape:
                 return False
             connection.execute(text("SET session_replication_role = replica"))  # no trigger forbids it
