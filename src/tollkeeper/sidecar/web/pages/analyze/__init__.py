@@ -1,0 +1,22 @@
+"""Analysis: what makes up spend, how providers do, where periods will end, what is odd, and what could be cheaper."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from tollkeeper.sidecar.web.pages.analyze import breakdown
+from tollkeeper.sidecar.web.pages.analyze.tabs import PATH
+from tollkeeper.sidecar.web.routes import Answer, Show
+from tollkeeper.sidecar.web.view import View
+
+SHOWN: dict[str, Answer] = {
+    "breakdown": breakdown.breakdown,
+}
+
+
+async def analyze(view: View) -> Response:
+    """The tab that the URL names."""
+    return await SHOWN.get(view.filters.others.get("tab", ""), breakdown.breakdown)(view)
+
+
+ROUTES = (Show(PATH, analyze),)
