@@ -15,9 +15,11 @@ from tollkeeper.client.records import (
     EffectivePrice,
     Key,
     Keys,
+    ModelPrices,
     Price,
     PriceHistory,
     PriceList,
+    PricePreview,
     Repriced,
     Soundness,
     Unpriced,
@@ -78,6 +80,36 @@ def effective_price(
     `context` is what the price depends on besides, such as `["service_tier=flex"]`.
     """
     return Ask("GET", "/prices/effective", reader(EffectivePrice), query_of(locals()))
+
+
+@spelled_out
+def model_prices(
+    *,
+    search: str | None = None,
+    provider: str | None = None,
+    source: Literal["own", "contract", "catalog"] | None = None,
+    cursor: str | None = None,
+    limit: int | None = None,
+    **when: Unpack[Range],
+) -> Ask[ModelPrices]:
+    """What models cost now: the catalogue's, one's own, and all that were called in a range, those first."""
+    about = {"search": search, "provider": provider, "source": source, "cursor": cursor, "limit": limit}
+    return Ask("GET", "/prices/models", reader(ModelPrices), query_of({**about, **when}))
+
+
+@spelled_out
+def preview_price(
+    fields: Fields,
+    *,
+    kind: Kind = "price",
+    row: int | None = None,
+    valid_from: When | None = None,
+    valid_to: When | None = None,
+    **when: Unpack[Range],
+) -> Ask[PricePreview]:
+    """What the calls of a range would cost if a row said this, since `valid_from` or always. Nothing is written."""
+    said = {"kind": kind, "row": row, "valid_from": valid_from, "valid_to": valid_to, **when}
+    return Ask("POST", "/prices/preview", reader(PricePreview), body={**_texts(fields), **body_of(said)})
 
 
 @spelled_out

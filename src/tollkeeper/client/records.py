@@ -76,8 +76,46 @@ class EffectivePrice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPrice:
+    """What a model costs now. `source` is own, contract or catalog; without a price it is `None`, and `reason` why."""
+
+    provider: str
+    model: str
+    source: str | None
+    version: str | None
+    free: bool
+    bands: list[Band]
+    reason: str | None
+    valid_from: datetime | None
+    rows: list[HeldPrice]
+    calls: int
+    cost: Decimal | None
+    cost_nano_usd: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPrices:
+    """Models, those first that were called most; `total` is how many fit, unless a source was asked for."""
+
+    models: list[ModelPrice]
+    total: int | None
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelName:
+    """A model of somebody's."""
+
+    provider: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnpricedModel:
-    """A model that was called and has no price. `reason` is why; `None` where it would have one by now."""
+    """A model that was called and has no price. `reason` is why; `None` where it would have one by now.
+
+    `near` is a model of the price lists whose name is like it: a guess, to be looked at.
+    """
 
     provider: str
     model: str
@@ -86,6 +124,7 @@ class UnpricedModel:
     first_seen: datetime
     last_seen: datetime
     reason: str | None
+    near: ModelName | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,5 +226,19 @@ class Repriced:
     revision: int
     applied: bool
     adjusted_calls: int | None
+    total: PriceChange | None
+    changes: list[PriceChange]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricePreview:
+    """What a row would say, and what calls would cost by it; `total` is `None` where nothing would change."""
+
+    kind: str
+    content: dict[str, Any]
+    valid_from: datetime | None
+    valid_to: datetime | None
+    start: datetime
+    end: datetime
     total: PriceChange | None
     changes: list[PriceChange]

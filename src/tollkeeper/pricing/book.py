@@ -5,7 +5,7 @@ Importing genai-prices costs some 400 ms and pydantic, so nothing here does it b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -106,6 +106,23 @@ class Book:
             if price_list.model_match is not None and price_list.model_match.is_match(model):
                 return next((name for name, id in PRICE_LISTS.items() if id == price_list.id), price_list.id)
         return None
+
+    def models(self) -> Iterator[tuple[str, str]]:
+        """All models that are listed: the provider as telemetry names it, and the model."""
+        names: dict[str, str] = {}
+        for name, id in PRICE_LISTS.items():
+            names.setdefault(id, name)
+        for price_list in self._all:
+            for model in price_list.models:
+                yield names.get(price_list.id, price_list.id), model.id
+
+    def since(self, provider: str, model: str, day: int) -> int | None:
+        """The day since when a model has cost what it costs on a day; `None`: always, as far as the list says."""
+        found = self._find(price_list_of(provider, model), model)
+        rows = found.prices if found is not None and isinstance(found.prices, list) else ()
+        starts = (getattr(row.constraint, "start_date", None) for row in rows)
+        days = ((start - EPOCH.date()).days for start in starts if start is not None)
+        return max((start for start in days if start <= day), default=None)
 
     def text_models(self, provider: str, day: int) -> list[str]:
         """The models of a list that have prices for text in and out, and for no sounds or pictures that they make.

@@ -103,6 +103,15 @@ class Catalog:
         """Whose model this is, by its name alone, as the price lists tell; `None` where they do not."""
         return self._loaded().provider_of(model)
 
+    def listed_models(self) -> Iterator[tuple[str, str]]:
+        """Provider and model of everything that is in the price lists."""
+        return self._loaded().models()
+
+    def listed_since(self, provider: str, model: str, at: int) -> int | None:
+        """The moment since when the price lists have said what they say at a moment; `None`: always."""
+        day = self._loaded().since(provider, model, at // NANOSECONDS_A_DAY)
+        return None if day is None else day * NANOSECONDS_A_DAY
+
     def text_models(self, provider: str, at: int) -> list[str]:
         """The models of a provider that its price list has at a moment with prices for text in and out."""
         return self._loaded().text_models(provider, at // NANOSECONDS_A_DAY)

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from tollkeeper.model import Cost
+from tollkeeper.model import Call, Cost
+from tollkeeper.pricing import Catalog, Overlay
+from tollkeeper.pricing.catalog import Priced
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import Adjustment, Kept, Ledger
 from tollkeeper.storage.ledger.contract import Dimension
 from tollkeeper.storage.prices import PriceBook
-from tollkeeper.storage.prices.pricer import Pricer
+from tollkeeper.storage.prices.pricer import Pricer, price_recorded
+
+PriceAgain = Callable[[Call], Priced]
+PricedAgain = tuple[Kept, Cost | None, bool]
+"""A call, what it costs by now, and whether it has no price."""
 
 AT_ONCE = 500
 """Adjustments in one transaction."""
@@ -62,7 +68,7 @@ class Plan(NamedTuple):
     @property
     def total(self) -> Change:
         """The sums of all."""
-        return Change("", "", "", *(sum(column) for column in zip(*(one[3:] for one in self.changes), strict=True)))
+        return total_of(self.changes)
 
 
 class Applied(NamedTuple):
@@ -88,6 +94,14 @@ class Repricer:
     def plan(self, period: Period) -> Plan:
         """What would change. Nothing is written. Raises `ValueError` for a period that ends before it starts."""
         return self._plan(period, self._pricer())
+
+    def suppose(self, period: Period, supposed: Overlay) -> tuple[Change, ...]:
+        """What would change if the price book were this one, of the calls that it prices otherwise than the book as it
+        is. Nothing is written. Raises `ValueError` for a period that ends before it starts.
+        """
+        now, then = Catalog(self._book.overlay()), Catalog(supposed)
+        found = self._priced(period, lambda call: price_recorded(then, call))
+        return _changes(one for one in found if _nano_usd(one[1]) != _nano_usd(price_recorded(now, one[0].call)[0]))
 
     def apply(self, period: Period, *, author: str, reason: str, plan_id: str | None = None) -> Applied:
         """Write the corrections, and audit them. Applied again, it changes nothing more.
@@ -116,28 +130,21 @@ class Repricer:
         return pricer
 
     def _plan(self, period: Period, pricer: Pricer) -> Plan:
-        if period.end <= period.start:
-            raise ValueError(f"end: {period.end}; expected a moment after start, {period.start}")
-        groups: dict[tuple[str, str, str], Change] = {}
-        for kept, new, unpriced in self._priced(period, pricer):
-            call = kept.call
-            key = (call.provider, call.response_model or call.request_model or "", call.tags.get("tenant", ""))
-            groups[key] = _with(groups.get(key) or Change(*key), kept, new, unpriced)
-        changes = [change for change in groups.values() if change.changed]
-        changes.sort(key=lambda one: (-abs(one.delta_nano_usd), one[:3]))
-        return Plan(_id(period, pricer), period, pricer.revision, tuple(changes))
+        changes = _changes(self._priced(period, pricer.price_again))
+        return Plan(_id(period, pricer), period, pricer.revision, changes)
 
     def _adjustments(self, period: Period, pricer: Pricer) -> Iterator[Adjustment]:
-        for kept, new, _ in self._priced(period, pricer):
-            nano_usd = None if new is None else new.nano_usd
+        for kept, new, _ in self._priced(period, pricer.price_again):
+            nano_usd = _nano_usd(new)
             if nano_usd != kept.nano_usd:
                 version, items = (None, ()) if new is None else (new.price_version, new.items)
                 yield Adjustment(kept.call.id, kept.call.attempt, nano_usd, version, items)
 
-    def _priced(self, period: Period, pricer: Pricer) -> Iterator[tuple[Kept, Cost | None, bool]]:
-        """Each call, what it costs by now, and whether it has no price."""
+    def _priced(self, period: Period, price: PriceAgain) -> Iterator[PricedAgain]:
+        if period.end <= period.start:
+            raise ValueError(f"end: {period.end}; expected a moment after start, {period.start}")
         for kept in self._ledger.select_calls(period.start, period.end, period.filters):
-            cost, status = pricer.price_again(kept.call)
+            cost, status = price(kept.call)
             # As the ledger counts it: of what nobody has counted, no price would tell the cost.
             yield kept, cost, status == "unpriced" and kept.call.usage_source != "unknown"
 
@@ -163,14 +170,33 @@ class Repricer:
             )
 
 
+def total_of(changes: Sequence[Change]) -> Change:
+    """The sums of several, at least one."""
+    return Change("", "", "", *(sum(column) for column in zip(*(one[3:] for one in changes), strict=True)))
+
+
 def _id(period: Period, pricer: Pricer) -> str:
     filters = sorted((name, sorted(values)) for name, values in period.filters.items())
     asked = [period.start, period.end, filters, pricer.revision, pricer.catalog_version]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
 
 
+def _changes(priced: Iterable[PricedAgain]) -> tuple[Change, ...]:
+    groups: dict[tuple[str, str, str], Change] = {}
+    for kept, new, unpriced in priced:
+        call = kept.call
+        key = (call.provider, call.response_model or call.request_model or "", call.tags.get("tenant", ""))
+        groups[key] = _with(groups.get(key) or Change(*key), kept, new, unpriced)
+    changes = [change for change in groups.values() if change.changed]
+    return tuple(sorted(changes, key=lambda one: (-abs(one.delta_nano_usd), one[:3])))
+
+
+def _nano_usd(cost: Cost | None) -> int | None:
+    return None if cost is None else cost.nano_usd
+
+
 def _with(change: Change, kept: Kept, new: Cost | None, unpriced: bool) -> Change:
-    nano_usd = None if new is None else new.nano_usd
+    nano_usd = _nano_usd(new)
     return change._replace(
         calls=change.calls + 1,
         changed=change.changed + (nano_usd != kept.nano_usd),

@@ -34,11 +34,11 @@ def test_models_without_a_price_are_told_with_when_and_why(world: World) -> None
     assert models == [
         {
             "provider": "vllm", "model": "acme-tuned", "calls": 2, "tokens": 2200, "reason": "in no price list",
-            "first_seen": moment_text(nanoseconds(first)), "last_seen": moment_text(nanoseconds(last)),
+            "first_seen": moment_text(nanoseconds(first)), "last_seen": moment_text(nanoseconds(last)), "near": None,
         },
         {
             "provider": "vllm", "model": "priced-since", "calls": 1, "tokens": 1100, "reason": None,
-            "first_seen": moment_text(nanoseconds(first)), "last_seen": moment_text(nanoseconds(first)),
+            "first_seen": moment_text(nanoseconds(first)), "last_seen": moment_text(nanoseconds(first)), "near": None,
         },
     ]  # fmt: skip
 

@@ -91,7 +91,7 @@ def effective(given: Given, params: Annotated[EffectiveParams, Query()]) -> Answ
             source=rates.source,
             version=rates.version,
             free=rates.free,
-            bands=list(_bands(rates)),
+            bands=list(bands_of(rates)),
             rows=_rows(given, rates.version, at),
         )
     )
@@ -114,7 +114,8 @@ def _call(params: EffectiveParams, at: int) -> Call:
     )
 
 
-def _bands(rates: Rates) -> Iterator[Band]:
+def bands_of(rates: Rates) -> Iterator[Band]:
+    """Unit prices by meter, of each range of input tokens."""
     for above, prices in rates.bands:
         texts: dict[str, str] = {meter: plain(price) for meter, price in prices.items()}
         yield Band(above_input_tokens=max(above, 0), unit_prices=texts)

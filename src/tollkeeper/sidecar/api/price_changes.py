@@ -32,7 +32,7 @@ router = APIRouter(
 @router.post("/prices", response_model=Price, status_code=201, summary="Add a row")
 def add(request: Request, given: Given, new: NewPrice) -> Answer:
     """A price, an alias or a discount, from now on or from `valid_from`. It takes effect at once, in all sidecars."""
-    with _refusing():
+    with refusing():
         version = given.price_book.add(new.kind, new.said(), **new.signature(author_of(request)))
     return Answer(price_of(version), 201, {"Location": f"prices/{version.row}"})
 
@@ -44,7 +44,7 @@ def change(request: Request, given: Given, row: RowNumber, fields: PriceFields, 
     A moment that has passed makes it a correction. It does not change what calls cost that are recorded already:
     re-price their period for that.
     """
-    with _refusing():
+    with refusing():
         version = given.price_book.change(
             row, fields.said(), **fields.signature(author_of(request)), expected=expected_version(if_match)
         )
@@ -54,7 +54,7 @@ def change(request: Request, given: Given, row: RowNumber, fields: PriceFields, 
 @router.post("/prices/{row}/schedule", response_model=Price, status_code=201, summary="Schedule a change")
 def schedule(request: Request, given: Given, row: RowNumber, fields: PriceFields, if_match: IfMatch = None) -> Answer:
     """As a change, at a `valid_from` that is yet to come. Calls are priced at their moment: nothing has to run then."""
-    with _refusing():
+    with refusing():
         version = given.price_book.schedule(
             row, fields.said(), **fields.signature(author_of(request)), expected=expected_version(if_match)
         )
@@ -65,7 +65,7 @@ def schedule(request: Request, given: Given, row: RowNumber, fields: PriceFields
 def withdraw(request: Request, given: Given, row: RowNumber, end: Withdrawal) -> Answer:
     """End it, now or at a moment; scheduled changes after that are withdrawn with it. Its history stays."""
     at = None if end.at is None else nanoseconds(read_moment("at", end.at, ZoneInfo("UTC")))
-    with _refusing():
+    with refusing():
         version = given.price_book.withdraw(row, **end.signature(author_of(request)), at=at)
     return Answer(price_of(version))
 
@@ -73,13 +73,13 @@ def withdraw(request: Request, given: Given, row: RowNumber, end: Withdrawal) ->
 @router.post("/prices/versions/{version}/cancel", response_model=Price, summary="Cancel a scheduled change")
 def cancel(request: Request, given: Given, version: Annotated[int, Path(ge=1, le=LARGEST)], why: Signed) -> Answer:
     """Undo a change or a withdrawal that is not in force yet: what holds before it goes on."""
-    with _refusing():
+    with refusing():
         said = given.price_book.cancel(version, **why.signature(author_of(request)))
     return Answer(price_of(said))
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
+def refusing() -> Iterator[None]:
     """What the price book does not take, as an answer."""
     try:
         yield

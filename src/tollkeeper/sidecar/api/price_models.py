@@ -39,7 +39,7 @@ class Signed(BaseModel):
         return {"author": author, "reason": self.reason, "source": self.source}
 
 
-class PriceFields(Signed):
+class RowFields(BaseModel):
     """What a row says: prices of a model, or what else a name is, or a discount. Names are globs, `*` if left out."""
 
     provider: str | None = Field(default=None, max_length=LONGEST_NAME, examples=["openai"])
@@ -83,7 +83,11 @@ class PriceFields(Signed):
 
     def said(self) -> dict[str, Any]:
         """The fields that were given; null takes one away."""
-        return self.model_dump(by_alias=True, exclude_unset=True, exclude={"kind", "reason", "source"})
+        return self.model_dump(by_alias=True, exclude_unset=True, include=set(RowFields.model_fields))
+
+
+class PriceFields(RowFields, Signed):
+    """What a row says, why, and where it was found."""
 
 
 class NewPrice(PriceFields):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -9,6 +10,8 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from tollkeeper.pricing import Catalog
+from tollkeeper.pricing.near import near_model
 from tollkeeper.pricing.rows import Match
 from tollkeeper.sidecar.api.answer import Answer, moment, nanoseconds
 from tollkeeper.sidecar.api.filters import LONGEST, RangeParams
@@ -54,6 +57,13 @@ class HistoryParams(BaseModel):
     limit: int = Field(default=50, ge=1, le=1000)
 
 
+class ModelName(BaseModel):
+    """A model of somebody's."""
+
+    provider: str = Field(examples=["openai"])
+    model: str = Field(examples=["gpt-4o-mini"])
+
+
 class UnpricedModel(BaseModel):
     """A model that calls were made to and that has no price."""
 
@@ -67,6 +77,7 @@ class UnpricedModel(BaseModel):
         description="Why the last one has no price. Null: it would have one by now, and can be priced again.",
         examples=["in no price list"],
     )
+    near: ModelName | None = Field(description="A model of the price lists whose name is like it: a guess, no more.")
 
 
 class Unpriced(BaseModel):
@@ -105,7 +116,8 @@ def unpriced(given: Given, params: Annotated[RangeParams, Query()]) -> Answer:
     """Models that were called and that nobody knows the price of: their calls are in no sum of money."""
     when = params.range(given.now())
     found = unpriced_models(given.ledger, Pricer(given.price_book), when.start_ns, when.end_ns)
-    return Answer(Unpriced(models=[_unpriced(model) for model in found]))
+    listed = tuple(Catalog().listed_models()) if found else ()
+    return Answer(Unpriced(models=[_unpriced(model, listed) for model in found]))
 
 
 @router.get(
@@ -141,9 +153,11 @@ def price(given: Given, row: RowNumber) -> Answer:
     return Answer(PriceList(revision=given.price_book.revision(), prices=[held_price(span, at) for span in held]))
 
 
-def _unpriced(model: Found) -> UnpricedModel:
+def _unpriced(model: Found, listed: Sequence[tuple[str, str]]) -> UnpricedModel:
+    found = near_model(model.provider, model.model, listed)
+    near = None if found is None else ModelName(provider=found[0], model=found[1])
     seen = {"first_seen": moment(model.first_seen), "last_seen": moment(model.last_seen)}
-    return UnpricedModel(**{**model._asdict(), **seen})
+    return UnpricedModel(**{**model._asdict(), **seen}, near=near)
 
 
 def _wanted(span: Span, params: PricesParams) -> bool:

@@ -95,12 +95,13 @@ def _answer(plan: Plan, when: Range, adjusted: int | None) -> Repriced:
         revision=plan.revision,
         applied=adjusted is not None,
         adjusted_calls=adjusted,
-        total=_shown(plan.total) if plan.changes else None,
-        changes=[_shown(change) for change in plan.changes],
+        total=price_change(plan.total) if plan.changes else None,
+        changes=[price_change(change) for change in plan.changes],
     )
 
 
-def _shown(change: Change) -> PriceChange:
+def price_change(change: Change) -> PriceChange:
+    """A change as it is shown."""
     old = _known(change.old_nano_usd, change.old_unpriced)
     new = _known(change.new_nano_usd, change.new_unpriced)
     delta = None if old is None or new is None else new - old

@@ -170,16 +170,31 @@ class PriceBook:
         """The book for a catalogue. Its name tells its revision."""
         with told_apart(self._database), self._database.read() as connection:
             versions = records.load(connection, known_at)
-        revision = max((version.id for version in versions), default=0)
+        return _overlay(versions, f"{WHERE} {max((version.id for version in versions), default=0)}")
+
+    def supposed(self, kind: str, fields: Fields, row: int | None = None) -> tuple[Statement, Overlay]:
+        """What would be kept if somebody said this, of a new row or of one that is there, and the book with it.
+
+        Without `valid_from`, as if it had always been said. Nothing is written. Raises `OverlayError` and `UnknownRow`.
+        """
         reader = Reader(WHERE)
-        rows = [in_force(reader, span) for span in _timeline(versions)]
+        with told_apart(self._database), self._database.read() as connection:
+            versions = records.load(connection)
+        of = [version for version in versions if version.row == row]
+        if row is not None and not of:
+            raise UnknownRow(f"no row {row} in the price book")
+        if of:
+            held = at_moment(spans(of), self._clock())
+            kind, fields = of[-1].kind, changed(of[-1] if held is None else held.version, fields)
+        statement = read(reader, kind, fields)
         reader.finish()
-        return Overlay(
-            f"{WHERE} {revision}",
-            tuple(row for row in rows if isinstance(row, PriceRow)),
-            tuple(row for row in rows if isinstance(row, Alias)),
-            tuple(row for row in rows if isinstance(row, Discount)),
+        assert statement is not None
+        id = versions[-1].id + 1 if versions else 1
+        start = statement.valid_from or 0
+        said = PriceVersion(
+            id, row or id, statement.kind, statement.content, False, start, statement.valid_to, 0, "", "", "", None
         )
+        return statement, _overlay([*versions, said], f"{WHERE} as supposed")
 
     def broken(self) -> list[int]:
         """The versions whose hash is not that of what they say, or that are missing: somebody has changed the table."""
@@ -272,6 +287,18 @@ class _Pages:
         for span in _timeline(self.all):
             found.setdefault(target_of(span.version.kind, span.version.content), []).append(span)
         return found
+
+
+def _overlay(versions: list[PriceVersion], name: str) -> Overlay:
+    reader = Reader(WHERE)
+    rows = [in_force(reader, span) for span in _timeline(versions)]
+    reader.finish()
+    return Overlay(
+        name,
+        tuple(row for row in rows if isinstance(row, PriceRow)),
+        tuple(row for row in rows if isinstance(row, Alias)),
+        tuple(row for row in rows if isinstance(row, Discount)),
+    )
 
 
 def _timeline(versions: list[PriceVersion]) -> list[Span]:

@@ -39,7 +39,7 @@ class Pricer:
         """
         self.refresh()
         for call in calls:
-            call.cost, call.price_status = self._price(call, call.cost)
+            call.cost, call.price_status = _price(self._catalog, call, call.cost)
         return list(calls)
 
     def refresh(self) -> int:
@@ -54,8 +54,7 @@ class Pricer:
 
     def price_again(self, recorded: Call) -> Priced:
         """What a recorded call costs by the book as it is since the last `refresh`. The call is left as it is."""
-        cost = recorded.cost
-        return self._price(recorded, cost if cost is not None and cost.source == "app" else None)
+        return price_recorded(self._catalog, recorded)
 
     def reason(self, call: Call) -> str | None:
         """Why this call has no price, or `None` if it has one by now."""
@@ -65,8 +64,15 @@ class Pricer:
         seen = self._catalog.unpriced.get((call.provider, call.response_model or call.request_model or ""))
         return "in no price list" if seen is None else seen.reason
 
-    def _price(self, call: Call, said: Cost | None) -> Priced:
-        cost, status = self._catalog.price(call)
-        if status != "unpriced" or said is None:
-            return cost, status
-        return said._replace(source="app"), "priced" if said.usd else "free"
+
+def price_recorded(catalog: Catalog, recorded: Call) -> Priced:
+    """What a recorded call costs by a catalogue. The call is left as it is."""
+    cost = recorded.cost
+    return _price(catalog, recorded, cost if cost is not None and cost.source == "app" else None)
+
+
+def _price(catalog: Catalog, call: Call, said: Cost | None) -> Priced:
+    cost, status = catalog.price(call)
+    if status != "unpriced" or said is None:
+        return cost, status
+    return said._replace(source="app"), "priced" if said.usd else "free"
