@@ -118,7 +118,7 @@ def test_two_sidecars_tell_once_each_time(worlds: tuple[World, World], web: Http
     assert len({request.headers["Idempotency-Key"] for request in web.requests}) == 3
     worsened = web.requests[1].json
     assert (worsened["level"], worsened["severity"], worsened["scope"]) == (100, "critical", {"tenant": "acme"})
-    assert worsened["link"] == f"https://toll.example/api/v1/alerts/{worsened['alert_id']}"
+    assert worsened["link"] == f"https://toll.example/alerts/{worsened['alert_id']}"
     assert "- user u-1: $0.0105 (100 %)" in worsened["message"]
     assert {entry.state for entry in first.outbox.log()} == {"sent"}
 

@@ -196,5 +196,5 @@ class Alerting:
         if blamed := self._findings.contributors(alert.finding):
             facts["contributors"] = blamed
         if self._public_url is not None and alert.finding.kind != "rule":
-            facts.setdefault("link", f"{self._public_url}/api/v1/alerts/{alert.id}")
+            facts.setdefault("link", f"{self._public_url}/alerts/{alert.id}")
         return notification._replace(alert=alert._replace(finding=alert.finding._replace(facts=facts)))

@@ -1,0 +1,217 @@
+"""The form of a channel: the same for a new one and for one that is there. It never shows a secret, nor keeps one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from tollkeeper.alerting.channel import DIGESTS, HIDDEN, SELECTORS, is_reference
+from tollkeeper.client import Invalid, NotFound, Outdated
+from tollkeeper.client.alerting import ChannelState
+from tollkeeper.model.finding import SEVERITIES
+from tollkeeper.sidecar.web.pages.alerts.matching import (
+    CHOICES,
+    FIELD,
+    KIND_WORDS,
+    of_form,
+    read_globs,
+    write_globs,
+)
+from tollkeeper.sidecar.web.pages.alerts.services import BY_NAME, OF_KIND, SERVICES, Service
+from tollkeeper.sidecar.web.routes import Change, Show
+from tollkeeper.sidecar.web.view import View
+
+LABELS = {
+    "url": "Address", "secret": "Signed with", "at_least": "Mildest that is told", "repeat": "Told again after",
+    "resolved": "Told when it is over", "digest": "Summary", "via": "Told by", "title": "Template of the title",
+    "body": "Template of the text", **{FIELD.format(name): f"Only {name}" for name in SELECTORS},
+}  # fmt: skip
+"""Every field of the form but the name, and what it is called."""
+SHORT = ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+Said = Mapping[str, str]
+"""What the fields of the form say."""
+
+
+async def choose(view: View) -> Response:
+    """Which service is to be told; once that is chosen, the form."""
+    service = BY_NAME.get(view.request.query_params.get("service", ""))
+    if service is None:
+        return view.page("alerts/services.html", title="New channel", services=SERVICES)
+    defaults = {"name": service.name, "url": service.variable if service.is_secret else "", "at_least": "warning",
+                "repeat": "1h", "resolved": "yes", "via": "direct"}  # fmt: skip
+    return _form(view, service, defaults)
+
+
+async def create(view: View) -> Response:
+    """A new channel."""
+    service = BY_NAME.get(view.field("service"), SERVICES[0])
+    said = _said(view)
+    wrong = _mistakes(service, said)
+    name = said["name"]
+    if not wrong and name in {each.name for each in (await view.api.channels()).channels}:
+        wrong = {"name": f"there is a channel {name} already; another name, or change that one"}
+    if wrong:
+        return _form(view, service, said, 422, wrong=wrong)
+    try:
+        await view.api.set_channel(name, document_of(service, said), reason=view.field("reason") or None)
+    except (Invalid, Outdated, NotFound) as error:
+        return _form(view, service, said, error.status or 422, error.message)
+    return view.done(f"/alerts/channels/{name}", "Saved. Send an example now, to see that it arrives.")
+
+
+async def edit(view: View) -> Response:
+    """The form of one that is there."""
+    found = await view.api.channel(view.request.path_params["name"])
+    said = said_of(found)
+    return _form(view, _service_of(found), said, channel=found, seen=_mark(said))
+
+
+async def change(view: View) -> Response:
+    """Show what it becomes; then, make it so."""
+    name = view.request.path_params["name"]
+    found = await view.api.channel(name)
+    now, service = said_of(found), _service_of(found)
+    said = {**_said(view), "name": name}
+    shown: dict[str, Any] = {"channel": found, "seen": view.field("seen")}
+    if wrong := _mistakes(service, said):
+        return _form(view, service, said, 422, wrong=wrong, **shown)
+    shown["rows"] = _changes(now, said)
+    if view.field("seen") != _mark(now):
+        message = "Somebody else has changed it in the meantime. Below is what it is now, and what yours makes of it."
+        return _form(view, service, said, 409, message, **{**shown, "seen": _mark(now)})
+    if view.field("do") != "save":
+        return _form(view, service, said, **shown)
+    try:
+        await view.api.set_channel(name, document_of(service, said), reason=view.field("reason") or None)
+    except (Invalid, Outdated) as error:
+        return _form(view, service, said, error.status or 422, error.message, **{**shown, "rows": ()})
+    return view.done(f"/alerts/channels/{name}", "Saved.")
+
+
+def said_of(channel: ChannelState) -> dict[str, str]:
+    """A channel as the form says it."""
+    return {
+        "name": channel.name,
+        "url": channel.url,
+        "secret": channel.secret or "",
+        "at_least": channel.at_least,
+        "repeat": _short(channel.repeat),
+        "resolved": "yes" if channel.resolved else "",
+        "digest": channel.digest or "",
+        "via": channel.via,
+        "title": channel.title or "",
+        "body": channel.body or "",
+        **{FIELD.format(name): text for name, text in write_globs(channel.only).items()},
+    }
+
+
+def document_of(service: Service, said: Said) -> dict[str, Any]:
+    """What the form says, as the API reads it: what was left empty is the default."""
+    globs = read_globs({name: said.get(FIELD.format(name), "") for name in SELECTORS})
+    repeat = said.get("repeat", "")
+    given: dict[str, Any] = {
+        "kind": service.kind,
+        "url": _reference(said["url"]),
+        "at_least": said.get("at_least"),
+        "repeat": int(repeat) if repeat.isascii() and repeat.isdigit() else repeat,
+        "title": said.get("title"),
+        "body": said.get("body"),
+        "only": globs,
+    }
+    if service.kind == "webhook":
+        given["secret"] = _reference(said.get("secret", ""))
+    if service.kind != "alertmanager":
+        given |= {"digest": said.get("digest"), "via": said.get("via")}
+    document = {name: value for name, value in given.items() if value not in ("", None, {})}
+    return {**document, "resolved": bool(said.get("resolved"))}
+
+
+def _said(view: View) -> dict[str, str]:
+    fields = ("name", "url", "secret", "at_least", "repeat", "resolved", "digest", "via", "title", "body")
+    globs = {FIELD.format(name): text for name, text in of_form(view, SELECTORS).items()}
+    return {**{name: view.field(name) for name in fields}, **globs}
+
+
+def _reference(said: str) -> str:
+    """Where a secret stands: the bare name of a variable, and the path of a file, say it too."""
+    if _VARIABLE.fullmatch(said):
+        return f"env:{said}"
+    return f"file:{said}" if said.startswith("/") else said
+
+
+def _mistakes(service: Service, said: dict[str, str]) -> dict[str, str]:
+    """What is wrong, by field. A secret that was put into the form is taken out of it."""
+    wrong = {}
+    if not said["name"]:
+        wrong["name"] = "a name, such as finance"
+    if not said["url"]:
+        wrong["url"] = f"a name such as {service.variable}" if service.is_secret else f"such as {service.example}"
+    elif service.is_secret and not is_reference(_reference(said["url"])) and HIDDEN not in said["url"]:
+        wrong["url"] = PASTED
+        said["url"] = service.variable
+    if said.get("secret") and not is_reference(_reference(said["secret"])) and said["secret"] != HIDDEN:
+        wrong["secret"] = PASTED
+        said["secret"] = ""
+    return wrong
+
+
+PASTED = "pasted"
+"""A secret stood where a reference to it should be. The form says what to do with it instead."""
+
+
+def _changes(before: Said, after: Said) -> Sequence[tuple[str, str, str]]:
+    def shown(name: str, said: Said) -> str:
+        value = said.get(name, "")
+        return (_reference(value) if name in ("url", "secret") else value) or "(none)"
+
+    pairs = [(label, shown(name, before), shown(name, after)) for name, label in LABELS.items()]
+    return [row for row in pairs if row[1] != row[2]]
+
+
+def _mark(said: Said) -> str:
+    """Another one, when the channel is another one."""
+    return hashlib.sha256(json.dumps(sorted(said.items())).encode()).hexdigest()[:16]
+
+
+def _service_of(channel: ChannelState) -> Service:
+    if channel.kind not in OF_KIND:
+        raise Invalid(422, f"{channel.name} is a Python function, and is changed in the sidecar's file of channels")
+    return OF_KIND[channel.kind]
+
+
+def _short(seconds: int) -> str:
+    unit, length = next((each for each in SHORT if seconds and seconds % each[1] == 0), ("", 1))
+    return f"{seconds // length}{unit}"
+
+
+def _form(
+    view: View,
+    service: Service,
+    said: Said,
+    status: int = 200,
+    problem: str = "",
+    wrong: Mapping[str, str] | None = None,
+    channel: ChannelState | None = None,
+    **shown: Any,
+) -> Response:
+    context = {"rows": None, "seen": "", **shown}
+    return view.page(
+        "alerts/channel_form.html", status, title=f"New channel: {service.title}" if channel is None else channel.name,
+        service=service, said=said, problem=problem, wrong=wrong or {}, channel=channel, pasted=PASTED,
+        severities=SEVERITIES, digests=DIGESTS, selectors=SELECTORS, choices=CHOICES, kind_words=KIND_WORDS, **context,
+    )  # fmt: skip
+
+
+ROUTES: tuple[Show | Change, ...] = (
+    Show("/alerts/new-channel", choose),
+    Change("/alerts/channels", create, "admin"),
+    Show("/alerts/channels/{name}/edit", edit),
+    Change("/alerts/channels/{name}", change, "admin"),
+)

@@ -1,0 +1,63 @@
+"""Which alerts a silence or a channel means: globs, as the fields of a form say them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from glob import escape
+from typing import Final
+
+from starlette.datastructures import QueryParams
+
+from tollkeeper.client.alerting import AlertState
+from tollkeeper.model.finding import FINDING_KINDS, SEVERITIES
+from tollkeeper.sidecar.web.view import View
+
+FIELD: Final = "match-{}"
+"""What a field is called, so that no filter bar takes it for its own."""
+KIND_WORDS: Final[Mapping[str, str]] = {
+    "limit": "A limit fills", "forecast": "A limit will not last", "emergency": "Emergency mode",
+    "anomaly": "Something unusual", "error_budget": "A provider fails too often",
+    "reconciliation": "The bill differs from the ledger", "unpriced_model": "A model has no price",
+    "stale_prices": "Prices are out of date", "counters_disagree": "Counters disagree with the ledger",
+    "rule": "A rule of Alertmanager",
+}  # fmt: skip
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"kind": FINDING_KINDS, "severity": SEVERITIES}
+
+_GLOBS = re.compile(r"(?:\[[^\]]*\]|[^,])+")
+"""Globs with commas between them; a comma in brackets is a part of a name."""
+
+Globs = Mapping[str, list[str]]
+
+
+def read_globs(said: Mapping[str, str]) -> dict[str, list[str]]:
+    """What texts of fields mean, by selector."""
+    found = {name: [glob.strip() for glob in _GLOBS.findall(text) if glob.strip()] for name, text in said.items()}
+    return {name: globs for name, globs in found.items() if globs}
+
+
+def write_globs(globs: Globs) -> dict[str, str]:
+    """As fields say it."""
+    return {name: ", ".join(each) for name, each in globs.items()}
+
+
+def exactly(name: str) -> str:
+    """The glob that means this name; of what cannot be written, any character."""
+    shown = "".join(each if each.isprintable() else "?" for each in escape(name))
+    return shown.replace(",", "[,]")
+
+
+def of_alert(alert: AlertState) -> dict[str, str]:
+    """What means this alert, and what comes after it: its kind, what it is about, and whose it is."""
+    named = {"kind": alert.kind, "limit": alert.subject, **alert.scope}
+    return {FIELD.format(name): exactly(value) for name, value in named.items() if value}
+
+
+def of_query(query: QueryParams, selectors: Iterable[str]) -> dict[str, str]:
+    """What a link has filled in."""
+    return {name: query.get(FIELD.format(name), "") for name in selectors}
+
+
+def of_form(view: View, selectors: Iterable[str]) -> dict[str, str]:
+    """What was sent."""
+    return {name: view.field(FIELD.format(name)) for name in selectors}

@@ -1,0 +1,83 @@
+"""One alert: how it stands, who was told of it, and that somebody takes it on."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from tollkeeper.client import ApiError, NotFound
+from tollkeeper.client.alerting import AlertDetail
+from tollkeeper.sidecar.web.filters import DIMENSIONS
+from tollkeeper.sidecar.web.pages.alerts.matching import KIND_WORDS, of_alert
+from tollkeeper.sidecar.web.routes import Change, Show
+from tollkeeper.sidecar.web.view import View
+
+PLACES = {
+    "limit": ("/budgets", "Budgets and limits"),
+    "forecast": ("/budgets", "Budgets and limits"),
+    "emergency": ("/budgets", "Emergency mode"),
+    "anomaly": ("/analyze?tab=anomalies", "Anomalies"),
+    "error_budget": ("/analyze?tab=providers", "Providers"),
+    "reconciliation": ("/reports?tab=reconciliation", "Reconciliation"),
+    "unpriced_model": ("/pricing?tab=unpriced", "Models without a price"),
+    "stale_prices": ("/pricing", "Pricing"),
+    "counters_disagree": ("/settings?tab=health", "Health"),
+}
+"""Where more is to be seen of what an alert is about, and where something can be done about it."""
+
+
+async def alert(view: View) -> Response:
+    """A page; to htmx, a drawer."""
+    return _shown(view, await view.api.alert(view.request.path_params["id"]))
+
+
+async def acknowledge(view: View) -> Response:
+    """Somebody takes it on."""
+    id = view.request.path_params["id"]
+    try:
+        await view.api.acknowledge_alert(id, reason=view.field("reason"))
+    except NotFound:
+        found = await view.api.alert(id)
+        return _shown(view, found, 409, "It is over already: there is nothing to take on any more.")
+    except ApiError as error:
+        return _shown(view, await view.api.alert(id), error.status or 503, error.message)
+    where = "/alerts" if view.field("back") == "firing" else f"/alerts/{id}"
+    return view.done(where, "You have taken it on. It is not repeated; that it worsens, or ends, is told.")
+
+
+async def retry(view: View) -> Response:
+    """Send a message once more that could not be delivered."""
+    back = view.field("back")
+    where = back if back.startswith("/alerts") else "/alerts?tab=channels"
+    try:
+        await view.api.retry_notification(view.request.path_params["id"])
+    except NotFound:
+        return view.done(where, "It does not wait to be tried again: somebody else was quicker, or it was sent.")
+    return view.done(where, "It is tried again within seconds.")
+
+
+def _shown(view: View, found: AlertDetail, status: int = 200, problem: str = "") -> Response:
+    about = {name: value for name, value in found.scope.items() if name in DIMENSIONS and value}
+    if found.kind == "unpriced_model":
+        about["model"] = found.subject
+    template = "alerts/drawer.html" if "hx-request" in view.request.headers else "alerts/one.html"
+    return view.page(
+        template,
+        status,
+        title=found.title,
+        alert=found,
+        problem=problem,
+        place=PLACES.get(found.kind),
+        link=found.link if found.link and found.link.startswith(("https://", "http://")) else None,
+        calls=f"/requests?{urlencode(about)}" if about else None,
+        silence_link=f"/alerts/new-silence?{urlencode(of_alert(found))}",
+        kind_words=KIND_WORDS,
+    )
+
+
+ROUTES: tuple[Show | Change, ...] = (
+    Show("/alerts/{id}", alert),
+    Change("/alerts/{id}/acknowledge", acknowledge, "edit"),
+    Change("/alerts/messages/{id}/retry", retry, "edit"),
+)

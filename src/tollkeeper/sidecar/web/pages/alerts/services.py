@@ -1,0 +1,92 @@
+"""Services that can be told of alerts: what to do there first, and what the sidecar has to know of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tollkeeper.alerting.channel import Kind
+
+
+class Service(NamedTuple):
+    """`variable`: what an environment variable with its address may be called. `example` is such an address.
+
+    `is_secret`: whoever knows the address can write there, so the sidecar is told where it stands.
+    """
+
+    name: str
+    title: str
+    about: str
+    steps: tuple[str, ...]
+    example: str
+    variable: str
+    kind: Kind = "apprise"
+    guide: str = ""
+    is_secret: bool = True
+
+
+SERVICES = (
+    Service(
+        "slack", "Slack", "A message in a channel",
+        ("In Slack, create an app with an incoming webhook, and choose the channel that it writes to.",
+         "Copy the webhook's URL."),
+        "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX", "SLACK_URL",
+        guide="https://api.slack.com/messaging/webhooks",
+    ),
+    Service(
+        "mail", "E-mail", "Through your own mail server",
+        ("Have at hand: the mail server (SMTP), a user and password for it, and whom to write to.",
+         "Write them as one address, as in the example. In the password, write % as %25, @ as %40, : as %3A and"
+         " / as %2F."),
+        "mailtos://USER:PASSWORD@smtp.example.com?from=tollkeeper@example.com&to=you@example.com", "MAIL_URL",
+    ),
+    Service(
+        "teams", "Microsoft Teams", "A card in a channel",
+        ("In Teams, add the workflow “When a Teams webhook request is received” to the channel.", "Copy its URL."),
+        "https://prod-1.westus.logic.azure.com:443/workflows/WORKFLOW/triggers/manual/paths/invoke?…&sig=SIGNATURE",
+        "TEAMS_URL",
+    ),
+    Service(
+        "pagerduty", "PagerDuty", "An incident, resolved when it is over",
+        ("In PagerDuty, add the integration “Events API v2” to a service, and copy its integration key.",
+         "Write it with an API key as one address, as in the example."),
+        "pagerduty://INTEGRATION_KEY@API_KEY", "PAGERDUTY_URL",
+    ),
+    Service(
+        "discord", "Discord", "A message in a channel",
+        ("In Discord, open the channel's settings, Integrations, Webhooks, and create one.", "Copy its URL."),
+        "https://discord.com/api/webhooks/0000000000/TOKEN", "DISCORD_URL",
+    ),
+    Service(
+        "telegram", "Telegram", "A message to a person or a group",
+        ("In Telegram, make a bot with @BotFather, and add it to the group.",
+         "Write its token and the chat's number as one address, as in the example."),
+        "tgram://123456789:TOKEN_OF_THE_BOT/12315544/", "TELEGRAM_URL",
+    ),
+    Service(
+        "opsgenie", "Opsgenie", "An alert, closed when it is over",
+        ("In Opsgenie, add an API integration, and copy its key.",
+         "Write it as in the example, in Europe with ?region=eu after it."),
+        "opsgenie://API_KEY", "OPSGENIE_URL",
+    ),
+    Service(
+        "webhook", "Webhook", "JSON, to a program of your own",
+        ("The sidecar posts JSON to an address of yours, and takes any answer with 2xx for told.",),
+        "https://example.com/alerts", "WEBHOOK_URL", "webhook", is_secret=False,
+    ),
+    Service(
+        "alertmanager", "Alertmanager", "Its routes and silences take over",
+        ("The sidecar tells an Alertmanager of all that fires, each minute; whom it tells is up to its routes.",),
+        "http://alertmanager:9093", "ALERTMANAGER_URL", "alertmanager", is_secret=False,
+    ),
+    Service(
+        "other", "Something else", "Text messages, ntfy, Mattermost and some eighty others",
+        ("Find the address of your service at appriseit.com/services, such as ntfys://ntfy.example.com/spend.",),
+        "ntfys://ntfy.example.com/spend", "ALERTS_URL", guide="https://appriseit.com/services/",
+    ),
+)  # fmt: skip
+BY_NAME = {service.name: service for service in SERVICES}
+OF_KIND = {"apprise": BY_NAME["other"], "webhook": BY_NAME["webhook"], "alertmanager": BY_NAME["alertmanager"]}
+KIND_TITLES = {
+    "apprise": "Chat, mail or on-call", "webhook": "Webhook", "alertmanager": "Alertmanager",
+    "python": "Python function",
+}  # fmt: skip
