@@ -38,10 +38,10 @@ SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 # Draws dashboards with Grafana's own components.
 SCREENSHOTS := tools/screenshots
 
-.PHONY: help demo stack test foreign test-newest test-previous crash lint bench bench-sidecar bench-insight build screenshots lock clean
+.PHONY: help demo stack test foreign test-newest test-previous crash lint bench bench-sidecar bench-insight build screenshots screenshots-pages lock clean
 
 help:  ## Show these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo  ## A simulated provider, an app that uses it, and what Tollkeeper sees (ends by itself)
 	@$(BIN)/tollkeeper demo $(ARGS)
@@ -74,6 +74,7 @@ bench-sidecar: $(VENV)/.dev  ## What spool, receiver and sidecar take in (minute
 	@$(BIN)/python benchmarks/spool.py
 	@$(BIN)/python benchmarks/receive.py
 	@$(BIN)/python benchmarks/ingest.py
+	@$(BIN)/python benchmarks/pages.py
 
 bench-insight: $(VENV)/.dev  ## How many anomalies are found and how many are false, and how good forecasts are (minutes)
 	@$(BIN)/python benchmarks/anomalies.py
@@ -87,6 +88,9 @@ screenshots: $(VENV)/.dev $(SCREENSHOTS)/node_modules  ## Pictures of the dashbo
 	@npm --prefix $(SCREENSHOTS) run --silent bundle -- --log-level=warning
 	@$(BIN)/python $(SCREENSHOTS)/take.py $(ARGS)
 	@$(BIN)/python $(SCREENSHOTS)/mail.py
+
+screenshots-pages: $(VENV)/.dev  ## Pictures of the sidecar's own pages (needs /usr/bin/chromium; a minute)
+	@$(BIN)/python $(SCREENSHOTS)/pages.py $(ARGS)
 
 lock:  ## Write both constraints files anew, from the newest that pyproject.toml allows
 	@$(PYTHON) -m venv --clear $(VENV)/lock
