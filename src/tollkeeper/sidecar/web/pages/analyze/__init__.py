@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from tollkeeper.sidecar.web.pages.analyze import breakdown
+from tollkeeper.sidecar.web.pages.analyze import breakdown, providers
 from tollkeeper.sidecar.web.pages.analyze.tabs import PATH
 from tollkeeper.sidecar.web.routes import Answer, Show
 from tollkeeper.sidecar.web.view import View
 
 SHOWN: dict[str, Answer] = {
     "breakdown": breakdown.breakdown,
+    "providers": providers.providers,
 }
 
 
@@ -19,4 +20,7 @@ async def analyze(view: View) -> Response:
     return await SHOWN.get(view.filters.others.get("tab", ""), breakdown.breakdown)(view)
 
 
-ROUTES = (Show(PATH, analyze),)
+ROUTES = (
+    Show(PATH, analyze),
+    *providers.ROUTES,
+)

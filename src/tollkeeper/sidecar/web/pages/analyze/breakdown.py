@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import accumulate
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 from starlette.responses import Response
 
 from tollkeeper.client.answers import Group, Usage
 from tollkeeper.client.asks import Interval
 from tollkeeper.client.keywords import Dimension
-from tollkeeper.sidecar.web.charts import Chart, Line, Number, Unit
+from tollkeeper.sidecar.web.charts import Chart, Line, Number
 from tollkeeper.sidecar.web.filters import NONE, Filters
 from tollkeeper.sidecar.web.pages.analyze.heat_map import heat_map
 from tollkeeper.sidecar.web.pages.analyze.intervals import csv, starts
-from tollkeeper.sidecar.web.pages.analyze.tabs import PATH, TABS, one_of
+from tollkeeper.sidecar.web.pages.analyze.metrics import METRICS, Metric, MetricName
+from tollkeeper.sidecar.web.pages.analyze.tabs import PATH, TABS, Choice, one_of
 from tollkeeper.sidecar.web.view import Missing, View
 
-MetricName = Literal["cost", "calls", "tokens", "input", "output", "failed", "average"]
 Rank = Literal["largest", "smallest", "change", "name"]
 
 GROUPS: tuple[Dimension, ...] = get_args(Dimension)
@@ -38,31 +38,6 @@ LONGEST_HOURLY_DAYS = 31
 OTHER = "Other"
 NEXT: Mapping[str, str] = {"provider": "model", "tenant": "user", "project": "service", "service": "feature"}
 """What a group is looked at by, once one is chosen."""
-
-
-class Metric(NamedTuple):
-    """A figure to look at. `field` is its name in sums; `total` in the sums of the whole range."""
-
-    words: str
-    unit: Unit
-    field: str
-    total: str
-    adds_up: bool = True
-
-    def of(self, sums: Any) -> Number | None:
-        found: Number | None = getattr(sums, self.field)
-        return found
-
-
-METRICS: Mapping[MetricName, Metric] = {
-    "cost": Metric("Cost", "usd", "cost", "total_cost"),
-    "calls": Metric("Calls", "count", "calls", "total_calls"),
-    "tokens": Metric("Tokens", "tokens", "tokens", "total_tokens"),
-    "input": Metric("Input tokens", "tokens", "prompt_tokens", "total_prompt_tokens"),
-    "output": Metric("Output tokens", "tokens", "completion_tokens", "total_completion_tokens"),
-    "failed": Metric("Failed calls", "count", "failed_calls", "failed_calls"),
-    "average": Metric("Average cost of a call", "usd", "average_cost", "average_cost", adds_up=False),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +115,6 @@ async def breakdown(view: View) -> Response:
         heat=hours if isinstance(hours, Missing) else heat_map(hours, asked.metric, view.now),
         csv=csv(filters, asked.dimensions, None), csv_hours=csv(filters, (), "hour"),
     )  # fmt: skip
-
-
-class Choice(NamedTuple):
-    """A field of the tab's form: its name in the URL, what it is called, pairs of value and words, what is chosen."""
-
-    name: str
-    words: str
-    options: Sequence[tuple[str, str]]
-    chosen: str
 
 
 def choices(filters: Filters, asked: Asked) -> list[Choice]:

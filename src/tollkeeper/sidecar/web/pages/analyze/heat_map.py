@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tollkeeper.client.answers import Usage
 from tollkeeper.model.calendar import zone_named
 from tollkeeper.sidecar.web.charts import Unit
 from tollkeeper.sidecar.web.pages.analyze.intervals import starts
+from tollkeeper.sidecar.web.pages.analyze.metrics import METRICS, Metric
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 STEPS = 6
@@ -44,23 +45,23 @@ class HeatMap(NamedTuple):
     words: str
 
 
-def heat_map(hours: Usage, metric: Any, now: datetime) -> HeatMap:
+def heat_map(hours: Usage, metric: Metric, now: datetime) -> HeatMap:
     """Of usage by the hour. Averages of calls are not summed up: of them, the map shows the cost."""
-    field, unit, words = (metric.field, metric.unit, metric.words) if metric.adds_up else ("cost", "usd", "Cost")
+    shown = metric if metric.adds_up else METRICS["cost"]
     zone = zone_named(hours.zone)
     times = Counter((at.weekday(), at.hour) for at in (each.astimezone(zone) for each in starts(hours, "hour", now)))
     totals: dict[tuple[int, int], Decimal] = {}
     for group in hours.groups:
-        if group.start is not None and (value := getattr(group, field)) is not None:
+        if group.start is not None and (value := shown.of(group)) is not None:
             at = group.start.astimezone(zone)
             slot = (at.weekday(), at.hour)
-            totals[slot] = totals.get(slot, Decimal(0)) + value
+            totals[slot] = totals.get(slot, Decimal(0)) + Decimal(value)
     means = {slot: totals.get(slot, Decimal(0)) / count for slot, count in times.items()}
     busy = sorted(mean for mean in means.values() if mean)
     cells = {slot: _cell(slot, times[slot], totals.get(slot, Decimal(0)), means.get(slot), busy) for slot in _week()}
     peaks = sorted((cell for cell in cells.values() if cell.each), key=lambda cell: -(cell.each or 0))[:PEAKS]
     rows = tuple((name, tuple(cells[day, hour] for hour in range(24))) for day, name in enumerate(WEEKDAYS))
-    return HeatMap(rows, tuple(peaks), unit, words)
+    return HeatMap(rows, tuple(peaks), shown.unit, shown.words)
 
 
 def _week() -> list[tuple[int, int]]:
