@@ -1,0 +1,32 @@
+"""Budgets and limits: how they stand, how they are changed, and what is done when all else fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from tollkeeper.sidecar.web.pages.budgets import editing, review, standing
+from tollkeeper.sidecar.web.pages.budgets.tabs import PATH
+from tollkeeper.sidecar.web.routes import Answer, Change, Show
+from tollkeeper.sidecar.web.view import View
+
+TABS: Mapping[str, Answer] = {}
+
+
+async def budgets(view: View) -> Response:
+    """The tab that the URL names; else the list of limits."""
+    return await TABS.get(view.request.query_params.get("tab", ""), standing.limits)(view)
+
+
+ROUTES: tuple[Show | Change, ...] = (
+    Show(PATH, budgets),
+    Show(f"{PATH}/limit", standing.limit),
+    Show(f"{PATH}/edit", editing.edit),
+    Show(f"{PATH}/text", editing.edit_text),
+    Show(f"{PATH}/presets", editing.presets),
+    Change(f"{PATH}/edit", editing.again, "edit"),
+    Change(f"{PATH}/review", review.review, "edit"),
+    Change(f"{PATH}/backtest", review.backtest, "edit"),
+    Change(f"{PATH}/save", review.save, "edit"),
+)

@@ -1,0 +1,198 @@
+"""What a person wants the policy to become: a limit added, changed or taken out, a text, a preset, an old version.
+
+Each is read against the policy in force, so that it can be read again when somebody else was quicker.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import FormData
+
+from tollkeeper.model.limit import Limit
+from tollkeeper.policy import Policy
+from tollkeeper.policy.document import Document, policy_document, read_json, read_toml
+from tollkeeper.policy.forms import name_of
+from tollkeeper.policy.mistakes import PolicyError
+from tollkeeper.policy.presets import PRESETS, limits_of_preset
+from tollkeeper.sidecar.web.pages.budgets.limit_form import LimitForm, Mistaken, tables_of, typed
+
+WHERE = "the policy"
+SLUG = re.compile(r"[^\w.-]+")
+LONGEST_SLUG = 40
+
+FIELDS: Mapping[str, str] = {
+    "amount": "amount", "limit": "amount", "measure": "measure", "window": "window", "per": "whose",
+    "match": "only_value", "name": "name", "time_zone": "time_zone", "mode": "then", "at": "at",
+    "on_exceeded": "wait_for", "on_unavailable": "on_unavailable", "exempt": "exempt", "unbounded": "unbounded",
+}  # fmt: skip
+"""Of the form, by the field of a policy's table."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """`title` says what is done, `warnings` what one may not have thought of."""
+
+    title: str
+    document: Document
+    policy: Policy
+    warnings: tuple[str, ...] = ()
+
+
+def propose(form: FormData, now: Document) -> Proposal:
+    """What the form would make of the policy. Raises `Mistaken`."""
+    what = form.get("what")
+    if not isinstance(what, str) or what not in KINDS:
+        raise Mistaken({"": "It is not said what is to be changed. Begin again from the list of limits."})
+    return KINDS[what](form, now)
+
+
+def limit_named(document: Document, name: str) -> tuple[Limit, Document, Document | None] | None:
+    """A limit of a policy, as it is written, and its ladder; `None` if there is none of this name."""
+    for limit, table in zip(_read(document).limits, document.get("limit", ()), strict=False):
+        if limit.name == name:
+            ladders = document.get("ladder", ())
+            return limit, table, next((each for each in ladders if each["limit"] == name), None)
+    return None
+
+
+def _limit(form: FormData, now: Document) -> Proposal:
+    said = typed(form)
+    table, ladder = tables_of(said)
+    table.setdefault("name", said.before or _free_name(table, now))
+    name = str(table["name"])
+    others = [each["name"] for each in now.get("limit", ()) if each["name"] != said.before]
+    if name in others:
+        raise Mistaken(
+            {"name": f"there is a limit of the name {name!r} already: change that one, or choose another name"}
+        )
+    document = _with_limit(now, said, table, ladder)
+    place = [each["name"] for each in document["limit"]].index(name)
+    policy = _checked(document, place, name)
+    words = f"Change the limit {said.before}" if said.before else f"A new limit: {name}"
+    return Proposal(words, policy_document(policy), policy, tuple(_warnings(said, name, now)))
+
+
+def _with_limit(now: Document, said: LimitForm, table: Document, ladder: Document | None) -> Document:
+    limits = list(now.get("limit", ()))
+    names = [each["name"] for each in limits]
+    if said.before in names:
+        limits[names.index(said.before)] = table
+    else:
+        limits.append(table)
+    ladders = [each for each in now.get("ladder", ()) if each["limit"] not in (said.before, table["name"])]
+    if ladder is not None:
+        ladders.append({"limit": table["name"], **ladder})
+    return {**now, "limit": limits, "ladder": ladders}
+
+
+def _warnings(said: LimitForm, name: str, now: Document) -> list[str]:
+    found = []
+    if said.before and said.before != name:
+        found.append(
+            "What was used is kept under the name: under another one the limit begins anew, and what speaks of the old "
+            "name, such as silences, does not mean it any more."
+        )
+    if said.before:
+        before = limit_named(now, said.before)
+        if before is not None and list(before[0].per) != list(dict.fromkeys((*_whose(said), *said.also))):
+            found.append("It counts for others than before, so what was used so far is counted anew from the ledger.")
+    return found
+
+
+def _whose(said: LimitForm) -> tuple[str, ...]:
+    return () if said["whose"] in ("", "everybody") else (said["whose"],)
+
+
+def _remove(form: FormData, now: Document) -> Proposal:
+    name = str(form.get("name", ""))
+    if name not in {each["name"] for each in now.get("limit", ())}:
+        raise Mistaken({"": f"There is no limit {name!r} any more."})
+    document = {
+        **now,
+        "limit": [each for each in now["limit"] if each["name"] != name],
+        "ladder": [each for each in now.get("ladder", ()) if each["limit"] != name],
+    }
+    policy = _checked(document)
+    return Proposal(f"Remove the limit {name}", policy_document(policy), policy)
+
+
+def _text(form: FormData, _: Document) -> Proposal:
+    text = str(form.get("text", ""))
+    read = read_json if form.get("format") == "json" else read_toml
+    try:
+        policy = read(text, "line" if read is read_toml else WHERE)
+    except PolicyError as error:
+        raise Mistaken({"text": str(error)}) from None
+    return Proposal("The whole policy, as text", policy_document(policy), policy)
+
+
+def _preset(form: FormData, now: Document) -> Proposal:
+    name = str(form.get("preset", ""))
+    if name not in PRESETS:
+        raise Mistaken({"": f"There is no preset {name!r}."})
+    known = {each["name"] for each in now.get("limit", ())}
+    added = policy_document(Policy(limits=limits_of_preset(name)))["limit"]
+    replaced = {each["name"]: each for each in added}
+    kept = [replaced.pop(each["name"], each) for each in now.get("limit", ())]
+    policy = _checked({**now, "limit": [*kept, *replaced.values()]})
+    both = sorted(known & {each["name"] for each in added})
+    told = (f"These limits are there already, and get the preset's amounts: {', '.join(both)}.",) if both else ()
+    return Proposal(f"Begin with the preset {name}", policy_document(policy), policy, told)
+
+
+def _version(form: FormData, _: Document) -> Proposal:
+    try:
+        policy = read_json(str(form.get("document", "")), WHERE)
+    except PolicyError as error:
+        raise Mistaken({"": f"That version cannot be put in force any more: {error}"}) from None
+    return Proposal(f"Put version {form.get('number', '')} in force again", policy_document(policy), policy)
+
+
+KINDS: Mapping[str, Callable[[FormData, Document], Proposal]] = {
+    "limit": _limit, "remove": _remove, "text": _text, "preset": _preset, "version": _version,
+}  # fmt: skip
+
+
+def _read(document: Document) -> Policy:
+    return read_json(json.dumps(document), WHERE)
+
+
+def _checked(document: Document, place: int | None = None, name: str = "") -> Policy:
+    """The policy of a document. Raises `Mistaken`; of the limit at this place, by the form's fields."""
+    try:
+        return _read(document)
+    except PolicyError as error:
+        mistakes: dict[str, str] = {}
+        for line in str(error).splitlines():
+            field, words = _field_of(line.removeprefix(f"{WHERE}: "), place)
+            mistakes[field] = f"{mistakes[field]}; {words}" if field in mistakes else words
+        raise Mistaken(mistakes) from None
+
+
+def _field_of(line: str, place: int | None) -> tuple[str, str]:
+    where, separator, said = line.partition(": ")
+    value, _, expected = said.rpartition("; expected ")
+    words = f"expected {expected}" if value in ("", "missing") else f"{value} cannot be: expected {expected}"
+    if separator and place is not None and (found := re.fullmatch(rf"limit\[{place}\]\.(\w+).*", where)):
+        return FIELDS.get(found[1], ""), words
+    if separator and (found := re.fullmatch(r"ladder\[\d+\]\.(\w+).*", where)):
+        return ("hysteresis" if found[1] == "hysteresis" else "steps"), words
+    return "", line
+
+
+def _free_name(table: Document, now: Document) -> str:
+    """What the limit says, with whom it is for, as its name."""
+    limit = _checked({"limit": [{**table, "name": "a-limit"}]}, 0).limits[0]
+    values = [str(each) for each in _values(table.get("match", {}))]
+    slug = SLUG.sub("-", "-".join(values)).strip("-.")[:LONGEST_SLUG]
+    return "-".join(part for part in (name_of(limit), slug) if part)
+
+
+def _values(match: Mapping[str, Any]) -> list[Any]:
+    said = [*(match[name] for name in match if name != "tags"), *match.get("tags", {}).values()]
+    return [each for one in said for each in (one if isinstance(one, list) else [one])]

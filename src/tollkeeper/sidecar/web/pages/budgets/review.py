@@ -1,0 +1,116 @@
+"""Before a policy is set: what changes, what it would have done to the last thirty days, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from tollkeeper.client import ApiError, Invalid, Outdated
+from tollkeeper.client.standings import Backtested, PolicyState
+from tollkeeper.sidecar.web.pages.budgets.difference import differences, line_differences
+from tollkeeper.sidecar.web.pages.budgets.editing import UNPROCESSABLE, form_again, version_shown
+from tollkeeper.sidecar.web.pages.budgets.limit_form import Mistaken
+from tollkeeper.sidecar.web.pages.budgets.proposal import Proposal, propose
+from tollkeeper.sidecar.web.pages.budgets.tabs import PATH, TABS
+from tollkeeper.sidecar.web.view import Missing, View
+
+BACKTEST_DAYS = 30
+CONFLICT = 409
+OURS = ("csrf_token", "version", "reason")
+"""Fields of the review itself; all others are what was typed, and are sent along."""
+HAS_FORM = ("limit", "text")
+
+
+async def review(view: View) -> Response:
+    """What the form would change. Nothing is changed yet."""
+    return await _reviewed(view)
+
+
+async def backtest(view: View) -> Response:
+    """The same, with what the policy would have done."""
+    return await _reviewed(view, with_backtest=True)
+
+
+async def save(view: View) -> Response:
+    """Put it in force, unless somebody else was quicker."""
+    policy = await view.api.policy()
+    shown = version_shown(view.form, policy)
+    try:
+        proposal = propose(view.form, policy.document)
+    except Mistaken as mistaken:
+        return await _mistaken(view, mistaken)
+    if shown != policy.version:
+        return await _page(view, policy, proposal, shown, status=CONFLICT)
+    reason = view.field("reason")
+    if not reason:
+        mistake = "Say why: whoever looks at the history later will ask."
+        return await _page(view, policy, proposal, shown, mistake, status=UNPROCESSABLE)
+    try:
+        now = await view.api.set_policy(proposal.document, reason=reason, expected=shown, drop_quotas=True)
+    except Outdated:
+        return await _page(view, await view.api.policy(), proposal, shown, status=CONFLICT)
+    except Invalid as error:
+        return await _page(view, policy, proposal, shown, error.message, status=UNPROCESSABLE)
+    return view.done(PATH, f"Saved. Version {now.version} of the policy is in force.")
+
+
+async def _reviewed(view: View, with_backtest: bool = False) -> Response:
+    policy = await view.api.policy()
+    try:
+        proposal = propose(view.form, policy.document)
+    except Mistaken as mistaken:
+        return await _mistaken(view, mistaken)
+    shown = version_shown(view.form, policy)
+    tested = await _backtested(view, proposal) if with_backtest else None
+    return await _page(view, policy, proposal, shown, tested=tested)
+
+
+async def _page(
+    view: View, policy: PolicyState, proposal: Proposal, shown: int, mistake: str = "",
+    tested: Backtested | Missing | None = None, status: int = 200,
+) -> Response:  # fmt: skip
+    others = await _made_by_others(view, policy, shown)
+    return view.page(
+        "budgets_review.html", status, title=proposal.title, tabs=TABS, tab="limits", proposal=proposal,
+        rows=differences(policy.document, proposal.document), tested=tested, version=policy.version,
+        lines=line_differences(policy.document, proposal.document), mistake=mistake, reason=view.field("reason"),
+        kept=list(_kept(view.form)), others=others, has_form=view.form.get("what") in HAS_FORM, days=BACKTEST_DAYS,
+        policy=policy, is_text=view.form.get("what") in ("text", "version"), conflict=status == CONFLICT,
+    )  # fmt: skip
+
+
+async def _backtested(view: View, proposal: Proposal) -> Backtested | Missing:
+    try:
+        found: Backtested = await view.api.backtest(proposal.document, days=BACKTEST_DAYS)
+    except ApiError as error:
+        return Missing(error.message)
+    return found
+
+
+async def _made_by_others(view: View, policy: PolicyState, shown: int) -> dict[str, object] | None:
+    """What has changed since the form was shown; `None` if nothing has."""
+    if shown == policy.version:
+        return None
+    before = await version_of(view, shown)
+    rows = differences(before.document, policy.document) if before is not None else []
+    return {"policy": policy, "rows": rows, "shown": shown}
+
+
+async def version_of(view: View, number: int) -> PolicyState | None:
+    """A version of the policy; `None` if there is none of this number, or it is the empty one."""
+    versions = (await view.api.policy_history(cursor=str(number + 1), limit=1)).versions
+    return versions[0] if versions and versions[0].version == number else None
+
+
+async def _mistaken(view: View, mistaken: Mistaken) -> Response:
+    if view.form.get("what") in HAS_FORM:
+        return form_again(view, view.form, dict(mistaken.mistakes))
+    raise Invalid(UNPROCESSABLE, str(mistaken))
+
+
+def _kept(form: FormData) -> Iterator[tuple[str, str]]:
+    for name, value in form.multi_items():
+        if name not in OURS and isinstance(value, str):
+            yield name, value
