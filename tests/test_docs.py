@@ -98,6 +98,7 @@ def test_every_command_runs(command: str, sidecar: Sidecar) -> None:
             [sys.executable, "-m", "tollkeeper", *arguments],
             env={**environment(""), "TOLLKEEPER_URL": sidecar.url},
             cwd=sidecar.log.parent,
+            input="correct horse battery\n",  # where a password is asked for
             capture_output=True,
             text=True,
             timeout=SECONDS,

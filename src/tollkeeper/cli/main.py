@@ -28,6 +28,7 @@ VERBS = {
     "recommendations": "what could be cheaper, by how much, and how; to take advice or not; whether it saved",
     "what-if": "what the past would have cost with other models, in another tier, or with more from a cache",
     "keys": "keys to the sidecar's API: create, list, revoke",
+    "users": "people who sign in to the web page: create, roles, passwords; who is signed in",
     "ledger": "whether the ledger is sound; its sums made from its calls again",
     "export": "the calls of the ledger as Parquet, CSV or JSON lines",
     "demo": "a simulated provider, an app that uses it, and what Tollkeeper sees of it",
@@ -52,6 +53,7 @@ EXTRAS = {
     "recommendations": "client",
     "what-if": "client",
     "keys": "sidecar",
+    "users": "client",
     "ledger": "sidecar",
     "export": "parquet",
 }

@@ -17,6 +17,7 @@ from tollkeeper.client import (
     forecasting,
     limiting,
     observing,
+    people,
     reconciling,
     reporting,
 )
@@ -54,6 +55,18 @@ class Operations:
     keys = Operation(administration.keys)
     create_key = Operation(administration.create_key)
     revoke_key = Operation(administration.revoke_key)
+    users = Operation(people.users)
+    user = Operation(people.user)
+    create_user = Operation(people.create_user)
+    change_user = Operation(people.change_user)
+    set_user_password = Operation(people.set_user_password)
+    sessions = Operation(people.sessions)
+    end_session = Operation(people.end_session)
+    end_user_sessions = Operation(people.end_user_sessions)
+    me = Operation(people.me)
+    set_own_password = Operation(people.set_own_password)
+    own_sessions = Operation(people.own_sessions)
+    end_own_sessions = Operation(people.end_own_sessions)
     limits = Operation(limiting.limits)
     limit_usage = Operation(limiting.limit_usage)
     in_flight = Operation(limiting.in_flight)

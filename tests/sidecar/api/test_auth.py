@@ -25,12 +25,18 @@ FOR_READERS = {
         "/quotas/{config}", "/emergency", "/alerts", "/alerts/{id}", "/silences", "/channels", "/channels/{name}",
         "/notifications", "/recommendations", "/recommendations/{id}", "/anomalies", "/anomalies/{id}", "/forecasts",
         "/reports", "/reports/{kind}", "/reconciliations", "/providers/health", "/providers/recent",
-        "/providers/comparison", "/patterns", "/benchmarks",
+        "/providers/comparison", "/patterns", "/benchmarks", "/me", "/me/sessions",
     )
-} | {("post", "/check"), ("post", "/policy/backtest"), ("post", "/what-if")}  # fmt: skip
+} | {
+    ("post", "/check"), ("post", "/policy/backtest"), ("post", "/what-if"), ("put", "/me/password"),
+    ("delete", "/me/sessions"),
+}  # fmt: skip
 FOR_WRITERS = {("post", "/quotas/{config}/alerts"), ("post", "/alerts/alertmanager")}
 FOR_ADMINS = {
     ("get", "/keys"), ("post", "/keys"), ("delete", "/keys/{prefix}"),
+    ("get", "/users"), ("post", "/users"), ("get", "/users/{name}"), ("patch", "/users/{name}"),
+    ("put", "/users/{name}/password"), ("delete", "/users/{name}/sessions"),
+    ("get", "/sessions"), ("delete", "/sessions/{id}"),
     ("put", "/channels/{name}"), ("delete", "/channels/{name}"), ("post", "/channels/{name}/test"),
 }  # fmt: skip
 """What holds secrets, says who may do what, or sends something to wherever one likes."""

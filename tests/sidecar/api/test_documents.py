@@ -22,6 +22,7 @@ from tollkeeper.client import (
     keywords,
     limiting,
     observing,
+    people,
     reconciling,
     records,
     reporting,
@@ -46,8 +47,12 @@ NAMED_OTHERWISE = {
     "Recommendation": "RecommendationState",
     "Recommendations": "RecommendationList",
     "Report": "ReportBody",
+    "Session": "SessionState",
+    "Sessions": "SessionList",
     "Silences": "SilenceList",
     "Unread": "UnreadOf",
+    "User": "UserState",
+    "Users": "UserList",
 }
 KINDS = [
     kind
@@ -63,6 +68,7 @@ KINDS = [
         observing,
         reporting,
         reconciling,
+        people,
     )
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if kind.__module__ == module.__name__
@@ -79,7 +85,7 @@ def test_every_operation_of_the_api_is_a_method_of_both_clients() -> None:
     asked = set()
     for module in (
         asks, administration, limiting, alerting, emergencies, detecting, forecasting, advice, observing, reporting,
-        reconciling,
+        reconciling, people,
     ):  # fmt: skip
         for name, build_ask in inspect.getmembers(module, inspect.isfunction):
             if build_ask.__module__ == module.__name__ and not name.startswith("_"):

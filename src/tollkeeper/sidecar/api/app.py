@@ -26,6 +26,7 @@ from tollkeeper.sidecar.api import (
     keys,
     limit_usage,
     limits,
+    me,
     model_prices,
     notifications,
     overview,
@@ -44,6 +45,7 @@ from tollkeeper.sidecar.api import (
     stats,
     status,
     usage,
+    users,
     what_if,
 )
 from tollkeeper.sidecar.api.auth import needs
@@ -101,6 +103,8 @@ ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
     (price_changes.router, "edit"),
     (audit.router, "edit"),
     (keys.router, "admin"),
+    (users.router, "admin"),
+    (me.router, "read"),
     (overview.router, "read"),
     (overview.liveness, None),
 )
@@ -116,6 +120,7 @@ TAGS = [
     {"name": "reports", "description": "What people read: pages, PDFs and tables of it."},
     {"name": "reconciliation", "description": "Whether the ledger agrees with what providers bill, and why not."},
     {"name": "keys", "description": "Who may use this API."},
+    {"name": "users", "description": "Who may sign in to the page, and who is."},
     {"name": "system", "description": "How the sidecar itself is."},
 ]
 
