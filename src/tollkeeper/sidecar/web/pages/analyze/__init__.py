@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from tollkeeper.sidecar.web.pages.analyze import breakdown, providers
+from tollkeeper.sidecar.web.pages.analyze import breakdown, forecast, providers, what_if
 from tollkeeper.sidecar.web.pages.analyze.tabs import PATH
 from tollkeeper.sidecar.web.routes import Answer, Show
 from tollkeeper.sidecar.web.view import View
@@ -12,6 +12,7 @@ from tollkeeper.sidecar.web.view import View
 SHOWN: dict[str, Answer] = {
     "breakdown": breakdown.breakdown,
     "providers": providers.providers,
+    "forecast": forecast.forecast,
 }
 
 
@@ -23,4 +24,5 @@ async def analyze(view: View) -> Response:
 ROUTES = (
     Show(PATH, analyze),
     *providers.ROUTES,
+    *what_if.ROUTES,
 )
