@@ -240,6 +240,7 @@ class Attempt(CallRow):
     adjustments: list[Correction]
     conflicts: list[Conflict]
     retracted: str | None
+    trace_link: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

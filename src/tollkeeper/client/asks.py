@@ -37,13 +37,19 @@ def calls(
     *,
     outcome: Outcome | None = None,
     order: Literal["newest", "dearest"] | None = None,
+    trace_id: str | None = None,
+    response_id: str | None = None,
     cursor: str | None = None,
     limit: int | None = None,
     **selection: Unpack[Selection],
 ) -> Ask[CallsPage]:
-    """A page of the log of calls, newest or dearest first; `cursor` is the `next_cursor` of the page before."""
-    page = {"outcome": outcome, "order": order, "cursor": cursor, "limit": limit}
-    return Ask("GET", "/calls", reader(CallsPage), query_of({**page, **selection}))
+    """A page of the log of calls, newest or dearest first; `cursor` is the `next_cursor` of the page before.
+
+    Of a trace, or of an answer of a provider: those of the range, which is the last 30 days if none is given.
+    """
+    which = {"outcome": outcome, "trace_id": trace_id, "response_id": response_id}
+    page = {"order": order, "cursor": cursor, "limit": limit}
+    return Ask("GET", "/calls", reader(CallsPage), query_of({**which, **page, **selection}))
 
 
 def call(id: str) -> Ask[CallDetail]:

@@ -17,6 +17,7 @@ TABLE = "sidecar"
 MEBIBYTE = 1 << 20
 
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+PLACEHOLDER = re.compile(r"\{([^}]*)\}")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
@@ -34,6 +35,7 @@ class ServeSettings:
     channels: str | None = None
     invoices: str | None = None
     public_url: str | None = None
+    trace_url: str | None = None
     forecast_alert: float = 0.8
     workers: int = 1
     require_keys: bool | None = None
@@ -127,6 +129,18 @@ def _address(value: Any) -> str:
 
 def _probability(value: Any) -> float:
     try:
+def _trace_address(value: Any) -> str:
+    expected = "an http or https URL with {trace_id} in it, behind its host"
+    try:
+        address = _endpoint(value)
+    except ValueError:
+        raise ValueError(expected) from None
+    said = PLACEHOLDER.findall(address)
+    if "trace_id" not in said or not set(said) <= {"trace_id", "span_id"} or "{" in urlsplit(address).netloc:
+        raise ValueError(expected)
+    return address
+
+
         found = float(value)
     except (TypeError, ValueError):
         found = 0.0
@@ -167,6 +181,9 @@ SERVE_OPTIONS = (
            "Where people reach this sidecar, such as `https://tollkeeper.example.com`: messages link to it."),
     Option("forecast_alert", _probability, "TOLLKEEPER_FORECAST_ALERT",
            "How probable it must be that a limit is used up before its period ends for people to be told."),
+    Option("trace_url", _trace_address, "TOLLKEEPER_TRACE_URL",
+           "Where a trace is shown, such as `https://jaeger.example.com/trace/{trace_id}`: the page links to it."
+           " `{span_id}` can be in it too."),
     Option("workers", positive, "TOLLKEEPER_WORKERS", "Processes that share the ports and the ledger."),
     Option("require_keys", boolean, "TOLLKEEPER_REQUIRE_KEYS",
            "Ask for a key on loopback too (true), or nobody, not even beyond it (false, behind a proxy that does)."),

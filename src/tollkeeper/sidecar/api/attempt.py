@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 
@@ -124,6 +125,7 @@ class Attempt(CallRow):
     adjustments: list[Correction]
     conflicts: list[Conflict]
     retracted: str | None = Field(description="Why it is in no sum any more, if it is not.")
+    trace_link: str | None = Field(description="Where its trace is shown, if the sidecar was told (`trace_url`).")
 
 
 def row_of(row: Row) -> CallRow:
@@ -131,8 +133,8 @@ def row_of(row: Row) -> CallRow:
     return CallRow(**_shared(row))
 
 
-def attempt_of(row: Row) -> Attempt:
-    """A row of `Ledger.call`, with all that belongs to it."""
+def attempt_of(row: Row, trace_url: str | None = None) -> Attempt:
+    """A row of `Ledger.call`, with all that belongs to it. `trace_url` has `{trace_id}` in it."""
     details, items = row["details"], [_item(item) for item in row["line_items"]]
     said = details.get("provider_cost")
     return Attempt(
@@ -158,7 +160,16 @@ def attempt_of(row: Row) -> Attempt:
             for one in row["conflicts"]
         ],
         retracted=row["retracted"],
+        trace_link=_trace_link(trace_url, row),
     )
+
+
+def _trace_link(trace_url: str | None, row: Row) -> str | None:
+    if trace_url is None or not row["trace_id"]:
+        return None
+    # What others call an id of a trace is to stay within its place in the address.
+    link = trace_url.replace("{trace_id}", quote(row["trace_id"], safe=""))
+    return link.replace("{span_id}", quote(row["span_id"] or "", safe=""))
 
 
 def _shared(row: Row) -> dict[str, Any]:

@@ -34,6 +34,18 @@ class CallsParams(RangeParams, FilterParams):
     order: Literal["newest", "dearest"] = Field(
         default="newest", description="What comes first. `dearest` has only calls whose cost is known."
     )
+    trace_id: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Only those of this trace.",
+        examples=["4bf92f3577b34da6a3ce929d0e0e4736"],
+    )
+    response_id: str | None = Field(
+        default=None,
+        max_length=500,
+        description="Only the one of this answer of a provider. All calls of the range are looked through for it.",
+        examples=["chatcmpl-9f2c"],
+    )
     cursor: str | None = Field(default=None, max_length=1000, description="`next_cursor` of the page before.")
     limit: int = Field(default=50, ge=1, le=MOST, description="How many on a page.")
     format: Literal["json", "csv"] | None = Field(default=None, description="As `Accept`.")
@@ -84,16 +96,20 @@ class OrphansParams(BaseModel):
 )
 def calls(request: Request, given: Given, params: Annotated[CallsParams, Query()]) -> Response:
     """Calls, one row an attempt, newest or dearest first. Without a range: the newest there are,
-    or the dearest of the last 30 days.
+    or the dearest, and those of a trace or an answer, of the last 30 days.
 
     Follow `next_cursor` (of CSV: the header `Link`) for older ones; new calls do not disturb the pages.
     """
     start, end = 0, FOR_EVER
     # What is dearest can only be told of all of them; the log of years is not gone through for that unasked.
-    if params.order == "dearest" or params.start is not None or params.end is not None or params.days is not None:
+    looked_for = (params.start, params.end, params.days, params.trace_id, params.response_id)
+    if params.order == "dearest" or any(each is not None for each in looked_for):
         when = params.range(given.now())
         start, end = when.start_ns, when.end_ns
-    query = CallQuery(start, end, params.filters(), params.outcome, params.order, params.cursor, params.limit)
+    query = CallQuery(
+        start, end, params.filters(), params.outcome, params.order, params.cursor, params.limit,
+        params.trace_id, params.response_id,
+    )  # fmt: skip
     try:
         found, cursor = given.ledger.calls(query)
     except (ValueError, OverflowError, Unacceptable):
@@ -113,7 +129,7 @@ def call(given: Given, id: Annotated[str, Path(description="The id of the call."
     rows = given.ledger.call(id)
     if not rows:
         raise missing("call", id)
-    return Answer(CallDetail(id=id, attempts=[attempt_of(row) for row in rows]))
+    return Answer(CallDetail(id=id, attempts=[attempt_of(row, given.trace_url) for row in rows]))
 
 
 @router.get("/orphans", response_model=Orphans, summary="Calls that were never reported")

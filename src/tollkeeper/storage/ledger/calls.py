@@ -44,6 +44,8 @@ from tollkeeper.storage.ledger.tables import (
 LARGEST_PAGE = 1000
 TRACE_BLOCKS = 12
 """Three days: how long a trace may go on for `find_in_trace`."""
+MOST_TRACE_BLOCKS = 4 * 800
+"""A longer range is gone through by itself: what is asked about it would be too long a question."""
 HIDDEN = frozenset(("digest", "month"))
 
 _not_retracted = ~exists().where(RETRACTIONS.c.id == CALLS.c.id, RETRACTIONS.c.attempt == CALLS.c.attempt)
@@ -60,7 +62,7 @@ _OUTCOMES: Mapping[str, ColumnElement[bool]] = {
 }
 
 
-def page(connection: Connection, query: CallQuery) -> tuple[list[dict[str, Any]], str | None]:
+def page(connection: Connection, query: CallQuery, now: int) -> tuple[list[dict[str, Any]], str | None]:
     """A page, and the cursor of the next one. Raises `ValueError` for a cursor that is none of ours."""
     limit = max(1, min(query.limit, LARGEST_PAGE))
     after = None if query.after is None else _read_cursor(query.after)
@@ -68,7 +70,7 @@ def page(connection: Connection, query: CallQuery) -> tuple[list[dict[str, Any]]
     if after is not None and query.order == "newest":
         # One bound, or the index might be read from the other one.
         end = min(end, after[0] + 1)
-    conditions = conditions_of(query.filters)
+    conditions = [*conditions_of(query.filters), *_by_ids(query, now)]
     if connection.dialect.name == "postgresql":
         # It expects such a page to cost so much that it would compile the query, for much longer than it runs.
         connection.exec_driver_sql("SET LOCAL jit = off")
@@ -239,6 +241,19 @@ def _chosen(start: int, end: int, conditions: Conditions) -> Select[Any]:
 def conditions_of(filters: Mapping[Dimension, tuple[str, ...]]) -> list[ColumnElement[bool]]:
     """That calls count, and are those that filters let through."""
     return [_not_retracted, *(condition(name, values) for name, values in filters.items())]
+
+
+def _by_ids(query: CallQuery, now: int) -> Iterator[ColumnElement[bool]]:
+    """That a call is of a trace, or of an answer of a provider. Traces have an index, by when calls were recorded."""
+    if query.trace_id is not None:
+        trace_id = clean(query.trace_id)
+        yield CALLS.c.trace_id == trace_id
+        blocks = range(query.start // NS_A_TRACE_BLOCK - 1, now // NS_A_TRACE_BLOCK + 2)
+        if len(blocks) <= MOST_TRACE_BLOCKS:
+            yield literal_column(f"(recorded_at / {NS_A_TRACE_BLOCK})").in_(blocks)
+            yield literal_column(TRACE_END) == trace_id[26:]
+    if query.response_id is not None:
+        yield CALLS.c.response_id == clean(query.response_id)
 
 
 def _unpriced(start: int, end: int) -> ColumnElement[bool]:

@@ -182,7 +182,10 @@ class UsageRow(NamedTuple):
 
 
 class CallQuery(NamedTuple):
-    """Calls in a range, newest or dearest first. `after` is the cursor that the page before ended with."""
+    """Calls in a range, newest or dearest first. `after` is the cursor that the page before ended with.
+
+    `trace_id` and `response_id`: only the calls of that trace, or of that answer of a provider.
+    """
 
     start: int = 0
     end: int = 2**63 - 1
@@ -191,6 +194,8 @@ class CallQuery(NamedTuple):
     order: Literal["newest", "dearest"] = "newest"
     after: str | None = None
     limit: int = 50
+    trace_id: str | None = None
+    response_id: str | None = None
 
 
 class Ledger(Protocol):

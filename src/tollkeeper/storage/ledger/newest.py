@@ -33,5 +33,5 @@ def _in_day(connection: Connection, provider: str, day: int) -> int:
     hour = connection.execute(hours).scalar()
     begins = day * NS_A_DAY if hour is None else hour * NS_AN_HOUR
     ends = min(begins + (NS_A_DAY if hour is None else NS_AN_HOUR), LATEST)
-    found, _ = page(connection, CallQuery(begins, ends, {"provider": (provider,)}, limit=1))
+    found, _ = page(connection, CallQuery(begins, ends, {"provider": (provider,)}, limit=1), ends)
     return int(found[0]["started_at"]) if found else begins

@@ -77,7 +77,7 @@ class SqlLedger:
     def calls(self, query: CallQuery) -> tuple[list[Mapping[str, Any]], str | None]:
         """A page of calls, and the cursor of the next page, if there is one."""
         with told_apart(self._database), self._database.read() as connection:
-            rows, cursor = calls.page(connection, query)
+            rows, cursor = calls.page(connection, query, self._clock())
             return list(rows), cursor
 
     def call(self, id: str) -> list[Mapping[str, Any]]:
