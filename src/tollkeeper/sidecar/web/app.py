@@ -23,7 +23,7 @@ from tollkeeper.sidecar.web.formats import Formats, locale_of
 from tollkeeper.sidecar.web.headers import SecurityHeaders
 from tollkeeper.sidecar.web.identity import Identity, identify
 from tollkeeper.sidecar.web.inside import Inside
-from tollkeeper.sidecar.web.pages import alerts, analyze, budgets, downloads, filter_values, overview, sign_in
+from tollkeeper.sidecar.web.pages import alerts, analyze, budgets, downloads, filter_values, overview, requests, sign_in
 from tollkeeper.sidecar.web.problems import handlers, problem
 from tollkeeper.sidecar.web.rendering import Templates, serve_static
 from tollkeeper.sidecar.web.routes import Change, Place, Show
@@ -46,6 +46,7 @@ ROUTES: tuple[Show | Change, ...] = (
     *analyze.ROUTES,
     *alerts.ROUTES,
     *budgets.ROUTES,
+    *requests.ROUTES,
     *downloads.ROUTES,
     *filter_values.ROUTES,
 )
