@@ -66,9 +66,9 @@ def check(
     return Ask("POST", "/check", reader(Check), body=body_of({**given, **counts}))
 
 
-def policy() -> Ask[PolicyState]:
-    """The limits in force, and who has set them."""
-    return Ask("GET", "/policy", reader(PolicyState))
+def policy(*, version: int | None = None) -> Ask[PolicyState]:
+    """The limits in force, and who has set them; or a `version` that was in force."""
+    return Ask("GET", "/policy", reader(PolicyState), query_of(locals()))
 
 
 def set_policy(

@@ -325,6 +325,7 @@ class QuotaStatus:
     reset_at: datetime
     last_updated: datetime | None
     last_alert_sent: datetime | None
+    mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,6 +116,16 @@ def test_every_version_is_kept(sqlite_world: World) -> None:
     assert [change["reason"] for change in changes] == ["change 2", "change 1", "change 0"]
 
 
+def test_a_version_is_had_by_its_number(sqlite_world: World) -> None:
+    client = sqlite_world.client("admin")
+    for amount in (1, 2):
+        document = {"limit": [{"limit": f"${amount} / day"}]}
+        client.put("/api/v1/policy", json={"document": document, "reason": f"{amount}"})
+    found = client.get("/api/v1/policy", params={"version": 1}).json()
+    assert (found["version"], found["reason"], found["document"]["limit"][0]["limit"]) == (1, "1", "$1 / day")
+    assert client.get("/api/v1/policy", params={"version": 3}).status_code == 404
+
+
 @pytest.mark.parametrize(("scope", "status"), [("read", 403), ("write", 403), ("edit", 200), ("admin", 200)])
 def test_who_may_set_it(sqlite_world: World, scope: str, status: int) -> None:
     body = {"document": FEW, "reason": "x"}

@@ -51,7 +51,7 @@ def test_a_quota_from_the_ledger(world: World) -> None:
     assert get(world) == {
         "config_id": "openai-prod", "provider": "openai", "total_requests": 9, "successful_requests": 8,
         "failed_requests": 1, "total_tokens": 8800, "quota_limit": 10_000, "quota_remaining": 1200,
-        "usage_percent": 88.0, "alert_threshold_percent": 80, "alert_triggered": True,
+        "usage_percent": 88.0, "mode": "hard", "alert_threshold_percent": 80, "alert_triggered": True,
         "reset_at": "2026-04-01T00:00:00Z", "last_updated": "2026-03-31T14:30:15.250000Z", "last_alert_sent": None,
     }  # fmt: skip
     limits = world.client("read").get("/api/v1/limits?config=openai-prod").json()["limits"]

@@ -15,9 +15,16 @@ from tollkeeper.policy.document import read_json
 from tollkeeper.policy.mistakes import PolicyError
 from tollkeeper.sidecar.api.answer import Answer, moment
 from tollkeeper.sidecar.api.auth import author_of
-from tollkeeper.sidecar.api.problems import Problem, Refusal, Refused, wrong
+from tollkeeper.sidecar.api.problems import Problem, Refusal, Refused, missing, wrong
 from tollkeeper.sidecar.api.services import Given
-from tollkeeper.sidecar.api.versioned import IfMatch, IfNoneMatch, expected_version, is_known, version_headers
+from tollkeeper.sidecar.api.versioned import (
+    LARGEST,
+    IfMatch,
+    IfNoneMatch,
+    expected_version,
+    is_known,
+    version_headers,
+)
 from tollkeeper.storage.policies import PolicyConflict, PolicyVersion
 from tollkeeper.storage.policies.store import LONGEST_REASON
 
@@ -51,6 +58,14 @@ class PolicyHistory(BaseModel):
     next_cursor: str | None
 
 
+class StateParams(BaseModel):
+    """Which version."""
+
+    version: int | None = Field(
+        default=None, ge=1, le=LARGEST, description="One that was in force; else the one that is."
+    )
+
+
 class HistoryParams(BaseModel):
     """Which versions."""
 
@@ -72,10 +87,18 @@ class NewPolicy(BaseModel):
     "/policy",
     response_model=PolicyState,
     summary="The policy in force",
-    responses={304: {"description": "It is still as `If-None-Match` says."}},
+    responses={
+        304: {"description": "It is still as `If-None-Match` says."},
+        404: {"model": Refusal, "description": "There was never such a version."},
+    },
 )
-def policy(given: Given, if_none_match: IfNoneMatch = None) -> Response:
+def policy(given: Given, params: Annotated[StateParams, Query()], if_none_match: IfNoneMatch = None) -> Response:
     """For people, and for apps that follow it. Ask again with `If-None-Match`: 304 as long as nothing has changed."""
+    if params.version is not None:
+        wanted = given.limiting.policies.version(params.version)
+        if wanted is None:
+            raise missing("version", str(params.version))
+        return Answer(state_of(wanted))
     revision = given.limiting.policies.revision()
     if is_known(revision, if_none_match):
         return Response(status_code=304, headers=version_headers(revision))

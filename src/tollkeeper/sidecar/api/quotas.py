@@ -41,6 +41,7 @@ class QuotaStatus(BaseModel):
     quota_limit: int | None = Field(description="Tokens; null where nobody has set a quota.", examples=[100_000])
     quota_remaining: int | None = Field(description="Never below zero.", examples=[15000])
     usage_percent: float | None = Field(examples=[85.0])
+    mode: Mode | None = Field(description="`hard` denies calls beyond it; null without a quota.", examples=["hard"])
     alert_threshold_percent: int | None = Field(examples=[80])
     alert_triggered: bool = Field(description="Whether the threshold is reached.")
     reset_at: datetime = Field(description="When the period ends.")
@@ -164,6 +165,7 @@ def _status(quota: Quota) -> QuotaStatus:
         quota_limit=None if limit is None else limit.amount,
         quota_remaining=None if limit is None else max(limit.amount - quota.tokens, 0),
         usage_percent=None if quota.percent is None else round(quota.percent, 4),
+        mode=None if limit is None else limit.mode,
         alert_threshold_percent=quota.threshold,
         alert_triggered=quota.is_near,
         reset_at=moment(quota.resets_at),

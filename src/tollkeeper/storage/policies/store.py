@@ -48,6 +48,13 @@ class PolicyStore:
         with told_apart(self._database), self._database.read() as connection:
             return _last(connection)
 
+    def version(self, number: int) -> PolicyVersion | None:
+        """What was, or is, in force by this number; `None` if nothing ever was."""
+        wanted = select(POLICY_VERSIONS).where(POLICY_VERSIONS.c.id == number)
+        with told_apart(self._database), self._database.read() as connection:
+            row = connection.execute(wanted).one_or_none()
+        return None if row is None else version_of(row)
+
     def revision(self) -> int:
         """The version in force. Takes some microseconds."""
         with told_apart(self._database):
