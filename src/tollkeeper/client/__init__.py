@@ -52,6 +52,7 @@ class Operations:
     reprice = Operation(administration.reprice)
     audit = Operation(administration.audit)
     verify_audit = Operation(administration.verify_audit)
+    settings = Operation(administration.settings)
     keys = Operation(administration.keys)
     create_key = Operation(administration.create_key)
     revoke_key = Operation(administration.revoke_key)

@@ -21,6 +21,7 @@ from tollkeeper.client.records import (
     PriceList,
     PricePreview,
     Repriced,
+    Settings,
     Soundness,
     Unpriced,
 )
@@ -207,6 +208,11 @@ def audit(
 def verify_audit() -> Ask[Soundness]:
     """Whether the audit trail is as it was written."""
     return Ask("GET", "/audit/verification", reader(Soundness))
+
+
+def settings() -> Ask[Settings]:
+    """The options of the sidecar as they are in force, and where each was set; secrets are `…`."""
+    return Ask("GET", "/settings", reader(Settings))
 
 
 def keys() -> Ask[Keys]:

@@ -169,6 +169,27 @@ class Soundness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """An option of the sidecar; `set_by` is where it was set, `None` for a default. Secrets are `…`."""
+
+    name: str
+    value: Any
+    is_default: bool
+    is_secret: bool
+    set_by: str | None
+    variable: str | None
+    flag: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The options of the sidecar, as they are in force."""
+
+    settings: list[Setting]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     """A key to the API, without what it opens the door with."""
 

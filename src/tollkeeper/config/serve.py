@@ -47,6 +47,8 @@ class ServeSettings:
     retention_days: int | None = None
     report_fonts: tuple[str, ...] = ()
     log_level: str = "info"
+    set_by: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Where each option that is no default was set, in words."""
 
     @property
     def open_on_loopback(self) -> bool:
@@ -127,8 +129,6 @@ def _address(value: Any) -> str:
         raise ValueError("an http or https URL with a host and without a user") from None
 
 
-def _probability(value: Any) -> float:
-    try:
 def _trace_address(value: Any) -> str:
     expected = "an http or https URL with {trace_id} in it, behind its host"
     try:
@@ -141,6 +141,8 @@ def _trace_address(value: Any) -> str:
     return address
 
 
+def _probability(value: Any) -> float:
+    try:
         found = float(value)
     except (TypeError, ValueError):
         found = 0.0
@@ -179,11 +181,11 @@ SERVE_OPTIONS = (
            "A TOML file of accounts at providers, whose own figures the ledger is compared with each day."),
     Option("public_url", _address, "TOLLKEEPER_PUBLIC_URL",
            "Where people reach this sidecar, such as `https://tollkeeper.example.com`: messages link to it."),
-    Option("forecast_alert", _probability, "TOLLKEEPER_FORECAST_ALERT",
-           "How probable it must be that a limit is used up before its period ends for people to be told."),
     Option("trace_url", _trace_address, "TOLLKEEPER_TRACE_URL",
            "Where a trace is shown, such as `https://jaeger.example.com/trace/{trace_id}`: the page links to it."
            " `{span_id}` can be in it too."),
+    Option("forecast_alert", _probability, "TOLLKEEPER_FORECAST_ALERT",
+           "How probable it must be that a limit is used up before its period ends for people to be told."),
     Option("workers", positive, "TOLLKEEPER_WORKERS", "Processes that share the ports and the ledger."),
     Option("require_keys", boolean, "TOLLKEEPER_REQUIRE_KEYS",
            "Ask for a key on loopback too (true), or nobody, not even beyond it (false, behind a proxy that does)."),
@@ -214,7 +216,13 @@ def load_serve(given: Mapping[str, Any], config: str | os.PathLike[str] | None =
     if str(reading.values.get("counters")).startswith("memory:") and reading.values.get("workers", 1) > 1:
         where = reading.found["counters"][0]
         reading.problems.append(f"{where} is 'memory:'; expected counters that all workers share: sqlite:… or redis:…")
-    return ServeSettings(**reading.check())
+    set_by = {name: f"tollkeeper serve {_flag(name)}" if given.get(name) is not None else where
+              for name, (where, _) in reading.found.items()}  # fmt: skip
+    return ServeSettings(**reading.check(), set_by=set_by)
 
 
-assert [option.name for option in SERVE_OPTIONS] == [each.name for each in fields(ServeSettings)]
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+assert [option.name for option in SERVE_OPTIONS] == [each.name for each in fields(ServeSettings)][:-1]

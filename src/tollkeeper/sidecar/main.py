@@ -190,6 +190,7 @@ class Sidecar:
             reports=self._reports,
             channels=self.channels,
             notifier_of=notifier_of,
+            settings=self.settings,
             open_on_loopback=self.settings.open_on_loopback,
             open_to_all=self.settings.open_to_all,
             trace_url=self.settings.trace_url,

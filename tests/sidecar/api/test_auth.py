@@ -33,6 +33,7 @@ FOR_READERS = {
 }  # fmt: skip
 FOR_WRITERS = {("post", "/quotas/{config}/alerts"), ("post", "/alerts/alertmanager")}
 FOR_ADMINS = {
+    ("get", "/settings"),
     ("get", "/keys"), ("post", "/keys"), ("delete", "/keys/{prefix}"),
     ("get", "/users"), ("post", "/users"), ("get", "/users/{name}"), ("patch", "/users/{name}"),
     ("put", "/users/{name}/password"), ("delete", "/users/{name}/sessions"),

@@ -41,6 +41,7 @@ from tollkeeper.sidecar.api import (
     reconciliations,
     reports,
     repricing,
+    settings,
     silences,
     stats,
     status,
@@ -105,6 +106,7 @@ ROUTES: tuple[tuple[APIRouter, Scope | None], ...] = (
     (keys.router, "admin"),
     (users.router, "admin"),
     (me.router, "read"),
+    (settings.router, "admin"),
     (overview.router, "read"),
     (overview.liveness, None),
 )

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from tollkeeper.alerting.channel import Channel
+from tollkeeper.config import SERVE_DEFAULTS, ServeSettings
 from tollkeeper.sidecar.agreement import Agreement
 from tollkeeper.sidecar.alerting import Channels
 from tollkeeper.sidecar.api.answer import nanoseconds
@@ -66,6 +67,7 @@ class Services:
     channels: Channels
     notifier_of: Callable[[Channel], Notifier]
     health: Health
+    settings: ServeSettings = SERVE_DEFAULTS
     open_on_loopback: bool = False
     open_to_all: bool = False
     trace_url: str | None = None

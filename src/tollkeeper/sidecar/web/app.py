@@ -23,7 +23,17 @@ from tollkeeper.sidecar.web.formats import Formats, locale_of
 from tollkeeper.sidecar.web.headers import SecurityHeaders
 from tollkeeper.sidecar.web.identity import Identity, identify
 from tollkeeper.sidecar.web.inside import Inside
-from tollkeeper.sidecar.web.pages import alerts, analyze, budgets, downloads, filter_values, overview, requests, sign_in
+from tollkeeper.sidecar.web.pages import (
+    alerts,
+    analyze,
+    budgets,
+    downloads,
+    filter_values,
+    overview,
+    requests,
+    settings,
+    sign_in,
+)
 from tollkeeper.sidecar.web.problems import handlers, problem
 from tollkeeper.sidecar.web.rendering import Templates, serve_static
 from tollkeeper.sidecar.web.routes import Change, Place, Show
@@ -47,6 +57,7 @@ ROUTES: tuple[Show | Change, ...] = (
     *alerts.ROUTES,
     *budgets.ROUTES,
     *requests.ROUTES,
+    *settings.ROUTES,
     *downloads.ROUTES,
     *filter_values.ROUTES,
 )

@@ -1,0 +1,38 @@
+"""Who may do what: keys of programs, users of the page, and who is signed in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from tollkeeper.sidecar.web.view import View
+from tollkeeper.storage.users import ROLES
+
+SCOPE_WORDS = {
+    "read": "Read: ask for everything but keys, users and the audit trail",
+    "write": "Write: that, and send usage, as apps do",
+    "edit": "Edit: that, and change prices, limits, alerts and the like",
+    "admin": "Admin: that, and change keys, users and channels",
+}
+ROLE_WORDS = {
+    "viewer": "Viewer: sees everything but keys, users and the audit trail",
+    "editor": "Editor: that, and changes prices, limits, alerts and the like",
+    "admin": "Admin: that, and changes keys, users and channels",
+}
+EXPIRIES = {"": "Never", "30": "30 days", "90": "90 days", "365": "A year"}
+
+
+async def show(view: View, status: int = 200, **said: Any) -> Response:
+    """Of somebody who is no admin, their own account only. `said`: what was wrong with a form, and what it said."""
+    asked: dict[str, Any] = {"me": view.api.me()}
+    if view.who.user is not None or view.who.session is not None:
+        asked["own"] = view.api.own_sessions()
+    if view.may("admin"):
+        asked |= {"keys": view.api.keys(), "users": view.api.users(), "sessions": view.api.sessions()}
+    found = {"keys": None, "users": None, "sessions": None, "own": None, **await view.together(**asked)}
+    context = {"problem": "", "wrong_form": "", "form": {}, "made": None, **said}
+    return view.page(
+        "settings/access.html", status, title="Settings", tab="access", scope_words=SCOPE_WORDS, roles=ROLES,
+        role_words=ROLE_WORDS, expiries=EXPIRIES, **found, **context,
+    )  # fmt: skip

@@ -1,0 +1,76 @@
+"""The audit trail: who changed what, from what to what and why; and whether it is as it was written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from starlette.responses import Response
+
+from tollkeeper.client.records import Change
+from tollkeeper.sidecar.web.filters import RANGE_WORDS
+from tollkeeper.sidecar.web.view import View
+
+PAGE = 50
+LONGEST_VALUE = 400
+RANGES = {name: words for name, words in RANGE_WORDS.items() if name != "custom"}
+FIELDS = ("author", "kind", "action", "object_id")
+
+
+class Entry(NamedTuple):
+    """A change, and what of it is different: names, and what they were and are."""
+
+    change: Change
+    rows: tuple[tuple[str, str, str], ...]
+
+
+async def show(view: View) -> Response:
+    """Newest first, page by page."""
+    query, period = view.request.query_params, view.filters.period
+    wanted = {name: query.get(name, "") for name in FIELDS}
+    found = await view.together(
+        audit=view.api.audit(
+            author=wanted["author"] or None, action=wanted["action"] or None, kind=wanted["kind"] or None,
+            object_id=wanted["object_id"] or None, cursor=query.get("cursor"), limit=PAGE,
+            start=period.first, end=period.last, zone=view.filters.zone_name,
+        )
+    )  # fmt: skip
+    checked = await view.together(sound=view.api.verify_audit()) if query.get("verify") == "yes" else {"sound": None}
+    entries = [Entry(each, differences(each.before, each.after)) for each in found["audit"].changes] if found[
+        "audit"
+    ] else []  # fmt: skip
+    return view.page(
+        "settings/audit.html", title="Settings", tab="audit", entries=entries, wanted=wanted, ranges=RANGES,
+        verified=query.get("verify") == "yes", **found, **checked,
+    )  # fmt: skip
+
+
+def differences(before: Any, after: Any) -> tuple[tuple[str, str, str], ...]:
+    """What is not the same, by the path to it."""
+    then, now = flat(before), flat(after)
+    names = sorted({*then, *now})
+    return tuple((name, then.get(name, "–"), now.get(name, "–")) for name in names if then.get(name) != now.get(name))
+
+
+def flat(value: Any, path: str = "") -> dict[str, str]:
+    """Each value by the path to it; members of lists by their names, where they have some."""
+    if isinstance(value, dict) and value:
+        return {name: text for key, each in value.items() for name, text in flat(each, _under(path, str(key))).items()}
+    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        named = [(_name_of(each, number), each) for number, each in enumerate(value)]
+        return {name: text for key, each in named for name, text in flat(each, _under(path, key)).items()}
+    if value is None and not path:
+        return {}
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return {path or "value": text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"}
+
+
+def _under(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _name_of(member: Any, number: int) -> str:
+    if isinstance(member, dict):
+        said = member.get("name") or member.get("limit")
+        return str(said) if said else str(number + 1)
+    return str(number + 1)
