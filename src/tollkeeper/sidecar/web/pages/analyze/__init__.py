@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from tollkeeper.sidecar.web.pages.analyze import breakdown, forecast, providers, what_if
+from tollkeeper.sidecar.web.pages.analyze import anomalies, breakdown, forecast, providers, what_if
 from tollkeeper.sidecar.web.pages.analyze.tabs import PATH
 from tollkeeper.sidecar.web.routes import Answer, Show
 from tollkeeper.sidecar.web.view import View
@@ -13,6 +13,7 @@ SHOWN: dict[str, Answer] = {
     "breakdown": breakdown.breakdown,
     "providers": providers.providers,
     "forecast": forecast.forecast,
+    "anomalies": anomalies.anomalies,
 }
 
 
@@ -25,4 +26,5 @@ ROUTES = (
     Show(PATH, analyze),
     *providers.ROUTES,
     *what_if.ROUTES,
+    *anomalies.ROUTES,
 )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, get_args
 
 from starlette.responses import Response
 
+from tollkeeper.client.asks import Interval
 from tollkeeper.client.forecasting import By, Forecasts, ForecastState, Horizon
 from tollkeeper.client.keywords import Whose
 from tollkeeper.sidecar.web.charts import Band, Chart, Level, Line, Mark, Number, Unit
@@ -45,7 +46,7 @@ async def forecast(view: View) -> Response:
     said = view.filters.others
     by = one_of(get_args(By), said.get("by"), "total")
     horizon = one_of(get_args(Horizon), said.get("horizon"), "month")
-    whose = {name: value for name, value in view.filters.scope.items() if name in Whose.__annotations__}
+    whose: dict[str, Any] = {name: value for name, value in view.filters.scope.items() if name in Whose.__annotations__}
     answer = await view.together(
         forecasts=view.api.forecasts(
             horizon=None if by == "limit" else horizon, by=None if by == "total" else by, **whose
@@ -118,13 +119,13 @@ async def _past(view: View, one: ForecastState) -> tuple[list[datetime], list[Nu
     field = FIELDS.get(one.measure)
     if one.subject is not None or field is None:
         return begin
-    interval = "hour" if one.horizon == "day" else "day"
+    interval: Interval = "hour" if one.horizon == "day" else "day"
     asked: dict[str, Any] = {"start": one.period_start, "end": view.now, "zone": one.zone, **one.scope}
     found = (await view.together(usage=view.api.usage(**asked, interval=interval)))["usage"]
     if isinstance(found, Missing):
         return found
     values = {each.start: getattr(each, field) for each in found.groups}
-    moments = starts(found, "hour" if interval == "hour" else "day", view.now)
+    moments = starts(found, interval, view.now)
     sums = accumulate(Decimal(values.get(at) or 0) for at in moments)
     # The sum of an interval stands at its end, which is where the next one begins.
     return [one.period_start, *moments[1:], view.now], [Decimal(0), *list(sums)[:-1], one.used]

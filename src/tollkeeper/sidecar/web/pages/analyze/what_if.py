@@ -23,7 +23,7 @@ USUAL_RANGE = "7d"
 TIERS: Mapping[Tier, str] = {
     "standard": "Standard", "batch": "Batch", "flex": "Flex", "priority": "Priority",
 }  # fmt: skip
-MOST_OPTIONS = 3000
+MOST_OPTIONS = 500
 
 
 class Form(NamedTuple):
@@ -103,12 +103,11 @@ def _supposed(form: Form) -> dict[str, Any]:
 
 
 async def models(view: View) -> Response:
-    """Models that have a price of one's own, then those that were asked lately: to choose from."""
-    parts = await view.together(prices=view.api.prices(), usage=view.api.usage(days=92, group_by="model"))
-    named = [f"{each.provider}/{each.model}" for each in parts["prices"].prices] if parts["prices"] else []
-    used = [each.group["model"] for each in parts["usage"].groups] if parts["usage"] else []
-    values = sorted({*named, *used} - {""})[:MOST_OPTIONS]
-    return view.page("parts/options.html", values=values)
+    """Models that have a price, those that were asked lately first: to choose from."""
+    found = await view.api.model_prices(limit=MOST_OPTIONS)
+    used = [each.model for each in found.models if each.calls]
+    others = [f"{each.provider}/{each.model}" for each in found.models]
+    return view.page("parts/options.html", values=[*used, *others])
 
 
 ROUTES = (Show(WHERE, what_if), Show(f"{PATH}/models", models))
