@@ -16,6 +16,7 @@ from capture.processes import environment, run, total
 from sidecar.api.serving import serving
 from sidecar.api.world import World
 from sidecar.running import running
+from storage.spool.receiver import Receiver
 from tollkeeper.capture.policy_feed import PolicyFeed
 from tollkeeper.config import ConfigurationError
 from tollkeeper.model import Limit, Window
@@ -113,6 +114,10 @@ def test_until_any_limits_are_known_the_option_decides(
         caplog.clear()
         feed._away = False
         assert not feed.poll() and "those from before stay in force" in caplog.text
+        Path(path).unlink(missing_ok=True)
+        with Receiver(Path(path)) as receiver:
+            assert handle.flush(10)
+        assert receiver.calls
 
 
 def test_where_the_sidecars_counters_are_away_too_calls_are_denied(

@@ -142,14 +142,18 @@ def rules(draw: st.DrawFn) -> AnomalyRule:
     per = tuple(each for each in draw(whose) if kind == "threshold" or each != "session")
     threshold = draw(positive)
     worse = sorted(draw(st.lists(positive, max_size=2)))
+    match = Match(draw(globs), draw(globs), tags=draw(tags))
+    responses = [None, Response(emergency=True)]
+    if not match.model and "model" not in per:
+        responses.append(Response(ladder="usd-day", at=90))
     return AnomalyRule(
         draw(names), metric, kind, threshold, hours * 3600 if kind == "z_score" else minutes * 60,
         draw(st.integers(3, 60)) if kind == "ratio" else 7,
-        Match(draw(globs), draw(globs), tags=draw(tags)),
+        match,
         per,
         {name: max(value, threshold) for name, value in zip(("warning", "critical"), worse, strict=False)},
         draw(st.integers(0, 86_400)), draw(st.integers(0, 10**12)),
-        draw(st.sampled_from((None, Response(emergency=True), Response(ladder="usd-day", at=90)))),
+        draw(st.sampled_from(responses)),
     )  # fmt: skip
 
 
@@ -164,7 +168,7 @@ detections = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.lists(rules(), max_size=2, unique_by=lambda rule: rule.name), st.lists(detections, max_size=2))
 def test_what_is_written_reads_the_same(written: list[AnomalyRule], tuned: list[Detection]) -> None:
     policy = Policy(limits=(LIMIT,), ladders=(LADDER,), emergency=Emergency(), anomalies=tuple(written),

@@ -22,7 +22,7 @@ from tollkeeper.telemetry.record import digest, encode
 SHORT = Call(id="c1", provider="openai", operation="chat", started_at=1)
 
 
-@settings(max_examples=500, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(calls)
 def test_written_and_read_back(call: Call) -> None:
     """`decode(encode(call))` is the call, and is written as the same text again."""
