@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import timedelta
+from pathlib import Path
 
+import httpx
 import pytest
 
 from sidecar.api.world import World
-from sidecar.web.visiting import PASSWORD, Visitor, person, site_of
+from sidecar.running import Sidecar
+from sidecar.web.visiting import PASSWORD, Visitor, person, site_of, token_of, token_on
 from tollkeeper.sidecar.web.pages.sign_in import LONGEST_FORM, local_path
 from tollkeeper.storage.sessions import IDLE_NS
 
@@ -129,15 +133,29 @@ def test_a_session_ends_by_itself(world: World) -> None:
     assert not visitor.is_in
 
 
-def test_any_sidecar_of_the_database_knows_a_session(world: World) -> None:
-    person(world, "ada", "viewer")
-    visitor = Visitor(world).as_user("ada")
-    other = World(url_of(world), clock=world.clock)
-    there = Visitor(other, cookies=dict(visitor.cookies))
-    assert there.is_in
-    there.post("/sign-out", data={"csrf_token": there.own_token()})
-    assert not visitor.is_in
-    other.close()
+def test_processes_that_share_a_database_share_their_sessions(tmp_path: Path) -> None:
+    """By the first key, which the sidecar prints; who signs out at one is out at the other."""
+    ledger = f"sqlite:///{tmp_path}/ledger.db"
+    both = [Sidecar(ledger, tmp_path / f"{name}.log", "--require-keys", "true") for name in ("first", "second")]
+    try:
+        for sidecar in both:
+            sidecar.start(wait=False)
+        for sidecar in both:
+            sidecar.wait()
+        (key,) = re.findall(r"tk_\w{8}_[\w-]{43}", "".join(sidecar.log.read_text() for sidecar in both))
+        first, second = (f"{sidecar.url}/sign-" for sidecar in both)
+        with httpx.Client() as browser:
+            fields = {"csrf_token": token_on(browser.get(f"{first}in").text), "key": key, "next": "/settings"}
+            answer = browser.post(f"{first}in", data=fields)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/settings")
+            assert browser.get(f"{second}in").status_code == 303
+            session = answer.cookies[SESSION]
+            assert browser.post(f"{second}out", data={"csrf_token": token_of(session)}).status_code == 303
+            browser.cookies.set(SESSION, session, domain="127.0.0.1")
+            assert browser.get(f"{first}in").status_code == 200
+    finally:
+        for sidecar in both:
+            sidecar.kill()
 
 
 ELSEWHERE = (

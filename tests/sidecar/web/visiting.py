@@ -28,6 +28,18 @@ def site_of(world: World, services: Services | None = None, public_url: str | No
     return app
 
 
+def token_on(page: str) -> str:
+    """The token of its first form."""
+    found = TOKEN.search(page)
+    assert found is not None, page[:500]
+    return found[1]
+
+
+def token_of(session: str) -> str:
+    """One as the pages have that whoever has this session sees."""
+    return token_for(HTTPConnection({"type": "http", "headers": [], VISITOR: session}))
+
+
 class Visitor(TestClient):
     """Keeps its cookies, and sends forms as they were shown to it."""
 
@@ -37,14 +49,12 @@ class Visitor(TestClient):
 
     def token(self, path: str = "/sign-in") -> str:
         """Of the form on this page."""
-        found = TOKEN.search(self.get(path).text)
-        assert found is not None, path
-        return found[1]
+        return token_on(self.get(path).text)
 
     def own_token(self) -> str:
         """One as the pages have that whoever is signed in sees."""
         (session,) = (each.value for each in self.cookies.jar if each.name.endswith("tollkeeper_session"))
-        return token_for(HTTPConnection({"type": "http", "headers": [], VISITOR: session}))
+        return token_of(session)
 
     @property
     def is_in(self) -> bool:
