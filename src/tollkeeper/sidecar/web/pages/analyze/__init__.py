@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from tollkeeper.sidecar.web.pages.analyze import anomalies, breakdown, forecast, providers, what_if
+from tollkeeper.sidecar.web.pages.analyze import anomalies, breakdown, forecast, providers, recommendations, what_if
 from tollkeeper.sidecar.web.pages.analyze.tabs import PATH
 from tollkeeper.sidecar.web.routes import Answer, Show
 from tollkeeper.sidecar.web.view import View
@@ -14,6 +14,7 @@ SHOWN: dict[str, Answer] = {
     "providers": providers.providers,
     "forecast": forecast.forecast,
     "anomalies": anomalies.anomalies,
+    "recommendations": recommendations.recommendations,
 }
 
 
@@ -27,4 +28,5 @@ ROUTES = (
     *providers.ROUTES,
     *what_if.ROUTES,
     *anomalies.ROUTES,
+    *recommendations.ROUTES,
 )

@@ -40,6 +40,8 @@ UNITS: Mapping[Metric, Unit] = {
 }  # fmt: skip
 LABELS: Mapping[str, str] = {"none": "Not said", "real": "Real", "false": "False alarm"}
 MOST = 200
+TOLD = ("Expected:", "Actual:", "Excess:", "Since:")
+"""Lines that the figures beside them say already."""
 LENGTHS: Mapping[Interval, timedelta] = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 AROUND: Mapping[Interval, int] = {"hour": 48, "day": 21}
 """So many intervals before it began, and after it ended, are drawn."""
@@ -92,6 +94,7 @@ async def _one(view: View, found: AnomalyState, status: int = 200, error: str | 
     template = "parts/anomaly_drawer.html" if "hx-request" in view.request.headers else "analyze_anomaly.html"
     return view.page(
         template, status, title=found.title.capitalize(), found=found, drawn=await _drawn(view, found), error=error,
+        notes=[line for line in found.lines if not line.startswith(TOLD)],
         kinds=KINDS, metrics=METRICS, units=UNITS, labels=LABELS, where=WHERE,
     )  # fmt: skip
 

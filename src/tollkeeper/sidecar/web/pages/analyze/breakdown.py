@@ -111,7 +111,7 @@ async def breakdown(view: View) -> Response:
         "analyze_breakdown.html",
         title="Analyze", tabs=TABS, tab="breakdown", asked=asked, choices=choices(filters, asked),
         usage=parts["usage"], rows=rows(filters, asked, parts["usage"], parts["before"], groups),
-        chart=await _chart(view, asked, parts["usage"], groups),
+        chart=await over_time(view, asked, parts["usage"], groups),
         heat=hours if isinstance(hours, Missing) else heat_map(hours, asked.metric, view.now),
         csv=csv(filters, asked.dimensions, None), csv_hours=csv(filters, (), "hour"),
     )  # fmt: skip
@@ -196,7 +196,7 @@ def _sum(values: Any) -> Decimal | None:
     return sum(known, Decimal(0)) if known else None
 
 
-async def _chart(view: View, asked: Asked, usage: Usage | Missing, groups: Sequence[Group]) -> Chart | Missing:
+async def over_time(view: View, asked: Asked, usage: Usage | Missing, groups: Sequence[Group]) -> Chart | Missing:
     """The first groups over time, and of what adds up, all others in one."""
     if isinstance(usage, Missing):
         return usage
