@@ -44,11 +44,13 @@ async def _events(request: Request, api: Inside) -> AsyncIterator[str]:
 async def _look(api: Inside) -> Mapping[str, str]:
     """A mark of each thing, which is another one when it has changed. Of what cannot be asked just now, none."""
     try:
-        calls, alerts, policy = await asyncio.gather(api.calls(limit=1), api.alerts(firing=True), api.policy())
+        calls, alerts, policy, emergency = await asyncio.gather(
+            api.calls(limit=1), api.alerts(firing=True), api.policy(), api.emergency()
+        )
     except ApiError:
         return {}
     return {
         "calls": calls.calls[0].id if calls.calls else "",
         "alerts": ";".join(f"{each.id}:{each.level}:{each.acknowledged_by}" for each in alerts.alerts),
-        "limits": str(policy.version),
+        "limits": f"{policy.version}:{emergency.active}",
     }

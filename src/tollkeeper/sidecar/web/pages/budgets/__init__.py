@@ -6,12 +6,24 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from tollkeeper.sidecar.web.pages.budgets import editing, review, standing
+from tollkeeper.sidecar.web.pages.budgets import (
+    checking,
+    editing,
+    emergency,
+    history,
+    in_flight,
+    quotas,
+    review,
+    standing,
+)
 from tollkeeper.sidecar.web.pages.budgets.tabs import PATH
 from tollkeeper.sidecar.web.routes import Answer, Change, Show
 from tollkeeper.sidecar.web.view import View
 
-TABS: Mapping[str, Answer] = {}
+TABS: Mapping[str, Answer] = {
+    "quotas": quotas.quotas, "in-flight": in_flight.in_flight, "history": history.history,
+    "emergency": emergency.emergency,
+}  # fmt: skip
 
 
 async def budgets(view: View) -> Response:
@@ -22,6 +34,7 @@ async def budgets(view: View) -> Response:
 ROUTES: tuple[Show | Change, ...] = (
     Show(PATH, budgets),
     Show(f"{PATH}/limit", standing.limit),
+    Show(f"{PATH}/check", checking.check),
     Show(f"{PATH}/edit", editing.edit),
     Show(f"{PATH}/text", editing.edit_text),
     Show(f"{PATH}/presets", editing.presets),
@@ -29,4 +42,13 @@ ROUTES: tuple[Show | Change, ...] = (
     Change(f"{PATH}/review", review.review, "edit"),
     Change(f"{PATH}/backtest", review.backtest, "edit"),
     Change(f"{PATH}/save", review.save, "edit"),
+    Show(f"{PATH}/quota", quotas.quota),
+    Change(f"{PATH}/quota", quotas.set_quota, "edit"),
+    Change(f"{PATH}/quota/reset", quotas.reset_quota, "edit"),
+    Change(f"{PATH}/quota/remove", quotas.remove_quota, "edit"),
+    Change(f"{PATH}/rebuild", in_flight.rebuild, "edit"),
+    Show(f"{PATH}/emergency", emergency.declare),
+    Show(f"{PATH}/emergency-banner", emergency.banner),
+    Change(f"{PATH}/emergency/enter", emergency.enter, "edit"),
+    Change(f"{PATH}/emergency/leave", emergency.leave, "edit"),
 )

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 from tollkeeper.policy.document import Document, read_json, write_toml
 from tollkeeper.policy.mistakes import PolicyError
 
-NOTHING = "–"
+NOTHING: Document = {"policy": {"name": "policy"}, "limit": []}
+"""What is in force before anybody has set a policy."""
+ABSENT = "–"
 NAMED_BY: Mapping[str, str] = {"limit": "name", "ladder": "limit", "endpoint": "name", "anomaly": "name"}
 """Which field tells the tables of a kind apart; others go by their place."""
 WORDS: Mapping[str, str] = {
@@ -75,7 +77,7 @@ def _things(document: Document) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _written(value: Any) -> str:
     if value is None:
-        return NOTHING
+        return ABSENT
     if isinstance(value, Mapping):
         shown = {key: each for key, each in value.items() if key != "name" or "limit" not in value}
         return ", ".join(

@@ -13,6 +13,8 @@ from tollkeeper.model.limit import PER
 from tollkeeper.policy.document import Document
 from tollkeeper.policy.presets import PRESETS
 from tollkeeper.sidecar.web.pages.budgets.difference import as_toml
+from tollkeeper.sidecar.web.pages.budgets.emergency import declared_page
+from tollkeeper.sidecar.web.pages.budgets.emergency_form import typed_emergency
 from tollkeeper.sidecar.web.pages.budgets.limit_form import (
     MEASURES,
     NEW,
@@ -75,6 +77,8 @@ async def again(view: View) -> Response:
 def form_again(view: View, form: FormData, mistakes: dict[str, str], status: int = UNPROCESSABLE) -> Response:
     """The form that was sent, with what is wrong beside its fields."""
     version = _version_of(form)
+    if form.get("what") == "emergency":
+        return declared_page(view, version, typed_emergency(form), mistakes, status)
     if form.get("what") == "text":
         text, kind = str(form.get("text", "")), str(form.get("format", "toml"))
         return text_page(view, version, text, kind, mistakes, status)

@@ -19,6 +19,7 @@ from tollkeeper.policy.document import Document, policy_document, read_json, rea
 from tollkeeper.policy.forms import name_of
 from tollkeeper.policy.mistakes import PolicyError
 from tollkeeper.policy.presets import PRESETS, limits_of_preset
+from tollkeeper.sidecar.web.pages.budgets.emergency_form import emergency_table
 from tollkeeper.sidecar.web.pages.budgets.limit_form import LimitForm, Mistaken, tables_of, typed
 
 WHERE = "the policy"
@@ -43,8 +44,10 @@ class Proposal:
     warnings: tuple[str, ...] = ()
 
 
-def propose(form: FormData, now: Document) -> Proposal:
-    """What the form would make of the policy. Raises `Mistaken`."""
+def propose(form: FormData, now: Document, old: Document | None = None) -> Proposal:
+    """What the form would make of the policy; `old` is the version that it names. Raises `Mistaken`."""
+    if form.get("what") == "version":
+        return _version(form, old)
     what = form.get("what")
     if not isinstance(what, str) or what not in KINDS:
         raise Mistaken({"": "It is not said what is to be changed. Begin again from the list of limits."})
@@ -145,16 +148,23 @@ def _preset(form: FormData, now: Document) -> Proposal:
     return Proposal(f"Begin with the preset {name}", policy_document(policy), policy, told)
 
 
-def _version(form: FormData, _: Document) -> Proposal:
+def _version(form: FormData, old: Document | None) -> Proposal:
+    if old is None:
+        raise Mistaken({"": f"There is no version {form.get('number')!r} of the policy."})
     try:
-        policy = read_json(str(form.get("document", "")), WHERE)
+        policy = _read(old)
     except PolicyError as error:
         raise Mistaken({"": f"That version cannot be put in force any more: {error}"}) from None
-    return Proposal(f"Put version {form.get('number', '')} in force again", policy_document(policy), policy)
+    return Proposal(f"Put version {form.get('number')} in force again", policy_document(policy), policy)
+
+
+def _emergency(form: FormData, now: Document) -> Proposal:
+    policy = _checked({**now, "emergency": emergency_table(form)})
+    return Proposal("What is done in an emergency", policy_document(policy), policy)
 
 
 KINDS: Mapping[str, Callable[[FormData, Document], Proposal]] = {
-    "limit": _limit, "remove": _remove, "text": _text, "preset": _preset, "version": _version,
+    "limit": _limit, "remove": _remove, "text": _text, "preset": _preset, "emergency": _emergency,
 }  # fmt: skip
 
 
@@ -180,6 +190,8 @@ def _field_of(line: str, place: int | None) -> tuple[str, str]:
     words = f"expected {expected}" if value in ("", "missing") else f"{value} cannot be: expected {expected}"
     if separator and place is not None and (found := re.fullmatch(rf"limit\[{place}\]\.(\w+).*", where)):
         return FIELDS.get(found[1], ""), words
+    if separator and (found := re.fullmatch(r"emergency\.(\w+).*", where)):
+        return found[1], words
     if separator and (found := re.fullmatch(r"ladder\[\d+\]\.(\w+).*", where)):
         return ("hysteresis" if found[1] == "hysteresis" else "steps"), words
     return "", line

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from tollkeeper.client import ApiError, Invalid, Outdated
+from tollkeeper.client import ApiError, Invalid, NotFound, Outdated
 from tollkeeper.client.standings import Backtested, PolicyState
-from tollkeeper.sidecar.web.pages.budgets.difference import differences, line_differences
+from tollkeeper.sidecar.web.pages.budgets.difference import NOTHING, differences, line_differences
 from tollkeeper.sidecar.web.pages.budgets.editing import UNPROCESSABLE, form_again, version_shown
 from tollkeeper.sidecar.web.pages.budgets.limit_form import Mistaken
 from tollkeeper.sidecar.web.pages.budgets.proposal import Proposal, propose
@@ -20,7 +20,7 @@ BACKTEST_DAYS = 30
 CONFLICT = 409
 OURS = ("csrf_token", "version", "reason")
 """Fields of the review itself; all others are what was typed, and are sent along."""
-HAS_FORM = ("limit", "text")
+HAS_FORM = ("limit", "text", "emergency")
 
 
 async def review(view: View) -> Response:
@@ -38,7 +38,7 @@ async def save(view: View) -> Response:
     policy = await view.api.policy()
     shown = version_shown(view.form, policy)
     try:
-        proposal = propose(view.form, policy.document)
+        proposal = await _proposed(view, policy)
     except Mistaken as mistaken:
         return await _mistaken(view, mistaken)
     if shown != policy.version:
@@ -59,7 +59,7 @@ async def save(view: View) -> Response:
 async def _reviewed(view: View, with_backtest: bool = False) -> Response:
     policy = await view.api.policy()
     try:
-        proposal = propose(view.form, policy.document)
+        proposal = await _proposed(view, policy)
     except Mistaken as mistaken:
         return await _mistaken(view, mistaken)
     shown = version_shown(view.form, policy)
@@ -93,15 +93,23 @@ async def _made_by_others(view: View, policy: PolicyState, shown: int) -> dict[s
     """What has changed since the form was shown; `None` if nothing has."""
     if shown == policy.version:
         return None
-    before = await version_of(view, shown)
-    rows = differences(before.document, policy.document) if before is not None else []
+    before = await _version(view, shown)
+    rows = differences(NOTHING if before is None else before.document, policy.document)
     return {"policy": policy, "rows": rows, "shown": shown}
 
 
-async def version_of(view: View, number: int) -> PolicyState | None:
-    """A version of the policy; `None` if there is none of this number, or it is the empty one."""
-    versions = (await view.api.policy_history(cursor=str(number + 1), limit=1)).versions
-    return versions[0] if versions and versions[0].version == number else None
+async def _proposed(view: View, policy: PolicyState) -> Proposal:
+    number = view.field("number")
+    old = await _version(view, int(number)) if number.isascii() and number.isdigit() else None
+    return propose(view.form, policy.document, None if old is None else old.document)
+
+
+async def _version(view: View, number: int) -> PolicyState | None:
+    try:
+        found: PolicyState = await view.api.policy(version=number)
+    except (NotFound, Invalid):
+        return None
+    return found
 
 
 async def _mistaken(view: View, mistaken: Mistaken) -> Response:
