@@ -69,13 +69,23 @@ class ReportLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportMark:
+    """A level to compare with."""
+
+    value: Any
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportChart:
-    """What a chart is drawn from."""
+    """What a chart is drawn from: `columns` are stacked, `lines` join values, `bars` lie, one a label."""
 
     title: str
     form: str
     labels: list[str]
     lines: list[ReportLine]
+    style: Literal["columns", "lines", "bars"] = "columns"
+    mark: ReportMark | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,13 +109,22 @@ class ReportLine(BaseModel):
     values: list[Any]
 
 
+class ReportMark(BaseModel):
+    """A level to compare with."""
+
+    value: Any
+    label: str
+
+
 class ReportChart(BaseModel):
     """What a chart is drawn from."""
 
     title: str
+    style: Literal["columns", "lines", "bars"] = Field(description="Stacked, joined, or lying, one a label.")
     form: Form
     labels: list[str]
     lines: list[ReportLine]
+    mark: ReportMark | None
 
 
 class ReportSnippet(BaseModel):

@@ -71,7 +71,11 @@ def _section(section: Section) -> dict[str, Any]:
 
 def _chart(chart: Chart) -> dict[str, Any]:
     lines = [{"name": one.name, "values": [_said(value, chart.form) for value in one.values]} for one in chart.lines]
-    return {"title": chart.title, "form": chart.form, "labels": list(chart.labels), "lines": lines}
+    mark = None if chart.mark is None else {"value": _said(chart.mark[0], chart.form), "label": chart.mark[1]}
+    return {
+        "title": chart.title, "style": chart.style, "form": chart.form, "labels": list(chart.labels), "lines": lines,
+        "mark": mark,
+    }  # fmt: skip
 
 
 def _table(table: Table) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""A report as it would be sent, on the page: which kind, of which time and whose calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from starlette.responses import Response
+
+from tollkeeper.client.reporting import KindOfReport, KindsOfReports, Report, ReportTable
+from tollkeeper.sidecar.web.pages.reports.drawing import drawn
+from tollkeeper.sidecar.web.pages.reports.files import asked_of
+from tollkeeper.sidecar.web.pages.reports.tabs import TABS
+from tollkeeper.sidecar.web.pages.reports.values import cell
+from tollkeeper.sidecar.web.view import Missing, View
+
+FIRST = "daily"
+
+
+class Preset(NamedTuple):
+    """A report that is often wanted, and what its address says."""
+
+    title: str
+    meaning: str
+    query: Mapping[str, str]
+
+
+PRESETS: Sequence[Preset] = (
+    Preset("Last month by tenant", "The chargeback to all.", {"report": "statement", "range": "last-month"}),
+    Preset(
+        "Tenants and models", "What each tenant used, last month.",
+        {"report": "statement", "range": "last-month", "table": "by_tenant_and_model"},
+    ),
+    Preset("Model mix", "What each model cost, in 90 days.", {"report": "daily", "range": "90d", "table": "by_model"}),
+)  # fmt: skip
+
+
+class Offer(NamedTuple):
+    """Something to choose."""
+
+    title: str
+    meaning: str
+    link: str
+    is_chosen: bool
+
+
+async def reports(view: View) -> Response:
+    """What can be had, and the one that is asked for."""
+    query = view.request.query_params
+    kind, wanted = query.get("report", FIRST), query.get("table")
+    found = await view.together(kinds=view.api.reports(), report=view.api.report(kind, **asked_of(view)))
+    kinds, report = found["kinds"], found["report"]
+    formats: Sequence[str] = ()
+    if isinstance(kinds, KindsOfReports):
+        formats = next((each.formats for each in kinds.reports if each.name == kind), ())
+    return view.page(
+        "reports/reports.html", title="Reports", tabs=TABS, report=_only(report, wanted), wanted=wanted, kind=kind,
+        formats=formats, offers=[] if isinstance(kinds, Missing) else _offers(view, kinds.reports, kind, wanted),
+        drawn=drawn, cell=cell,
+    )  # fmt: skip
+
+
+def _offers(view: View, kinds: Sequence[KindOfReport], kind: str, wanted: str | None) -> list[Offer]:
+    plain = [
+        Offer(
+            each.title, each.meaning,
+            view.filters.link("/reports", report=None if each.name == FIRST else each.name, table=None),
+            each.name == kind and wanted is None,
+        )
+        for each in kinds
+    ]  # fmt: skip
+    return [*plain, *(_preset(view, each) for each in PRESETS)]
+
+
+def _preset(view: View, preset: Preset) -> Offer:
+    query: dict[str, Any] = {"start": None, "end": None, "table": None, **preset.query}
+    now = view.request.query_params
+    is_chosen = all(now.get(name) == value for name, value in preset.query.items() if name != "range")
+    return Offer(preset.title, preset.meaning, view.filters.link("/reports", **query), is_chosen and "table" in query)
+
+
+def _only(report: Report | Missing, table: str | None) -> Report | Missing:
+    """Of a report, the one table that is asked for."""
+    if isinstance(report, Missing) or not table:
+        return report
+    sections = []
+    for section in report.sections:
+        kept: list[ReportTable] = [each for each in section.tables if each.name == table]
+        if kept:
+            sections.append(replace(section, tables=kept, charts=[], figures=[]))
+    return replace(report, sections=sections) if sections else Missing(f"this report has no table {table!r}")

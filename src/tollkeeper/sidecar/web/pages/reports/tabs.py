@@ -1,0 +1,3 @@
+"""The parts of the page."""
+
+TABS = (("reports", "Reports"), ("reconciliation", "Reconciliation"))
