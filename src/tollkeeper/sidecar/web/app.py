@@ -30,6 +30,7 @@ from tollkeeper.sidecar.web.pages import (
     downloads,
     filter_values,
     overview,
+    reports,
     requests,
     settings,
     sign_in,
@@ -58,6 +59,7 @@ ROUTES: tuple[Show | Change, ...] = (
     *budgets.ROUTES,
     *requests.ROUTES,
     *settings.ROUTES,
+    *reports.ROUTES,
     *downloads.ROUTES,
     *filter_values.ROUTES,
 )
