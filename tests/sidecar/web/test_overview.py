@@ -52,7 +52,7 @@ def test_calls_without_a_price_are_told_of(visitor: Visitor) -> None:
 @pytest.mark.parametrize("by", ["provider", "model", "tenant", "user", "feature", "service", "operation", "nonsense"])
 def test_spend_by_anything(visitor: Visitor, by: str) -> None:
     page = visitor.get(f"/?by={by}")
-    assert page.status_code == 200 and f"Spend by {'provider' if by == 'nonsense' else by}" in page.text
+    assert page.status_code == 200 and f"Cost by {'provider' if by == 'nonsense' else by}" in page.text
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,9 @@ class PatternParams(BaseModel):
         "UTC", max_length=LONGEST, description="The time zone (IANA) whose hours and days are meant.",
         examples=["Europe/Berlin"],
     )  # fmt: skip
-    top: int = Field(default=10, ge=1, le=MOST_TOP, description="So many users, features, sessions, …")
+    top: int = Field(
+        default=10, ge=0, le=MOST_TOP, description="So many users, features, sessions, …; with 0 it is much quicker."
+    )
 
 
 class SpentOn(BaseModel):
@@ -183,7 +185,7 @@ def patterns(given: Given, params: Annotated[PatternParams, Query()]) -> Answer:
             hours=_slots(found.hours),
             weekdays=_slots(found.weekdays),
             heat_map=_slots(found.cells),
-            top={name: _top(given, when, name, params.top) for name in TOPS},
+            top={name: _top(given, when, name, params.top) if params.top else [] for name in TOPS},
             evaluated_at=moment(evaluation.at) if evaluation is not None else None,
             evaluated_start=moment(of.start) if of is not None else None,
             evaluated_end=moment(of.end) if of is not None else None,

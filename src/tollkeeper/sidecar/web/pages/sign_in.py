@@ -161,7 +161,8 @@ class SignIn:
         self, request: Request, status: int, asked: Asked, wrong: str = "", headers: Mapping[str, str] | None = None
     ) -> Response:
         shown = self._templates.get_template("sign_in.html").render(
-            title="Sign in", csrf=csrf.token_for(request), next=asked.next, name=asked.name[:LONGEST_NAME], by_key=bool(asked.key),
+            title="Sign in", csrf=csrf.token_for(request), next=asked.next, name=asked.name[:LONGEST_NAME],
+            by_key=bool(asked.key),
             wrong=wrong,
         )  # fmt: skip
         return HTMLResponse(shown, status, headers=dict(headers or {}))
