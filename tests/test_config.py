@@ -12,7 +12,7 @@ import pytest
 
 import tollkeeper
 from tollkeeper import config
-from tollkeeper.config import OPTIONS, ConfigurationError, Settings
+from tollkeeper.config import OPTIONS, ConfigurationError, Settings, load_serve
 from tollkeeper.config.instrument import SIGNALS
 
 
@@ -205,3 +205,17 @@ def test_a_protocol_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_disabled_instrumentations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "openai , groq")
     assert config.disabled_instrumentations() == {"openai", "groq"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert({trace_id})", "https://jaeger.example.com/trace/", "https://{trace_id}.example.com/",
+        "https://a:b@jaeger.example.com/{trace_id}", "https://jaeger.example.com/{trace_id}/{secret}", "{trace_id}",
+    ],
+)  # fmt: skip
+def test_where_traces_are_shown_is_an_address_with_a_place_for_the_id(address: str) -> None:
+    with pytest.raises(ConfigurationError, match="trace_url.*expected an http or https URL with {trace_id} in it"):
+        load_serve({"trace_url": address})
+    good = "https://jaeger.example.com/trace/{trace_id}?uiFind={span_id}"
+    assert load_serve({"trace_url": good}).trace_url == good

@@ -88,6 +88,18 @@ def test_filters_and_outcomes(ledger: SqlLedger) -> None:
     assert found() == {1, 2, 3, 4}
 
 
+def test_calls_of_a_trace_and_of_an_answer(ledger: SqlLedger) -> None:
+    """Of a range that is short enough to ask an index about, and of all."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    made = [call(0, trace_id=trace), call(1, trace_id="e" * 26 + trace[26:]), call(2, trace_id="a", response_id="r-1")]
+    ledger.record([entry(one) for one in made])
+    for start in (0, NOON - DAY):
+        for asked, number in (({"trace_id": trace}, 0), ({"trace_id": "a"}, 2), ({"response_id": "r-1"}, 2)):
+            rows, _ = ledger.calls(CallQuery(start, **asked))
+            assert [row["id"] for row in rows] == [made[number].id]
+    assert ledger.calls(CallQuery(made[1].started_at, trace_id=trace))[0] == []
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_lists_follow_adjustments(ledger: SqlLedger, seed: int) -> None:
     """What has no price, and what is dearest, by what calls cost now; statuses and versions too."""

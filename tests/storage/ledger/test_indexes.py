@@ -44,6 +44,10 @@ QUESTIONS: dict[str, tuple[Callable[[SqlLedger], Any], str]] = {
     "newest calls": (lambda ledger: ledger.calls(CallQuery(MONTH.start, MONTH.end)), "calls"),
     "a call": (lambda ledger: ledger.call("x"), "calls"),
     "calls of a trace": (lambda ledger: ledger.find_in_trace(["a", "b"]), "calls"),
+    "calls of a trace in a range": (
+        lambda ledger: ledger.calls(CallQuery(ledger._clock() - 30 * DAY, trace_id="4bf92f3577b34da6a3ce929d0e0e4736")),
+        "calls",
+    ),
     "calls to be re-priced": (lambda ledger: list(ledger.select_calls(MONTH.start, MONTH.end)), "calls"),
 }
 
@@ -97,6 +101,7 @@ def test_the_partial_and_the_day_index_are_used(ledger: SqlLedger, database: Dat
         ("failed calls of a tenant", "ix_calls_failed"),
         ("dearest calls of a month", "ix_calls_dearest"),
         ("calls of a trace", "ix_calls_trace"),
+        ("calls of a trace in a range", "ix_calls_trace"),
         ("newest calls", "ix_calls_started_at"),
     ):
         ask = QUESTIONS[name][0]
