@@ -10,6 +10,9 @@ SESSION = "tollkeeper_session"
 VISIT = "tollkeeper_visit"
 """A random text for whoever is not, to tell their forms from somebody else's."""
 
+SECURE = "tollkeeper.secure"
+"""Where the ASGI scope has whether the browser speaks HTTPS, once `csrf.Visits` has found out."""
+
 HOST_PREFIX = "__Host-"
 """With it, a browser lets no other host and no plain HTTP set the cookie."""
 

@@ -43,7 +43,7 @@ class Visits:
             await self._app(scope, receive, send)
             return
         request = HTTPConnection(scope)
-        secure = cookies.is_secure(request, self._public_url)
+        secure = scope[cookies.SECURE] = cookies.is_secure(request, self._public_url)
         known = cookies.read(request, cookies.SESSION, secure) or cookies.read(request, cookies.VISIT, secure)
         visitor = scope[VISITOR] = known or secrets.token_urlsafe(32)
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from tollkeeper.client import ApiError
+from tollkeeper.sidecar.web.cookies import SECURE
 from tollkeeper.sidecar.web.filters import Filters
 from tollkeeper.sidecar.web.formats import Formats
 from tollkeeper.sidecar.web.identity import Identity
@@ -71,7 +72,10 @@ class View:
     def done(self, where: str, notice: str) -> Response:
         """After a change: on to a page, which tells of it once."""
         answer = RedirectResponse(where, 303)
-        answer.set_cookie(NOTICE_COOKIE, quote(notice), max_age=60, path="/", httponly=True, samesite="strict")
+        answer.set_cookie(
+            NOTICE_COOKIE, quote(notice), max_age=60, path="/", httponly=True, samesite="strict",
+            secure=self.request.scope[SECURE],
+        )  # fmt: skip
         return answer
 
     def field(self, name: str) -> str:

@@ -130,7 +130,7 @@ class SignIn:
 
         token = await asyncio.to_thread(start)
         answer = RedirectResponse(where, 303)
-        kept = cookies.setting(cookies.SESSION, token, self._is_secure(request), LONGEST_NS // NS_A_SECOND)
+        kept = cookies.setting(cookies.SESSION, token, request.scope[cookies.SECURE], LONGEST_NS // NS_A_SECOND)
         answer.headers.append("set-cookie", kept)
         return answer
 
@@ -144,7 +144,7 @@ class SignIn:
                 return self._form(request, 403, asked, f"You are still signed in: {forged}. Load the page again.")
         await asyncio.to_thread(self._end_session, request)
         answer = RedirectResponse(PATH, 303)
-        answer.headers.append("set-cookie", cookies.clearing(cookies.SESSION, self._is_secure(request)))
+        answer.headers.append("set-cookie", cookies.clearing(cookies.SESSION, request.scope[cookies.SECURE]))
         return answer
 
     def _end_session(self, request: Request) -> None:
@@ -153,9 +153,6 @@ class SignIn:
         if session is not None:
             whose = session.user or f"tk_{session.key_prefix}"
             self._services.sessions.end(session.id, author=whose)
-
-    def _is_secure(self, request: Request) -> bool:
-        return cookies.is_secure(request, self._public_url)
 
     def _form(
         self, request: Request, status: int, asked: Asked, wrong: str = "", headers: Mapping[str, str] | None = None
