@@ -93,4 +93,4 @@ def table(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], head
     writer.writerow(columns)
     writer.writerows([cell(value) for value in row] for row in rows)
     told = {"Content-Disposition": f'attachment; filename="{name}.csv"', **headers}
-    return Response(text.getvalue(), media_type=CSV, headers=told)
+    return Response(text.getvalue().encode(errors="replace"), media_type=CSV, headers=told)
