@@ -16,7 +16,7 @@ PAGES = [place.path for place in NAVIGATION if place.path in SHOWN]
 
 def looks(tab: Tab, path: str, width: int, scheme: str) -> list[str]:
     """What is wrong with a page and with its tabs."""
-    wrong, seen, ahead = [], set(), [path]
+    wrong, seen, ahead = list[str](), set[str](), [path]
     while ahead:
         here = ahead.pop()
         seen.add(here)
