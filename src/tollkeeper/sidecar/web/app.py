@@ -30,6 +30,7 @@ from tollkeeper.sidecar.web.pages import (
     downloads,
     filter_values,
     overview,
+    pricing,
     reports,
     requests,
     settings,
@@ -54,6 +55,7 @@ NAVIGATION = (
 
 ROUTES: tuple[Show | Change, ...] = (
     *overview.ROUTES,
+    *pricing.ROUTES,
     *analyze.ROUTES,
     *alerts.ROUTES,
     *budgets.ROUTES,

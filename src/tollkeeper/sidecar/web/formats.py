@@ -51,6 +51,13 @@ class Formats:
         """All digits, and the currency's code."""
         return "unknown" if amount is None else f"{amount.normalize():f} USD"
 
+    def usd_price(self, price: Decimal | None) -> str:
+        """US dollars a unit, to the last digit: a price is never rounded."""
+        if price is None:
+            return UNKNOWN
+        exponent = price.normalize().as_tuple().exponent
+        return self._currency(price, max(2, -exponent if isinstance(exponent, int) else 0))
+
     def count(self, value: Number | None) -> str:
         """A whole number."""
         return UNKNOWN if value is None else numbers.format_decimal(value, format="#,##0", locale=self.locale)

@@ -1,0 +1,29 @@
+"""Prices: what models cost and who says so, what will change, what has no price, who changed what, and discounts."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from tollkeeper.sidecar.web.pages.pricing import catalogue, editing
+from tollkeeper.sidecar.web.pages.pricing.tabs import PATH
+from tollkeeper.sidecar.web.routes import Answer, Change, Show
+from tollkeeper.sidecar.web.view import View
+
+SHOWN: dict[str, Answer] = {
+    "catalogue": catalogue.catalogue,
+}
+
+
+async def pricing(view: View) -> Response:
+    """The tab that the URL names."""
+    return await SHOWN.get(view.request.query_params.get("tab", ""), catalogue.catalogue)(view)
+
+
+ROUTES = (
+    Show(PATH, pricing),
+    Show("/pricing/model", catalogue.model),
+    Show("/pricing/edit", editing.edit),
+    Show("/pricing/review", editing.review),
+    Show("/pricing/impact", editing.impact),
+    Change("/pricing/save", editing.save, "edit"),
+)

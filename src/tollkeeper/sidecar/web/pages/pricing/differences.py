@@ -1,0 +1,86 @@
+"""What is in force beside what is to be: a line for each price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from tollkeeper.client.records import EffectivePrice, HeldPrice
+from tollkeeper.sidecar.web.formats import Formats
+from tollkeeper.sidecar.web.pages.pricing.draft import Draft
+from tollkeeper.sidecar.web.pages.pricing.meters import METERS, Meter, Unit, as_shown, scaled
+
+NO_PRICE = "no price"
+
+
+class Line(NamedTuple):
+    """`words` of what, `before` and `after`; by how much it changes, where both are amounts."""
+
+    words: str
+    before: str
+    after: str
+    change: str = ""
+
+    @property
+    def is_changed(self) -> bool:
+        return self.before != self.after
+
+
+def difference(formats: Formats, before: EffectivePrice | None, held: HeldPrice | None, draft: Draft) -> list[Line]:
+    """Of a draft that can be understood."""
+    said = draft.fields()
+    if draft.kind == "price":
+        return list(_prices(formats, _now(before, draft.per), _then(said, draft.per), before))
+    old = {} if held is None else held.content
+    if draft.kind == "discount":
+        was = old.get("percent")
+        return [Line("Percent off", f"{was} %" if was else "nothing", f"{said['percent']:f} %")]
+    return [Line("Costs what this model does", str(old.get("is", "no other")), str(said["is"]))]
+
+
+def between(formats: Formats, kind: str, old: Mapping[str, object], new: Mapping[str, object], per: Unit) -> list[Line]:
+    """What two versions of a row say."""
+    if kind == "price":
+        return [line for line in _prices(formats, _then(old, per), _then(new, per), None) if line.is_changed]
+    names = {"percent": "Percent off", "is": "Stands for", "is_provider": "Priced as of"}
+    lines = (Line(words, str(old.get(key) or "–"), str(new.get(key) or "–")) for key, words in names.items())
+    return [line for line in lines if line.is_changed]
+
+
+def _now(price: EffectivePrice | None, per: Unit) -> dict[str, Decimal]:
+    rates = price.bands[0].unit_prices if price is not None else {}
+    return {meter.field: scaled(meter, rates[meter.rate], per) for meter in METERS if meter.rate in rates}
+
+
+def _then(content: Mapping[str, object], per: Unit) -> dict[str, Decimal]:
+    """What the price book makes of it: what has no price of its own has that of something more general."""
+    if content.get("free"):
+        return {"input": Decimal(0), "output": Decimal(0)}
+    said = {
+        meter.field: as_shown(meter, Decimal(str(content[meter.field])), per)
+        for meter in METERS if content.get(meter.field) is not None
+    }  # fmt: skip
+    return {**{meter.field: price for meter in METERS if (price := _general(meter, said)) is not None}, **said}
+
+
+def _general(meter: Meter, said: Mapping[str, Decimal]) -> Decimal | None:
+    return next((said[name] for name in meter.instead if name in said), None)
+
+
+def _prices(
+    formats: Formats, old: Mapping[str, Decimal], new: Mapping[str, Decimal], before: EffectivePrice | None
+) -> Iterator[Line]:
+    for meter in METERS:
+        was, will = old.get(meter.field), new.get(meter.field)
+        if (was, will) == (None, None) or _is_general(meter, old, was) and _is_general(meter, new, will):
+            continue
+        before_it, after_it = (NO_PRICE if price is None else formats.usd_price(price) for price in (was, will))
+        yield Line(meter.words, before_it, after_it, formats.change(will, was))
+    if before is not None and len(before.bands) > 1:
+        above = formats.short(before.bands[1].above_input_tokens)
+        yield Line("Long inputs", f"dearer above {above} tokens", "the same price")
+
+
+def _is_general(meter: Meter, prices: Mapping[str, Decimal], price: Decimal | None) -> bool:
+    return price == next((prices[name] for name in meter.instead if name in prices), None)

@@ -1,0 +1,200 @@
+"""What somebody wants to say about a price: as it was typed, and as the price book takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from tollkeeper.client.records import HeldPrice
+from tollkeeper.sidecar.web.amounts import as_typed, read_money
+from tollkeeper.sidecar.web.filters import Filters
+from tollkeeper.sidecar.web.pages.pricing.meters import (
+    BY_FIELD,
+    METERS,
+    UNIT_WORDS,
+    Unit,
+    as_kept,
+    as_shown,
+    unit_of,
+)
+
+Kind = Literal["price", "alias", "discount"]
+KINDS: tuple[Kind, ...] = ("price", "alias", "discount")
+NAMES = ("for_provider", "for_model", "for_tenant", "percent", "stands_for", "stands_for_provider", "at", "source")
+DIGITS = 24
+"""After the point: more than any price has, of a single token too."""
+
+
+class Mistakes(Exception):
+    """What cannot be understood, by the name of its field."""
+
+    def __init__(self, found: Mapping[str, str]) -> None:
+        super().__init__("; ".join(found.values()))
+        self.found = found
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Texts as they were typed. `row` is the one that is changed, `expected` its version that was looked at.
+
+    `was` is the unit that the form was shown with: without JavaScript, another one in `per` says nothing of what is
+    meant by the amounts.
+    """
+
+    kind: Kind = "price"
+    row: int | None = None
+    expected: int | None = None
+    per: Unit = "1m"
+    was: Unit = "1m"
+    free: bool = False
+    when: Literal["now", "at"] = "now"
+    names: Mapping[str, str] = field(default_factory=dict)
+    amounts: Mapping[str, str] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> str:
+        if name in NAMES:
+            return self.names.get(name, "")
+        raise AttributeError(name)
+
+    @property
+    def subject(self) -> str:
+        """Whom it is about, in words."""
+        who = " ".join(part for part in (self.for_provider, self.for_model) if part and part != "*") or "all models"
+        return f"{who} for {self.for_tenant}" if self.for_tenant else who
+
+    def parameters(self) -> dict[str, str]:
+        """All of it, for a URL or the hidden fields of a form."""
+        known = {"kind": self.kind, "row": self.row, "expected": self.expected, "when": self.when}
+        units = {"per": self.per, "was": self.per}
+        told = {**known, **units, "free": "yes" if self.free else "", **self.names, **self.amounts}
+        return {name: str(value) for name, value in told.items() if value not in (None, "")}
+
+    def begins(self, filters: Filters, now: datetime) -> datetime | None:
+        """The moment from which on it holds; `None`: from now on. Raises `Mistakes`."""
+        if self.when == "now":
+            return None
+        try:
+            typed = datetime.fromisoformat(self.at)
+        except ValueError:
+            raise Mistakes({"at": "Say from when on: a day and a time, such as 2027-01-31T00:00."}) from None
+        zoned = (typed if typed.tzinfo else typed.replace(tzinfo=filters.zone)).astimezone(UTC)
+        if not 1971 <= zoned.year <= 2199:
+            raise Mistakes({"at": f"{self.at} is out of reach: expected a year from 1971 to 2199."})
+        return zoned
+
+    def fields(self) -> dict[str, Any]:
+        """As a row of the price book. Raises `Mistakes`."""
+        about = {"provider": self.for_provider or "*", "model": self.for_model or "*"}
+        if self.kind == "discount":
+            return {**about, "tenant": self.for_tenant or None, "percent": self._percent()}
+        if self.kind == "alias":
+            if not self.stands_for:
+                raise Mistakes({"stands_for": "Say which model it is: one that has a price, such as gpt-4o."})
+            return {**about, "is": self.stands_for, "is_provider": self.stands_for_provider or None}
+        return {**about, **self._prices()}
+
+    def cleared(self) -> dict[str, Any]:
+        """The same for a row that is there: what is not said any more is taken away."""
+        said = self.fields()
+        nothing = {meter.field: None for meter in METERS} if self.kind == "price" and not self.free else {}
+        return {**nothing, **said}
+
+    def converted(self) -> Draft:
+        """The same prices by the unit that is chosen now; what cannot be understood stays as it is."""
+        amounts = dict(self.amounts)
+        for name, text in self.amounts.items():
+            meter = BY_FIELD[name]
+            with suppress(ValueError):
+                kept = as_kept(meter, read_money(text, DIGITS), self.was)
+                amounts[name] = as_typed(as_shown(meter, kept, self.per))
+        return replace(self, amounts=amounts, was=self.per)
+
+    def over(self, row: HeldPrice) -> Draft:
+        """The same, to be said of a row that is there."""
+        return replace(self, row=row.row, expected=row.version)
+
+    def _prices(self) -> dict[str, Any]:
+        if self.per != self.was and self.amounts:
+            raise Mistakes({"per": f"You chose another unit: are these prices {UNIT_WORDS[self.per]}? Then go on."})
+        found: dict[str, Any] = {}
+        mistakes: dict[str, str] = {}
+        for name, text in self.amounts.items():
+            try:
+                found[name] = as_kept(BY_FIELD[name], read_money(text, DIGITS), self.per)
+            except ValueError as error:
+                mistakes[name] = f"{BY_FIELD[name].words}: {error}."
+        if mistakes:
+            raise Mistakes(mistakes)
+        if self.free:
+            if found:
+                raise Mistakes({"free": "It is free, or it has prices: not both."})
+            return {"free": True}
+        if not found:
+            raise Mistakes({"input": "Say at least one price, or that it is free."})
+        return found
+
+    def _percent(self) -> Decimal:
+        try:
+            percent = read_money(self.percent.removesuffix("%"), DIGITS)
+        except ValueError as error:
+            raise Mistakes({"percent": f"Percent off: {error}."}) from None
+        if percent > 100:
+            raise Mistakes({"percent": f"Percent off is {self.percent}; expected 100 at the most."})
+        return percent
+
+
+def read_draft(given: Mapping[str, Any]) -> Draft:
+    """Of a URL, or a form."""
+    amounts = {meter.field: text for meter in METERS if (text := _text(given, meter.field))}
+    return Draft(
+        kind=next((kind for kind in KINDS if kind == given.get("kind")), "price"),
+        row=_number(given, "row"),
+        expected=_number(given, "expected"),
+        per=unit_of(given),
+        was=unit_of({"per": given.get("was") or given.get("per")}),
+        free=given.get("free") == "yes",
+        when="at" if given.get("when") == "at" else "now",
+        names={name: text for name in NAMES if (text := _text(given, name))},
+        amounts=amounts,
+    )
+
+
+def draft_of(row: HeldPrice, per: Unit) -> Draft:
+    """What a row says, to be changed."""
+    return of_content(row.kind, row.content, per).over(row)
+
+
+def of_content(kind: str, content: Mapping[str, Any], per: Unit) -> Draft:
+    """What a version says."""
+    names = {
+        "for_provider": "provider", "for_model": "model", "for_tenant": "tenant", "percent": "percent",
+        "stands_for": "is", "stands_for_provider": "is_provider",
+    }  # fmt: skip
+    return Draft(
+        kind=next((each for each in KINDS if each == kind), "price"),
+        per=per,
+        was=per,
+        free=content.get("free") is True,
+        names={name: str(content[key]) for name, key in names.items() if content.get(key)},
+        amounts=dict(_amounts(content, per)),
+    )
+
+
+def _amounts(content: Mapping[str, Any], per: Unit) -> Iterator[tuple[str, str]]:
+    for meter in METERS:
+        if (kept := content.get(meter.field)) is not None:
+            yield meter.field, as_typed(as_shown(meter, Decimal(str(kept)), per))
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given.get(name)
+    return value.strip()[:2000] if isinstance(value, str) else ""
+
+
+def _number(given: Mapping[str, Any], name: str) -> int | None:
+    text = _text(given, name)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

@@ -1,0 +1,241 @@
+"""Setting a price: the form, the review of what it changes, and the saving of it. Discounts and aliases too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from tollkeeper.client import Invalid, NotFound, Outdated
+from tollkeeper.client.records import EffectivePrice, HeldPrice, PricePreview
+from tollkeeper.sidecar.web.amounts import as_typed
+from tollkeeper.sidecar.web.pages.pricing.differences import difference
+from tollkeeper.sidecar.web.pages.pricing.draft import Draft, Mistakes, draft_of, read_draft
+from tollkeeper.sidecar.web.pages.pricing.meters import COLUMNS, METERS, UNIT_WORDS, own_prices
+from tollkeeper.sidecar.web.pages.pricing.tabs import tab
+from tollkeeper.sidecar.web.view import Missing, View
+
+SHORTER = (30, 7, 1)
+"""Days to look at, the first that has not too many calls."""
+FIELDS = {
+    "provider": "for_provider", "model": "for_model", "tenant": "for_tenant", "is": "stands_for",
+    "is_provider": "stands_for_provider", "valid_from": "at",
+}  # fmt: skip
+"""Fields of the API, as the form names them."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the book says where a draft is to be said. `held`: the version of its row that holds then.
+
+    `clash`: the version that somebody has made since it was looked at.
+    """
+
+    draft: Draft
+    begins: datetime | None
+    before: EffectivePrice | None
+    held: HeldPrice | None
+    clash: HeldPrice | None = None
+
+
+async def edit(view: View) -> Response:
+    """The form, filled in with what is in force; of a link to an earlier version, with what that said."""
+    draft = read_draft(view.request.query_params)
+    if "was" not in view.request.query_params:
+        draft = await _in_force(view, draft)
+    return _form(view, draft.converted())
+
+
+async def review(view: View) -> Response:
+    """What would be different. Nothing is written: it can be asked for as often as one likes."""
+    draft = read_draft(view.request.query_params)
+    try:
+        standing = await _standing(view, draft)
+    except (Mistakes, Invalid) as error:
+        return _form(view, draft, _told(error))
+    return _review(view, standing, 409 if standing.clash else 200)
+
+
+async def impact(view: View) -> Response:
+    """What calls would have cost: a part of the review that may take a moment."""
+    draft = read_draft(view.request.query_params)
+    try:
+        begins = draft.begins(view.filters, view.now)
+        found = await _previewed(view, draft, begins if begins is not None and begins < view.now else None)
+    except (Mistakes, Invalid) as error:
+        return view.page("pricing_impact.html", impact=Missing("; ".join(_told(error).values())), draft=draft)
+    return view.page("pricing_impact.html", impact=found, draft=draft)
+
+
+async def save(view: View) -> Response:
+    """Writes it down, if it still replaces what was looked at."""
+    draft, reason = read_draft(view.form), view.field("reason")
+    try:
+        standing = await _standing(view, draft)
+        if not reason:
+            raise Mistakes({"reason": "Say why, for the audit trail: a few words will do."})
+        said = await _say(view, draft, standing.begins, reason)
+    except Outdated as error:
+        return _review(view, await _clashing(view, draft, str(error)), 409, {"": str(error)})
+    except (Mistakes, Invalid) as error:
+        told = _told(error)
+        return _review(view, standing, 422, told) if "reason" in told else _form(view, draft, told)
+    return view.done(_next(view, draft, standing.begins, said.row), f"Saved: {draft.subject}, {_when(view, standing)}.")
+
+
+async def _say(view: View, draft: Draft, begins: datetime | None, reason: str) -> Any:
+    signed: dict[str, Any] = {"reason": reason, "source": draft.source or None}
+    if draft.row is None:
+        fields = {name: value for name, value in draft.fields().items() if value is not None}
+        return await view.api.add_price(fields, kind=draft.kind, valid_from=begins, **signed)
+    if begins is not None and begins > view.now:
+        return await view.api.schedule_price(
+            draft.row, draft.cleared(), valid_from=begins, expected=draft.expected, **signed
+        )
+    return await view.api.change_price(draft.row, draft.cleared(), valid_from=begins, expected=draft.expected, **signed)
+
+
+def _next(view: View, draft: Draft, begins: datetime | None, row: int) -> str:
+    """A past price leads on to pricing again what was called since; a future one to what is scheduled."""
+    if begins is not None and begins < view.now:
+        about = {
+            name: draft.names[name] for name in ("for_provider", "for_model", "for_tenant") if draft.names.get(name)
+        }
+        return view.filters.elsewhere("/pricing/recost", start=begins.isoformat(), per=draft.per, **about)
+    if begins is not None:
+        return tab(view.filters, "scheduled")
+    if draft.kind == "discount":
+        return tab(view.filters, "discounts")
+    return view.filters.elsewhere(
+        "/pricing/model", for_provider=draft.for_provider, for_model=draft.for_model, per=draft.per
+    )
+
+
+def _when(view: View, standing: Standing) -> str:
+    return "from now on" if standing.begins is None else f"from {view.formats.minute(standing.begins)} on"
+
+
+async def _in_force(view: View, draft: Draft) -> Draft:
+    """With the prices that hold now: those of its row, else those that others say."""
+    if draft.row is not None:
+        rows = (await view.api.price(draft.row)).prices
+        held = next((row for row in rows if row.state == "current"), rows[0] if rows else None)
+        return draft if held is None else replace(draft_of(held, draft.per), when=draft.when, names={
+            **draft_of(held, draft.per).names, **({"at": draft.at} if draft.at else {}),
+        })  # fmt: skip
+    if draft.kind != "price" or not draft.for_model:
+        return draft
+    price = await _effective(view, draft, None)
+    if price is None:
+        return draft
+    own = _own_row(price, draft)
+    if own is not None:
+        return replace(draft_of(own, draft.per), when=draft.when)
+    amounts = {meter.field: as_typed(amount) for meter, amount in own_prices(price.bands[0].unit_prices, draft.per)}
+    return replace(draft, amounts={} if price.free else amounts, free=price.free)
+
+
+async def _standing(view: View, draft: Draft) -> Standing:
+    """Raises `Mistakes`, and `Invalid` for what the price book does not take."""
+    begins = draft.begins(view.filters, view.now)
+    fields = draft.fields()
+    # All that is wrong with it is told before anything is shown; no call is looked at for that.
+    said = {name: value for name, value in fields.items() if value is not None}
+    await view.api.preview_price(said, kind=draft.kind, valid_from=begins, start=view.now)
+    before = await _effective(view, draft, begins)
+    if draft.row is None:
+        return Standing(draft, begins, before, None)
+    rows = (await view.api.price(draft.row)).prices
+    held = _held(rows, begins or view.now)
+    seen = {row.version for row in rows if row.state != "past"}
+    clash = None
+    if draft.expected is not None and draft.expected not in seen:
+        clash = held
+    return Standing(replace(draft, expected=None if held is None else held.version), begins, before, held, clash)
+
+
+async def _clashing(view: View, draft: Draft, told: str) -> Standing:
+    """The same draft over what somebody else has made of it."""
+    begins = draft.begins(view.filters, view.now)
+    rows = (await view.api.prices(kind=draft.kind, state=["current", "scheduled"])).prices
+    others = (
+        [row for row in rows if row.row == draft.row] if draft.row else [row for row in rows if _is_same(row, draft)]
+    )
+    held = _held(others, begins or view.now) or (others[0] if others else None)
+    if held is not None:
+        draft = draft.over(held)
+    return Standing(draft, begins, await _effective(view, draft, begins), held, held)
+
+
+async def _effective(view: View, draft: Draft, at: datetime | None) -> EffectivePrice | None:
+    try:
+        return await view.api.effective_price(
+            draft.for_provider or "*", draft.for_model or "*", tenant=draft.for_tenant or None, at=at
+        )
+    except NotFound:
+        return None
+
+
+async def _previewed(view: View, draft: Draft, since: datetime | None) -> PricePreview:
+    """Since a moment that has passed; else over some days, as if it had held then."""
+    fields = {name: value for name, value in draft.cleared().items() if value is not None or draft.row is not None}
+    if since is not None:
+        return await view.api.preview_price(
+            fields, kind=draft.kind, row=draft.row, valid_from=since, start=since, end=view.now
+        )
+    for days in SHORTER[:-1]:
+        try:
+            return await view.api.preview_price(fields, kind=draft.kind, row=draft.row, days=days)
+        except Invalid as error:
+            if error.field != "start":
+                raise
+    return await view.api.preview_price(fields, kind=draft.kind, row=draft.row, days=SHORTER[-1])
+
+
+def _form(view: View, draft: Draft, wrong: dict[str, str] | None = None) -> Response:
+    return view.page(
+        "pricing_edit.html", 422 if wrong else 200, title=TITLES[draft.kind, draft.row is not None], draft=draft,
+        wrong=wrong or {}, first=COLUMNS, others=METERS[len(COLUMNS):], unit_words=UNIT_WORDS,
+        opened=any(meter.field in draft.amounts for meter in METERS[len(COLUMNS):]),
+    )  # fmt: skip
+
+
+TITLES = {
+    ("price", False): "Set a price", ("price", True): "Change a price", ("alias", False): "Name a model",
+    ("alias", True): "Change an alias", ("discount", False): "Add a discount", ("discount", True): "Change a discount",
+}  # fmt: skip
+
+
+def _review(view: View, standing: Standing, status: int = 200, wrong: dict[str, str] | None = None) -> Response:
+    draft = standing.draft
+    return view.page(
+        "pricing_review.html", status, title="Review", draft=draft, standing=standing, wrong=wrong or {},
+        rows=difference(view.formats, standing.before, standing.held, draft), reason=view.field("reason"),
+        is_past=standing.begins is not None and standing.begins < view.now, unit_words=UNIT_WORDS,
+    )  # fmt: skip
+
+
+def _told(error: Mistakes | Invalid) -> dict[str, str]:
+    if isinstance(error, Mistakes):
+        return dict(error.found)
+    return {FIELDS.get(error.field or "", error.field or ""): error.message}
+
+
+def _held(rows: list[HeldPrice], at: datetime) -> HeldPrice | None:
+    for row in rows:
+        if (row.valid_from is None or row.valid_from <= at) and (row.valid_to is None or at < row.valid_to):
+            return row
+    return None
+
+
+def _own_row(price: EffectivePrice, draft: Draft) -> HeldPrice | None:
+    return next((row for row in price.rows if row.kind == "price" and _is_same(row, draft)), None)
+
+
+def _is_same(row: HeldPrice, draft: Draft) -> bool:
+    """Whether a row is about exactly what the draft is."""
+    mine = (draft.for_provider or "*", draft.for_model or "*", draft.for_tenant)
+    theirs = (row.provider, row.model, row.tenant or "")
+    return tuple(name.lower() for name in mine) == tuple(name.lower() for name in theirs)

@@ -1,0 +1,165 @@
+"""The catalogue of prices, and how a price is set: seen, reviewed, saved, and refused."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.api.world import Clock, World, make_call, unpriced
+from sidecar.web.visiting import Visitor, person
+
+HOSTILE = '"><script>alert(1)</script>'
+BY: dict[str, Any] = {"author": "ada", "reason": "the contract"}
+MINE = {"for_provider": "openai", "for_model": "gpt-4o", "input": "3", "output": "12"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder: Path = tmp_path_factory.mktemp("pricing")
+    made = World(f"sqlite:///{folder / 'ledger.db'}", open_on_loopback=False, clock=Clock())
+    person(made, "ed", "editor")
+    person(made, "vi", "viewer")
+    made.record(
+        make_call(1), make_call(2, tags={"tenant": HOSTILE}), unpriced(3, provider="vllm", request_model="acme-tuned"),
+        make_call(4, provider="vllm", request_model=HOSTILE, response_model=HOSTILE),
+    )  # fmt: skip
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def editor(world: World) -> Visitor:
+    return Visitor(world).as_user("ed")
+
+
+@pytest.fixture(scope="module")
+def viewer(world: World) -> Visitor:
+    return Visitor(world).as_user("vi")
+
+
+def page(visitor: Visitor, path: str, status: int = 200, **query: str) -> str:
+    answer = visitor.get(path, params=query or None)
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+def send(visitor: Visitor, path: str, **fields: str) -> Any:
+    fields["csrf_token"] = visitor.own_token()
+    return visitor.post(path, data=fields, headers={"Origin": str(visitor.base_url)})
+
+
+def told(text: str) -> str:
+    """Without tags."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+def test_the_catalogue_says_what_the_api_says(world: World, viewer: Visitor) -> None:
+    found = world.client("read").get("/api/v1/prices/models", params={"search": "gpt-4o", "limit": 50}).json()
+    shown = page(viewer, "/pricing", search="gpt-4o")
+    for one in found["models"]:
+        amount = Decimal(one["bands"][0]["unit_prices"]["input"]) * 1_000_000 if one["bands"] else None
+        assert one["model"] in shown
+        assert amount is None or f'value="{amount.normalize():f}"' in shown or str(amount) in shown
+    assert "$0.00000250" not in shown and "$0.0000025" in page(viewer, "/pricing", search="gpt-4o", per="1")
+    assert "2 models have no price" not in shown and "1 model has no price" in told(shown)
+
+
+def test_pages_of_the_list_and_nothing_found(viewer: Visitor) -> None:
+    first = page(viewer, "/pricing")
+    second = page(viewer, "/pricing", cursor="50")
+    assert "First page" in second and "First page" not in first and "Next page" in first
+    assert "No model fits" in page(viewer, "/pricing", search="no-such-model-at-all")
+
+
+def test_names_from_outside_are_only_text(editor: Visitor) -> None:
+    for path in ("/pricing", "/pricing/model", "/pricing/edit", "/pricing/review", "/pricing/impact"):
+        query = {"search": HOSTILE, "for_provider": HOSTILE, "for_model": HOSTILE, "input": "1", "tab": HOSTILE}
+        shown = editor.get(path, params=query).text
+        assert "<script>alert" not in shown, path
+    assert HOSTILE in html.unescape(page(editor, "/pricing", search="script"))
+
+
+def test_a_viewer_sees_and_cannot_set(viewer: Visitor) -> None:
+    assert "Set a price" not in page(viewer, "/pricing")
+    assert "Save" not in told(page(viewer, "/pricing/review", **MINE)).split("Why")[1].split("Edit")[0]
+    assert send(viewer, "/pricing/save", **MINE, reason="no").status_code == 403
+
+
+def test_the_form_is_filled_with_what_is_in_force_by_the_unit(editor: Visitor) -> None:
+    shown = page(editor, "/pricing/edit", for_provider="openai", for_model="gpt-4o")
+    assert 'name="input" value="2.5"' in shown and 'name="cache_read" value="1.25"' in shown
+    assert 'name="cache_write" value=""' in shown, "it costs what the input does anyway"
+    again = page(editor, "/pricing/edit", **MINE, per="1k", was="1m")
+    assert 'name="input" value="0.003"' in again
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "said"),
+    [
+        ("input", "1,5", "write a point"), ("input", "1.125", "1125 or 1.1250"), ("input", "-1", "is not understood"),
+        ("output", "abc", "Output"), ("at", "soon", "a day and a time"), ("for_model", "x" * 256, "255"),
+    ],
+)  # fmt: skip
+def test_what_is_not_clear_is_refused_and_kept(editor: Visitor, field: str, text: str, said: str) -> None:
+    shown = page(editor, "/pricing/review", 422, **{**MINE, "when": "at" if field == "at" else "now", field: text})
+    assert said in told(shown) and f'value="{text}' in shown
+
+
+def test_a_unit_that_was_changed_without_converting_is_asked_about(editor: Visitor) -> None:
+    assert "are these prices per 1K tokens" in told(page(editor, "/pricing/review", 422, **MINE, per="1k", was="1m"))
+
+
+def test_a_price_is_reviewed_and_saved(world: World, editor: Visitor) -> None:
+    review = told(page(editor, "/pricing/review", **MINE))
+    assert "Input $2.50 $3.00 +20%" in review and "Web search $0.01 no price" in review
+    impact = world.client("read").post("/api/v1/prices/preview", json={
+        "provider": "openai", "model": "gpt-4o", "input": "3", "output": "12",
+    }).json()  # fmt: skip
+    shown = page(editor, "/pricing/impact", **MINE)
+    assert f'value="{impact["total"]["new_cost"]}' in shown and "2 calls" in told(shown)
+    nameless = send(editor, "/pricing/save", **MINE)
+    assert nameless.status_code == 422 and "Say why" in nameless.text and 'name="input" value="3"' in nameless.text
+    assert world.prices.revision() == 0
+    saved = send(editor, "/pricing/save", **MINE, reason="a new list")
+    assert saved.status_code == 303, saved.text
+    (row,) = world.prices.current(world.clock.nanoseconds())
+    assert (row.version.content["input"], row.version.author, row.version.reason) == ("3", "ed", "a new list")
+    after = page(editor, saved.headers["location"])
+    assert "Own price" in after and "Saved: openai gpt-4o, from now on." in after
+
+
+def test_what_somebody_else_said_meanwhile_is_shown_and_the_draft_kept(world: World, editor: Visitor) -> None:
+    first = world.prices.add("price", {"provider": "vllm", "model": "mine", "input": 1, "output": 2}, **BY)
+    draft = {
+        "for_provider": "vllm", "for_model": "mine", "input": "7", "output": "8", "row": str(first.row),
+        "expected": str(first.id),
+    }  # fmt: skip
+    world.clock.now += timedelta(minutes=1)
+    theirs = world.prices.change(first.row, {"input": "5"}, author="bob", reason="theirs")
+    late = send(editor, "/pricing/save", **draft, reason="mine")
+    assert late.status_code == 409
+    assert "bob said something of this" in told(late.text) and "$5.00 $7.00" in told(late.text)
+    assert page(editor, "/pricing/review", 409, **draft)
+    again = send(editor, "/pricing/save", **{**draft, "expected": str(theirs.id)}, reason="still right")
+    assert again.status_code == 303
+    twice = send(editor, "/pricing/save", for_provider="vllm", for_model="mine", input="9", reason="unaware")
+    assert twice.status_code == 409 and f'name="row" value="{first.row}"' in twice.text
+
+
+def test_a_price_of_the_future_is_scheduled_in_the_zone_of_the_page(world: World, editor: Visitor) -> None:
+    draft = {"for_provider": "vllm", "for_model": "later", "input": "1", "when": "at", "at": "2026-07-01T00:00"}
+    token = editor.own_token()
+    saved = editor.post(
+        "/pricing/save?zone=Europe/Berlin", data={**draft, "reason": "summer", "csrf_token": token},
+        headers={"Origin": str(editor.base_url)},
+    )  # fmt: skip
+    assert saved.status_code == 303 and "tab=scheduled" in saved.headers["location"]
+    (row,) = (span for span in world.prices.timeline() if span.version.content["model"] == "later")
+    assert row.version.document()["valid_from"] == 1_782_856_800_000_000_000
