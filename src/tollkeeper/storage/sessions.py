@@ -89,6 +89,7 @@ class Sessions:
             _readable(address), _readable(agent),
         )  # fmt: skip
         with told_apart(self._database), self._database.write() as connection:
+            self._audit.take_turn(connection)
             connection.execute(
                 delete(SESSIONS).where((SESSIONS.c.expires_at <= now) | (SESSIONS.c.last_seen_at <= now - IDLE_NS))
             )
