@@ -87,8 +87,9 @@ class AlertState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertDetail(AlertState):
-    """One of them, and who was told of it, newest first."""
+    """One of them, what is known of it in words, and who was told of it, newest first."""
 
+    text: str
     notifications: list[Message]
 
 

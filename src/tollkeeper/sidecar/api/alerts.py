@@ -17,7 +17,7 @@ from tollkeeper.sidecar.api.filters import LONGEST, RangeParams
 from tollkeeper.sidecar.api.notifications import NotificationState, notification_state
 from tollkeeper.sidecar.api.problems import Refusal, missing
 from tollkeeper.sidecar.api.services import Given, Services
-from tollkeeper.sidecar.notify.messages import title_of
+from tollkeeper.sidecar.notify.messages import body_of, title_of
 from tollkeeper.sidecar.notify.payload import in_unit
 from tollkeeper.storage.alerts.store import AlertQuery
 from tollkeeper.storage.policies.store import LONGEST_REASON
@@ -73,8 +73,9 @@ class Alerts(BaseModel):
 
 
 class AlertDetail(AlertState):
-    """One of them, and who was told of it."""
+    """One of them, what is known of it, and who was told of it."""
 
+    text: str = Field(description="As a message has it, in our words.", examples=["Limit daily is at 85 %."])
     notifications: list[NotificationState] = Field(description="Newest first.")
 
 
@@ -130,7 +131,8 @@ def acknowledge(request: Request, given: Given, id: AlertId, said: Acknowledgeme
 
 def _detail(given: Services, alert: Alert) -> AlertDetail:
     entries = given.outbox.log(alert_id=alert.id, limit=1000)
-    return AlertDetail(**_fields(alert, _muted(given)), notifications=[notification_state(entry) for entry in entries])
+    told = [notification_state(entry) for entry in entries]
+    return AlertDetail(**_fields(alert, _muted(given)), text=body_of(_as_told(alert)), notifications=told)
 
 
 def _muted(given: Services) -> set[str]:
@@ -138,10 +140,14 @@ def _muted(given: Services) -> set[str]:
     return muted(firing, given.silences.all(), given.now_nanoseconds())
 
 
+def _as_told(alert: Alert) -> Notification:
+    event: Event = "fired" if alert.is_firing else "resolved"
+    return Notification(alert.id, "", event, alert, alert.began_at)
+
+
 def _fields(alert: Alert, quiet: set[str]) -> dict[str, Any]:
     finding, facts = alert.finding, alert.finding.facts
     measure = facts.get("measure")
-    event: Event = "fired" if alert.is_firing else "resolved"
 
     def when(at: int | None) -> datetime | None:
         return moment(at) if at else None
@@ -153,7 +159,7 @@ def _fields(alert: Alert, quiet: set[str]) -> dict[str, Any]:
         "scope": dict(finding.scope),
         "severity": finding.severity,
         "level": finding.level,
-        "title": title_of(Notification(alert.id, "", event, alert, alert.began_at)),
+        "title": title_of(_as_told(alert)),
         "firing": alert.is_firing,
         "muted": alert.id in quiet,
         "began_at": moment(alert.began_at),

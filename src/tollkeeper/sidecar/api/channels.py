@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Request
@@ -98,13 +99,16 @@ def channel(given: Given, name: Name) -> Answer:
 
 @changes.put("/channels/{name}", response_model=ChannelState, summary="Set a channel", responses=OF_FILE)
 def set_channel(request: Request, given: Given, name: Name, document: NewChannel) -> Answer:
-    """All of it: what is not given is the default. A secret is given as a reference, `env:NAME` or `file:/path`."""
+    """All of it: what is not given is the default. A secret is given as a reference, `env:NAME` or `file:/path`.
+
+    A URL that is sent back as it is shown, with `…` in it, stays what it is.
+    """
     reason = document.get("reason", "channel")
     if not isinstance(reason, str) or len(reason) > LONGEST_REASON:
         raise mistaken("reason", f"a text of {LONGEST_REASON} characters at the most")
     _refuse_of_file(given, name)
     try:
-        made = channel_of({field: value for field, value in document.items() if field != "reason"}, name)
+        made = channel_of(_written_out(given, name, document), name)
     except ChannelError as error:
         raise _refusal(str(error).splitlines(), f"channel {name!r}: ") from None
     if wrong := check_templates(made):
@@ -134,6 +138,15 @@ def test_channel(given: Given, name: Name) -> Answer:
     message = message_of(told, found)
     delivery = given.notifier_of(found).send(told, message)
     return Answer(Tried(outcome=delivery.outcome, detail=delivery.detail, title=message.title, message=message.body))
+
+
+def _written_out(given: Services, name: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The channel's table, with the URL that is kept in place of what is shown of it."""
+    table = {field: value for field, value in document.items() if field != "reason"}
+    kept = given.channels.one(name)
+    if kept is not None and kept.kind == table.get("kind") and table.get("url") == table_of(kept)["url"]:
+        table["url"] = kept.url
+    return table
 
 
 def _found(given: Services, name: str) -> Channel:

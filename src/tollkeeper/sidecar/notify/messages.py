@@ -241,6 +241,11 @@ def title_of(notification: Notification) -> str:
     return _line(_rendered(DEFAULT_TITLE, names_of(notification), LONGEST_TITLE))
 
 
+def body_of(notification: Notification) -> str:
+    """The text of the message, in our words."""
+    return _rendered(DEFAULT_BODY, names_of(notification), LONGEST_BODY).strip()
+
+
 def check_templates(channel: Channel) -> list[str]:
     """What is wrong with a channel's templates, as far as it can be told without an alert."""
     found = []

@@ -7,7 +7,7 @@ from collections import Counter
 from starlette.responses import Response
 
 from tollkeeper.model.finding import SEVERITIES
-from tollkeeper.sidecar.web.pages.alerts.matching import KIND_WORDS
+from tollkeeper.sidecar.web.pages.alerts.matching import KIND_WORDS, silence_link
 from tollkeeper.sidecar.web.view import View
 
 MOST = 500
@@ -33,4 +33,5 @@ async def show(view: View) -> Response:
         taken_on=sum(each.acknowledged_by is not None for each in alerts or ()),
         muted=sum(each.muted for each in alerts or ()),
         kind_words=KIND_WORDS,
+        silence_link=silence_link,
     )

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from glob import escape
 from typing import Final
+from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
+from tollkeeper.alerting.muting import SELECTORS
 from tollkeeper.client.alerting import AlertState
 from tollkeeper.model.finding import FINDING_KINDS, SEVERITIES
 from tollkeeper.sidecar.web.view import View
@@ -47,10 +49,11 @@ def exactly(name: str) -> str:
     return shown.replace(",", "[,]")
 
 
-def of_alert(alert: AlertState) -> dict[str, str]:
-    """What means this alert, and what comes after it: its kind, what it is about, and whose it is."""
+def silence_link(alert: AlertState) -> str:
+    """The form of a silence that means this alert, and what comes after it: its kind, subject, and whose it is."""
     named = {"kind": alert.kind, "limit": alert.subject, **alert.scope}
-    return {FIELD.format(name): exactly(value) for name, value in named.items() if value}
+    said = {FIELD.format(name): exactly(value) for name, value in named.items() if value and name in SELECTORS}
+    return f"/alerts/new-silence?{urlencode(said)}"
 
 
 def of_query(query: QueryParams, selectors: Iterable[str]) -> dict[str, str]:

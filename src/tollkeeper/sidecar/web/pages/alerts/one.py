@@ -1,4 +1,4 @@
-"""One alert: how it stands, who was told of it, and that somebody takes it on."""
+"""One alert: how it stands, who was told of it, and that somebody has acknowledged it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from starlette.responses import Response
 from tollkeeper.client import ApiError, NotFound
 from tollkeeper.client.alerting import AlertDetail
 from tollkeeper.sidecar.web.filters import DIMENSIONS
-from tollkeeper.sidecar.web.pages.alerts.matching import KIND_WORDS, of_alert
+from tollkeeper.sidecar.web.pages.alerts.matching import KIND_WORDS, silence_link
 from tollkeeper.sidecar.web.routes import Change, Show
 from tollkeeper.sidecar.web.view import View
 
 PLACES = {
-    "limit": ("/budgets", "Budgets and limits"),
-    "forecast": ("/budgets", "Budgets and limits"),
-    "emergency": ("/budgets", "Emergency mode"),
+    "emergency": ("/budgets?tab=emergency", "Emergency mode"),
     "anomaly": ("/analyze?tab=anomalies", "Anomalies"),
     "error_budget": ("/analyze?tab=providers", "Providers"),
     "reconciliation": ("/reports?tab=reconciliation", "Reconciliation"),
@@ -33,17 +31,17 @@ async def alert(view: View) -> Response:
 
 
 async def acknowledge(view: View) -> Response:
-    """Somebody takes it on."""
+    """Somebody has taken it on."""
     id = view.request.path_params["id"]
     try:
         await view.api.acknowledge_alert(id, reason=view.field("reason"))
     except NotFound:
         found = await view.api.alert(id)
-        return _shown(view, found, 409, "It is over already: there is nothing to take on any more.")
+        return _shown(view, found, 409, "It is over already: there is nothing to acknowledge any more.")
     except ApiError as error:
         return _shown(view, await view.api.alert(id), error.status or 503, error.message)
     where = "/alerts" if view.field("back") == "firing" else f"/alerts/{id}"
-    return view.done(where, "You have taken it on. It is not repeated; that it worsens, or ends, is told.")
+    return view.done(where, "Acknowledged. It is not repeated; that it worsens, or ends, is told.")
 
 
 async def retry(view: View) -> Response:
@@ -68,12 +66,18 @@ def _shown(view: View, found: AlertDetail, status: int = 200, problem: str = "")
         title=found.title,
         alert=found,
         problem=problem,
-        place=PLACES.get(found.kind),
+        place=_place(found),
         link=found.link if found.link and found.link.startswith(("https://", "http://")) else None,
         calls=f"/requests?{urlencode(about)}" if about else None,
-        silence_link=f"/alerts/new-silence?{urlencode(of_alert(found))}",
+        silence_link=silence_link(found),
         kind_words=KIND_WORDS,
     )
+
+
+def _place(found: AlertDetail) -> tuple[str, str] | None:
+    if found.kind in ("limit", "forecast"):
+        return f"/budgets/limit?{urlencode({'name': found.subject})}", "The limit"
+    return PLACES.get(found.kind)
 
 
 ROUTES: tuple[Show | Change, ...] = (

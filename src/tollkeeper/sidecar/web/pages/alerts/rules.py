@@ -13,7 +13,8 @@ from tollkeeper.sidecar.web.view import View
 ALWAYS = (
     ("forecast", "A limit is expected to be used up before its period ends.", "/settings?tab=recording",
      "The option forecast_alert: how probable it must be"),
-    ("emergency", "Emergency mode holds, until a person ends it.", "/budgets", "Budgets: the emergency's rules"),
+    ("emergency", "Emergency mode holds, until a person ends it.", "/budgets?tab=emergency",
+     "Budgets: what is done then"),
     ("error_budget", "A provider fails so many calls that its error budget will not last.", "/analyze?tab=providers",
      "Providers: the benchmarks that are set for them"),
     ("unpriced_model", "A model was called in the last day and has no price.", "/pricing?tab=unpriced",

@@ -10,15 +10,15 @@ from tollkeeper.sidecar.web.view import View
 from tollkeeper.storage.users import ROLES
 
 SCOPE_WORDS = {
-    "read": "Read: ask for everything but keys, users and the audit trail",
-    "write": "Write: that, and send usage, as apps do",
-    "edit": "Edit: that, and change prices, limits, alerts and the like",
-    "admin": "Admin: that, and change keys, users and channels",
+    "read": "Read: Grafana, scripts",
+    "write": "Write: apps that send usage; and read",
+    "edit": "Edit: prices, limits, alerts; and write",
+    "admin": "Admin: everything, keys and users too",
 }
 ROLE_WORDS = {
-    "viewer": "Viewer: sees everything but keys, users and the audit trail",
-    "editor": "Editor: that, and changes prices, limits, alerts and the like",
-    "admin": "Admin: that, and changes keys, users and channels",
+    "viewer": "Viewer: sees costs, calls, limits and alerts",
+    "editor": "Editor: changes prices, limits and alerts, too",
+    "admin": "Admin: changes everything, keys, users and channels, too",
 }
 EXPIRIES = {"": "Never", "30": "30 days", "90": "90 days", "365": "A year"}
 

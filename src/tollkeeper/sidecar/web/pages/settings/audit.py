@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 
 from tollkeeper.client.records import Change
+from tollkeeper.sidecar.api.answer import moment
 from tollkeeper.sidecar.web.filters import RANGE_WORDS
 from tollkeeper.sidecar.web.view import View
 
 PAGE = 50
 LONGEST_VALUE = 400
+A_MOMENT = 10**17
+"""A number as large as this that is called a moment is one, in nanoseconds since the epoch."""
 RANGES = {name: words for name, words in RANGE_WORDS.items() if name != "custom"}
 FIELDS = ("author", "kind", "action", "object_id")
 
@@ -61,6 +64,8 @@ def flat(value: Any, path: str = "") -> dict[str, str]:
         return {name: text for key, each in named for name, text in flat(each, _under(path, key)).items()}
     if value is None and not path:
         return {}
+    if path.endswith("_at") and isinstance(value, int) and value > A_MOMENT:
+        return {path: moment(value).isoformat(sep=" ", timespec="seconds")}
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return {path or "value": text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"}
 
