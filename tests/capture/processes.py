@@ -26,7 +26,9 @@ def ask():
 
 def environment(base_url: str, path: Path | None = None, **more: str) -> dict[str, str]:
     """The environment of a program: nobody's settings but these. `path` comes first among what it can import."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(("OTEL_", "TOLLKEEPER_", "PROM"))}
+    # Hundreds of programs are started: one has what the one before it has compiled.
+    others = ("OTEL_", "TOLLKEEPER_", "PROM", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(others)}
     paths = [str(each) for each in (path, SOURCE) if each is not None]
     return {**kept, "PYTHONPATH": os.pathsep.join(paths), "BASE_URL": base_url, **more}
 
