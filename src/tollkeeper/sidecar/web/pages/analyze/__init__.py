@@ -25,6 +25,7 @@ async def analyze(view: View) -> Response:
 
 ROUTES = (
     Show(PATH, analyze),
+    *breakdown.ROUTES,
     *providers.ROUTES,
     *what_if.ROUTES,
     *anomalies.ROUTES,

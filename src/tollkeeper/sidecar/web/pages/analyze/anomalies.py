@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple, get_args
+from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
 
@@ -17,7 +18,7 @@ from tollkeeper.client.detecting import AnomalyKind, AnomalyLabel, AnomalyState,
 from tollkeeper.client.keywords import Dimension, Whose
 from tollkeeper.sidecar.web.charts import Band, Chart, Line, Mark, Number, Unit
 from tollkeeper.sidecar.web.filters import NONE, Filters
-from tollkeeper.sidecar.web.pages.analyze.intervals import starts
+from tollkeeper.sidecar.web.pages.analyze.intervals import csv_of, starts
 from tollkeeper.sidecar.web.pages.analyze.tabs import PATH, TABS, Choice, one_of
 from tollkeeper.sidecar.web.routes import Change, Show
 from tollkeeper.sidecar.web.view import Missing, View
@@ -59,7 +60,7 @@ async def anomalies(view: View) -> Response:
     """The tab."""
     said = view.filters.others
     if "id" in said:
-        return RedirectResponse(f"{WHERE}/{said['id']}", 303)
+        return RedirectResponse(f"{WHERE}/{quote(said['id'], safe='')}", 303)
     state = one_of(get_args(State), said.get("state"), "all")
     kind = next((each for each in KINDS if each == said.get("kind")), None)
     metric = next((each for each in METRICS if each == said.get("metric")), None)
@@ -109,9 +110,11 @@ async def _drawn(view: View, found: AnomalyState) -> Drawn:
     interval: Interval = found.step or "hour"
     ends, length = found.ended_at or found.seen_at, LENGTHS[interval]
     around = AROUND[interval] * length
+    # Days are those that were compared, which are of UTC.
+    zone = view.filters.zone_name if interval == "hour" else "UTC"
     asked: dict[str, Any] = {
         "start": found.began_at - around, "end": min(ends + around, view.now),
-        "zone": "UTC", **{name: value if value != NONE else "" for name, value in known.items()},
+        "zone": zone, **{name: value if value != NONE else "" for name, value in known.items()},
     }  # fmt: skip
     usage = (await view.together(usage=view.api.usage(**asked, interval=interval)))["usage"]
     if isinstance(usage, Missing):
@@ -124,7 +127,7 @@ async def _drawn(view: View, found: AnomalyState) -> Drawn:
         calls,
         Chart(
             title=f"{METRICS[found.metric]} by the {interval} around it", unit=UNITS[found.metric], form="lines",
-            moments=moments, zone="UTC", by_hour=interval == "hour",
+            moments=moments, zone=zone, by_hour=interval == "hour", csv=csv_of(asked, (), interval),
             lines=[
                 Line("Actual", [values.get(at, nothing) for at in moments]),
                 Line("Expected", _while(during, found.expected), dashed=True),

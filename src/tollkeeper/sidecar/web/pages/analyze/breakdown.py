@@ -20,6 +20,7 @@ from tollkeeper.sidecar.web.pages.analyze.heat_map import heat_map
 from tollkeeper.sidecar.web.pages.analyze.intervals import csv, starts
 from tollkeeper.sidecar.web.pages.analyze.metrics import METRICS, Metric, MetricName
 from tollkeeper.sidecar.web.pages.analyze.tabs import PATH, TABS, Choice, one_of
+from tollkeeper.sidecar.web.routes import Show
 from tollkeeper.sidecar.web.view import Missing, View
 
 Rank = Literal["largest", "smallest", "change", "name"]
@@ -36,6 +37,8 @@ MOST_HOURLY_DAYS, MOST_DAILY_DAYS = 2, 120
 """Days of a range up to which it is drawn by the hour, and by the day, unless something else is asked for."""
 LONGEST_HOURLY_DAYS = 31
 OTHER = "Other"
+HOURS = f"{PATH}/hours"
+NOT_ASKED = Missing("nothing is compared")
 NEXT: Mapping[str, str] = {"provider": "model", "tenant": "user", "project": "service", "service": "feature"}
 """What a group is looked at by, once one is chosen."""
 
@@ -102,18 +105,17 @@ async def breakdown(view: View) -> Response:
     filters, asked = view.filters, read_asked(view.filters)
     parts = await view.together(
         usage=view.api.usage(**filters.asked(), group_by=asked.dimensions),
-        before=view.api.usage(**filters.asked(filters.before), group_by=asked.dimensions),
-        hours=view.api.usage(**filters.asked(), interval="hour"),
-    )
-    groups = [] if isinstance(parts["usage"], Missing) else ranked(asked, parts["usage"], parts["before"])
-    hours = parts["hours"]
+        **({"before": view.api.usage(**filters.asked(filters.before), group_by=asked.dimensions)}
+           if filters.compare else {}),
+    )  # fmt: skip
+    before = parts.get("before", NOT_ASKED)
+    groups = [] if isinstance(parts["usage"], Missing) else ranked(asked, parts["usage"], before)
     return view.page(
         "analyze_breakdown.html",
         title="Analyze", tabs=TABS, tab="breakdown", asked=asked, choices=choices(filters, asked),
-        usage=parts["usage"], rows=rows(filters, asked, parts["usage"], parts["before"], groups),
+        usage=parts["usage"], rows=rows(filters, asked, parts["usage"], before, groups),
         chart=await over_time(view, asked, parts["usage"], groups),
-        heat=hours if isinstance(hours, Missing) else heat_map(hours, asked.metric, view.now),
-        csv=csv(filters, asked.dimensions, None), csv_hours=csv(filters, (), "hour"),
+        csv=csv(filters, asked.dimensions, None), hours=filters.link(HOURS),
     )  # fmt: skip
 
 
@@ -131,6 +133,16 @@ def choices(filters: Filters, asked: Asked) -> list[Choice]:
         Choice("view", "Chart", [("", "Each by itself"), ("cumulative", "Cumulative")],
                "cumulative" if asked.cumulative else ""),
     ]  # fmt: skip
+
+
+async def hours_of_week(view: View) -> Response:
+    """The heat map: a part of the page that comes after it, as it is of many hours."""
+    filters, asked = view.filters, read_asked(view.filters)
+    hours = (await view.together(hours=view.api.usage(**filters.asked(), interval="hour")))["hours"]
+    return view.page(
+        "analyze_hours.html", title="Hours of the week", csv=csv(filters, (), "hour"),
+        heat=hours if isinstance(hours, Missing) else heat_map(hours, asked.metric, view.now),
+    )  # fmt: skip
 
 
 def ranked(asked: Asked, usage: Usage, before: Usage | Missing) -> list[Group]:
@@ -203,9 +215,10 @@ async def over_time(view: View, asked: Asked, usage: Usage | Missing, groups: Se
     top = list(groups[: min(asked.top, MOST_LINES)])
     given = view.filters.asked()
     only = {**given, asked.by: sorted({each.group[asked.by] for each in top})}
+    has_others = len(groups) > len(top) and asked.metric.adds_up
     parts = await view.together(
         lines=view.api.usage(**(only if top else given), group_by=asked.dimensions, interval=asked.rollup),
-        all=view.api.usage(**given, interval=asked.rollup),
+        **({"all": view.api.usage(**given, interval=asked.rollup)} if has_others else {}),
     )
     for part in parts.values():
         if isinstance(part, Missing):
@@ -216,10 +229,10 @@ async def over_time(view: View, asked: Asked, usage: Usage | Missing, groups: Se
     for each in parts["lines"].groups:
         if each.start is not None and asked.key(each) in found:
             found[asked.key(each)][each.start] = asked.metric.of(each)
-    every = {each.start: asked.metric.of(each) for each in parts["all"].groups}
+    every = {each.start: asked.metric.of(each) for each in parts["all"].groups} if has_others else None
     return Chart(
         title=f"{asked.metric.words} by {' and '.join(asked.dimensions)}", unit=asked.metric.unit, moments=moments,
-        lines=_lines(asked, moments, [(asked.words(key), found[key]) for key in keys], every, len(groups) > len(top)),
+        lines=_lines(asked, moments, [(asked.words(key), found[key]) for key in keys], every),
         form="lines" if asked.cumulative or not asked.metric.adds_up else "stack", zone=usage.zone,
         by_hour=asked.rollup == "hour", csv=csv(view.filters, asked.dimensions, asked.rollup),
     )  # fmt: skip
@@ -229,12 +242,11 @@ def _lines(
     asked: Asked,
     moments: Sequence[datetime],
     found: Sequence[tuple[str, Mapping[datetime, Number | None]]],
-    every: Mapping[datetime, Number | None],
-    has_others: bool,
+    every: Mapping[datetime | None, Number | None] | None,
 ) -> list[Line]:
     nothing = 0 if asked.metric.adds_up else None
     lines = [Line(words, [values.get(at, nothing) for at in moments]) for words, values in found]
-    if has_others and asked.metric.adds_up:
+    if every is not None:
         shown = [
             sum((Decimal(value or 0) for value in at), Decimal(0))
             for at in zip(*(line.values for line in lines), strict=True)
@@ -243,3 +255,6 @@ def _lines(
     if not asked.cumulative:
         return lines
     return [Line(line.label, list(accumulate(Decimal(value or 0) for value in line.values))) for line in lines]
+
+
+ROUTES = (Show(HOURS, hours_of_week),)

@@ -95,7 +95,6 @@ async def _chart(view: View, one: ForecastState) -> Chart | Missing:
     moments, used = past
     ahead = [point for point in one.band if point.at > view.now]
     before: list[Number | None] = [None] * (len(moments) - 1)
-    zone = "UTC" if one.zone == view.filters.zone_name else one.zone
     return Chart(
         title=f"{MEASURES.get(one.measure, one.measure)} until {one.period_end:%d %B}", unit=unit_of(one), form="lines",
         moments=[*moments, *(point.at for point in ahead)],
@@ -109,7 +108,7 @@ async def _chart(view: View, one: ForecastState) -> Chart | Missing:
         ) if ahead and all(point.low is not None for point in ahead) else None,
         levels=[] if one.amount is None else [Level(one.amount, "Limit")],
         marks=[Mark(each.at, f"prices: {each.factor:.2f} times what they are", "◆") for each in one.price_changes],
-        zone=zone, by_hour=True, source="ledger and forecast",
+        zone=one.zone, by_hour=True, source="ledger and forecast",
     )  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlencode
 
 from tollkeeper.client.answers import Usage
@@ -23,5 +24,10 @@ def starts(usage: Usage, interval: Interval, now: datetime) -> list[datetime]:
 
 def csv(filters: Filters, group_by: Sequence[str], interval: Interval | None) -> str:
     """Where a file of the same figures is."""
-    asked = {**filters.asked(), "group_by": list(group_by), "interval": interval}
-    return f"/download/usage.csv?{urlencode(query_of(asked))}"
+    return csv_of(filters.asked(), group_by, interval)
+
+
+def csv_of(asked: Mapping[str, Any], group_by: Sequence[str], interval: Interval | None) -> str:
+    """Where a file is of what is asked for by these arguments of the client's `usage`."""
+    query = query_of({**asked, "group_by": list(group_by), "interval": interval})
+    return f"/download/usage.csv?{urlencode(query)}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal, NamedTuple, get_args
 
 from starlette.responses import Response
 
 from tollkeeper.client import ApiError, Invalid
 from tollkeeper.client.observing import ComparedMeasure, Comparison, HealthOf, Measure, ProviderHealth, Window
+from tollkeeper.sidecar.web.formats import Formats
 from tollkeeper.sidecar.web.pages.analyze.scatter import Point, Scatter, scatter
 from tollkeeper.sidecar.web.pages.analyze.tabs import PATH, TABS, Choice, one_of
 from tollkeeper.sidecar.web.routes import Change
@@ -56,8 +58,9 @@ async def _page(view: View, status: int = 200, error: str | None = None, wrong: 
     health = parts["health"]
     shown: Sequence[HealthOf] = [] if isinstance(health, Missing) else getattr(health, level)
     return view.page(
-        "analyze_providers.html", status, title="Analyze", tabs=TABS, tab="providers", **parts, shown=shown,
-        level=level, window_words=WINDOWS[window], name_of=name_of, plot=plot(shown), measures=MEASURES,
+        "analyze_providers.html", status, title="Analyze", tabs=TABS, tab="providers", live=True, **parts, shown=shown,
+        level=level, window_words=WINDOWS[window],
+        name_of=name_of, measured=partial(measured, view.formats), plot=plot(shown), measures=MEASURES,
         expected=list(expectations(parts["comparison"], level)), verdicts=VERDICTS, error=error, wrong=wrong,
         choices=[
             Choice("window", "Over the last", list(WINDOWS.items()), window),
@@ -73,10 +76,21 @@ def name_of(one: Any) -> str:
     return " ".join([*told, *([f"({tier})"] if tier else [])])
 
 
+def measured(formats: Formats, measure: Measure, value: Decimal | float | None) -> str:
+    """A measure in its unit."""
+    if value is None:
+        return formats.percent(None)
+    if measure.startswith("usd"):
+        return formats.usd(Decimal(str(value)))
+    if measure.endswith(("rate", "share")):
+        return formats.percent(value, 2)
+    return formats.decimal(value, 1) if measure.endswith("per_second") else formats.seconds(value)
+
+
 def plot(shown: Sequence[HealthOf]) -> Scatter:
     """What an answer costs against how long it takes, of those of which both are known."""
     return scatter(
-        Point(name_of(each), each.latency.p50, float(each.cost_per_answer), each.calls)
+        Point(name_of(each), each.latency.p50, each.cost_per_answer, each.calls)
         for each in shown
         if each.latency.p50 is not None and each.cost_per_answer is not None
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, get_args
+from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
 
@@ -41,7 +42,7 @@ async def recommendations(view: View) -> Response:
     """The tab."""
     said = view.filters.others
     if "id" in said:
-        return RedirectResponse(f"{WHERE}/{said['id']}", 303)
+        return RedirectResponse(f"{WHERE}/{quote(said['id'], safe='')}", 303)
     state = one_of(get_args(AdviceState), said.get("state"), "open")
     kind = next((each for each in KINDS if each == said.get("kind")), None)
     parts = await view.together(advice=view.api.recommendations(state=state, kind=kind))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from math import floor, log10
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ class Point(NamedTuple):
 
     name: str
     seconds: float
-    usd: float
+    usd: Decimal
     calls: int
     x: float = 0.0
     y: float = 0.0
@@ -44,9 +45,9 @@ def scatter(points: Iterable[Point]) -> Scatter:
     if not known:
         return Scatter((), (), ())
     fast = _range([each.seconds for each in known])
-    cheap = _range([each.usd for each in known])
+    cheap = _range([float(each.usd) for each in known])
     placed = [
-        each._replace(x=_place(each.seconds, fast, LEFT, RIGHT), y=_place(each.usd, cheap, BOTTOM, TOP))
+        each._replace(x=_place(each.seconds, fast, LEFT, RIGHT), y=_place(float(each.usd), cheap, BOTTOM, TOP))
         for each in known
     ]
     across = [Tick(value, _place(value, fast, LEFT, RIGHT)) for value in _ticks(fast)]
