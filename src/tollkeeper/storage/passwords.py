@@ -14,7 +14,7 @@ LONGEST_PASSWORD = 200
 
 
 class Passwords:
-    """Hashes, and compares. Each takes tenths of a second of a processor and 64 MiB, unless the hasher is another one."""
+    """Hashes, and compares. Each takes tenths of a second and 64 MiB, unless the hasher is another one."""
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()

@@ -20,16 +20,16 @@ FOR_READERS = {
     for path in (
         "/status", "/stats", "/usage", "/calls", "/calls/{id}", "/orphans", "/overview",
         "/prices", "/prices/history", "/prices/unpriced", "/prices/overlay", "/prices/effective",
-        "/prices/{row}", "/limits", "/limits/usage", "/limits/in-flight",
+        "/prices/{row}", "/prices/models", "/limits", "/limits/usage", "/limits/in-flight",
         "/limits/agreement", "/policy", "/policy/history", "/quotas",
         "/quotas/{config}", "/emergency", "/alerts", "/alerts/{id}", "/silences", "/channels", "/channels/{name}",
         "/notifications", "/recommendations", "/recommendations/{id}", "/anomalies", "/anomalies/{id}", "/forecasts",
         "/reports", "/reports/{kind}", "/reconciliations", "/providers/health", "/providers/recent",
-        "/providers/comparison", "/patterns", "/benchmarks", "/me", "/me/sessions",
+        "/providers/comparison", "/patterns", "/patterns/cache", "/benchmarks", "/me", "/me/sessions",
     )
 } | {
     ("post", "/check"), ("post", "/policy/backtest"), ("post", "/what-if"), ("put", "/me/password"),
-    ("delete", "/me/sessions"),
+    ("delete", "/me/sessions"), ("post", "/prices/preview"),
 }  # fmt: skip
 FOR_WRITERS = {("post", "/quotas/{config}/alerts"), ("post", "/alerts/alertmanager")}
 FOR_ADMINS = {
