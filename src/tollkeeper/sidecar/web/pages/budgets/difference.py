@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from tollkeeper.policy.document import Document, read_json, write_toml
 from tollkeeper.policy.mistakes import PolicyError
+from tollkeeper.sidecar.web.pages.budgets.conditions import conditions_of, conditions_text, exempt_text
 
 NOTHING: Document = {"policy": {"name": "policy"}, "limit": []}
 """What is in force before anybody has set a policy."""
@@ -20,7 +21,7 @@ WORDS: Mapping[str, str] = {
     "fallback": "fallback", "policy": "policy", "emergency": "emergency", "quality": "class",
 }  # fmt: skip
 FIELDS: Mapping[str, str] = {
-    "limit": "how much", "match": "which calls", "at": "told of at", "on_exceeded": "when reached", "exempt": "but not",
+    "limit": "how much", "match": "only", "at": "told of at", "on_exceeded": "when reached", "exempt": "but not",
 }  # fmt: skip
 
 
@@ -41,14 +42,22 @@ def differences(before: Document, after: Document) -> list[Row]:
         if was == becomes:
             continue
         if was is None or becomes is None:
-            rows.append(Row(thing, _written(was), _written(becomes)))
+            rows.append(
+                Row(thing, ABSENT if was is None else _table(was), ABSENT if becomes is None else _table(becomes))
+            )
             continue
         rows += [
-            Row(f"{thing}: {FIELDS.get(key, key)}", _written(was.get(key)), _written(becomes.get(key)))
+            Row(f"{thing}: {FIELDS.get(key, key)}", _text(key, was.get(key)), _text(key, becomes.get(key)))
             for key in dict.fromkeys((*becomes, *was))
             if was.get(key) != becomes.get(key)
         ]
     return rows
+
+
+def touched(before: Document, after: Document) -> set[str]:
+    """The names of limits that are new or other than before, or have other steps."""
+    was = _limits_with_steps(before)
+    return {name for name, said in _limits_with_steps(after).items() if was.get(name) != said}
 
 
 def line_differences(before: Document, after: Document) -> list[str]:
@@ -68,6 +77,11 @@ def _lines(document: Document) -> list[str]:
     return as_toml(document).splitlines()
 
 
+def _limits_with_steps(document: Document) -> dict[str, tuple[Any, Any]]:
+    steps = {each["limit"]: each for each in document.get("ladder", ())}
+    return {each["name"]: (each, steps.get(each["name"])) for each in document.get("limit", ())}
+
+
 def _things(document: Document) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for kind, said in document.items():
         for number, table in enumerate(said if isinstance(said, list) else [said], 1):
@@ -75,14 +89,34 @@ def _things(document: Document) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield f"{WORDS.get(kind, kind)} {name}".strip(), table
 
 
-def _written(value: Any) -> str:
+def _table(said: Mapping[str, Any]) -> str:
+    """A whole table on one line, without the name that the row has already."""
+    own = "limit" if "steps" in said else "name"
+    parts = [
+        _text(key, value) if key in ("limit", "steps") else f"{FIELDS.get(key, key)} {_text(key, value)}"
+        for key, value in said.items()
+        if key != own
+    ]
+    return ", ".join(parts) or "nothing"
+
+
+def _text(key: str, value: Any) -> str:
+    """The value of a field, to read."""
     if value is None:
         return ABSENT
+    if key == "match":
+        return conditions_text(conditions_of(value))
+    if key == "exempt":
+        return "; ".join(exempt_text(value).splitlines())
+    if key == "steps":
+        return ", ".join(_step(step) for step in value)
     if isinstance(value, Mapping):
-        shown = {key: each for key, each in value.items() if key != "name" or "limit" not in value}
-        return ", ".join(
-            _written(each) if key == "limit" else f"{key} {_written(each)}" for key, each in shown.items()
-        ) or "nothing"  # fmt: skip
+        return ", ".join(f"{name} → {_text('', each)}" for name, each in value.items())
     if isinstance(value, list):
-        return ", ".join(_written(each) if not isinstance(each, Mapping) else f"({_written(each)})" for each in value)
-    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+        return ", ".join(_text("", each) for each in value)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    rest = [_text("", value) for key, value in step.items() if key not in ("at", "do")]
+    return f"{step['do']} from {step['at']}%" + (f" ({', '.join(rest)})" if rest else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -96,13 +97,13 @@ def typed(form: FormData) -> LimitForm:
         value = form.get(name)
         return value.strip() if isinstance(value, str) else ""
 
-    columns = ([str(each).strip() for each in form.getlist(f"step_{name}")] for name in ("at", "do", "value"))
+    at, do, value = ([str(each).strip() for each in form.getlist(f"step_{name}")] for name in ("at", "do", "value"))
     return LimitForm(
         before=one("before"),
         said={name: one(name) for name in SINGLE},
         also=tuple(str(each) for each in form.getlist("also") if each in PER),
         rolling=one("rolling") == "yes",
-        steps=[row for row in zip(*columns, strict=False) if any(row)],
+        steps=[row for row in zip_longest(at, do, value, fillvalue="") if any(row)],
     )
 
 

@@ -24,7 +24,7 @@ from tollkeeper.sidecar.web.pages.budgets.limit_form import LimitForm, Mistaken,
 
 WHERE = "the policy"
 SLUG = re.compile(r"[^\w.-]+")
-LONGEST_SLUG = 40
+LONGEST_NAME = 100
 
 FIELDS: Mapping[str, str] = {
     "amount": "amount", "limit": "amount", "measure": "measure", "window": "window", "per": "whose",
@@ -200,11 +200,10 @@ def _field_of(line: str, place: int | None) -> tuple[str, str]:
 def _free_name(table: Document, now: Document) -> str:
     """What the limit says, with whom it is for, as its name."""
     limit = _checked({"limit": [{**table, "name": "a-limit"}]}, 0).limits[0]
-    values = [str(each) for each in _values(table.get("match", {}))]
-    slug = SLUG.sub("-", "-".join(values)).strip("-.")[:LONGEST_SLUG]
-    return "-".join(part for part in (name_of(limit), slug) if part)
+    slugs = (SLUG.sub("-", each).strip("-.") for each in _values(table.get("match", {})))
+    return "-".join([name_of(limit), *(slug for slug in slugs if slug)])[:LONGEST_NAME].rstrip("-.")
 
 
-def _values(match: Mapping[str, Any]) -> list[Any]:
+def _values(match: Mapping[str, Any]) -> list[str]:
     said = [*(match[name] for name in match if name != "tags"), *match.get("tags", {}).values()]
     return [each for one in said for each in (one if isinstance(one, list) else [one])]

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from tollkeeper.client import ApiError, Invalid, NotFound, Outdated
 from tollkeeper.client.standings import Backtested, PolicyState
-from tollkeeper.sidecar.web.pages.budgets.difference import NOTHING, differences, line_differences
+from tollkeeper.sidecar.web.pages.budgets.difference import NOTHING, differences, line_differences, touched
 from tollkeeper.sidecar.web.pages.budgets.editing import UNPROCESSABLE, form_again, version_shown
 from tollkeeper.sidecar.web.pages.budgets.limit_form import Mistaken
 from tollkeeper.sidecar.web.pages.budgets.proposal import Proposal, propose
@@ -17,10 +17,14 @@ from tollkeeper.sidecar.web.pages.budgets.tabs import PATH, TABS
 from tollkeeper.sidecar.web.view import Missing, View
 
 BACKTEST_DAYS = 30
+REPLAYED_UNASKED = 100_000
+"""Calls. More of them take many seconds, so somebody is to ask for it."""
 CONFLICT = 409
 OURS = ("csrf_token", "version", "reason")
 """Fields of the review itself; all others are what was typed, and are sent along."""
 HAS_FORM = ("limit", "text", "emergency")
+WHOLE = ("text", "version")
+"""They say the whole policy, and not what is to be changed of it."""
 
 
 async def review(view: View) -> Response:
@@ -71,14 +75,25 @@ async def _page(
     view: View, policy: PolicyState, proposal: Proposal, shown: int, mistake: str = "",
     tested: Backtested | Missing | None = None, status: int = 200,
 ) -> Response:  # fmt: skip
+    what, both = view.field("what"), (policy.document, proposal.document)
     others = await _made_by_others(view, policy, shown)
+    automatic = tested is None and await _is_quick(view)
     return view.page(
         "budgets_review.html", status, title=proposal.title, tabs=TABS, tab="limits", proposal=proposal,
-        rows=differences(policy.document, proposal.document), tested=tested, version=policy.version,
-        lines=line_differences(policy.document, proposal.document), mistake=mistake, reason=view.field("reason"),
-        kept=list(_kept(view.form)), others=others, has_form=view.form.get("what") in HAS_FORM, days=BACKTEST_DAYS,
-        policy=policy, is_text=view.form.get("what") in ("text", "version"), conflict=status == CONFLICT,
+        rows=differences(*both), lines=line_differences(*both), touched=touched(*both), policy=policy,
+        version=policy.version, others=others, conflict=status == CONFLICT, is_text=what in WHOLE,
+        tested=tested, automatic=automatic, days=BACKTEST_DAYS, mistake=mistake, reason=view.field("reason"),
+        kept=list(_kept(view.form)), has_form=what in HAS_FORM,
     )  # fmt: skip
+
+
+async def _is_quick(view: View) -> bool:
+    """Whether there are so few calls that they are replayed without being asked to."""
+    try:
+        usage = await view.api.usage(days=BACKTEST_DAYS)
+    except ApiError:
+        return False
+    return bool(usage.total_calls <= REPLAYED_UNASKED)
 
 
 async def _backtested(view: View, proposal: Proposal) -> Backtested | Missing:
