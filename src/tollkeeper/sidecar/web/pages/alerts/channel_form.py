@@ -33,7 +33,9 @@ LABELS = {
 }  # fmt: skip
 """Every field of the form but the name, and what it is called."""
 SHORT = ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,40}")
+"""What is taken for the name of a variable as it stands: what may be a secret is not."""
+_USER = re.compile(r"\w+://[^/?#]*@")
 
 Said = Mapping[str, str]
 """What the fields of the form say."""
@@ -153,13 +155,20 @@ def _mistakes(service: Service, said: dict[str, str]) -> dict[str, str]:
         wrong["name"] = "a name, such as finance"
     if not said["url"]:
         wrong["url"] = f"a name such as {service.variable}" if service.is_secret else f"such as {service.example}"
-    elif service.is_secret and not is_reference(_reference(said["url"])) and HIDDEN not in said["url"]:
+    elif _is_secret(service, said["url"]):
         wrong["url"] = PASTED
         said["url"] = service.variable
     if said.get("secret") and not is_reference(_reference(said["secret"])) and said["secret"] != HIDDEN:
         wrong["secret"] = PASTED
         said["secret"] = ""
     return wrong
+
+
+def _is_secret(service: Service, url: str) -> bool:
+    """Whether it is more than where to look the address up."""
+    if is_reference(_reference(url)) or HIDDEN in url:
+        return False
+    return service.is_secret or _USER.match(url) is not None
 
 
 PASTED = "pasted"
