@@ -113,6 +113,12 @@ def test_what_cannot_be_is_told_at_its_field(said: dict[str, object], field: str
     assert told in refused.value.mistakes.get(field, refused.value.mistakes.get("", "")), refused.value.mistakes
 
 
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(Mistaken) as refused:
+        propose(fields(amount="1000,50", time_zone="Nowhere", at="0", hysteresis="x"), NOTHING)
+    assert set(refused.value.mistakes) == {"amount", "time_zone", "at", "hysteresis"}
+
+
 def test_a_limit_is_changed_in_its_place_with_its_ladder() -> None:
     steps = [{"at": 90, "do": "alert"}]
     now = written(
@@ -137,8 +143,7 @@ def test_what_the_form_shows_is_what_is_in_force(form: str, rest: dict[str, obje
     now = written({"limit": form, "match": {"model": "gpt-4*", "tags": {"tenant": ["a", ""]}}, **rest})
     found = limit_named(now, now["limit"][0]["name"])
     assert found is not None
-    table, _ = tables_of(form_of(*found))
-    assert written(table) == now
+    assert written(tables_of(form_of(*found)).limit) == now
 
 
 def test_how_policies_differ() -> None:

@@ -111,7 +111,9 @@ def text_page(
 def _says_all(form: LimitForm, document: Document) -> bool:
     """Whether sending the form as it is would leave the limit as it is: a policy can say more than a form."""
     try:
-        table, ladder = tables_of(form)
+        table, ladder, mistakes = tables_of(form)
+        if mistakes:
+            return False
         fields = FormData(
             [("what", "text"), ("format", "json"), ("text", json.dumps(_replaced(document, table, ladder)))]
         )

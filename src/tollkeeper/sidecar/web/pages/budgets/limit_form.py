@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.datastructures import FormData
 
@@ -80,6 +80,14 @@ class LimitForm:
         return [*self.steps, *[("", "", "")] * max(LEAST_STEPS - len(self.steps), 1)]
 
 
+class Tables(NamedTuple):
+    """A limit as a policy has it, its steps if it has any, and what of the form could not be read, by field."""
+
+    limit: Document
+    ladder: Document | None
+    mistakes: dict[str, str]
+
+
 NEW = LimitForm(
     said={
         "amount": "100", "measure": "usd", "window": "month", "whose": EVERYBODY, "then": "refuse", "wait_for": "30s",
@@ -127,14 +135,14 @@ def form_of(limit: Limit, table: Document, ladder: Document | None) -> LimitForm
     return LimitForm(limit.name, said, limit.per[1:], window is not None and window.rolling, steps)
 
 
-def tables_of(form: LimitForm) -> tuple[Document, Document | None]:
-    """The limit as a table of a policy, and its ladder if it has one. Raises `Mistaken`."""
+def tables_of(form: LimitForm) -> Tables:
+    """What a form says. Where the amount cannot be read, it is some amount, so that the rest can be looked at."""
     reading = _Reading(form)
     measure = form["measure"] if form["measure"] in MEASURES else "usd"
     whose = () if form["whose"] in ("", EVERYBODY) else (form["whose"],)
     table: Document = {
         "name": form["name"], "measure": measure, "window": _window(form, measure),
-        "amount": reading.read("amount", lambda text: str(read_money(text) if measure == "usd" else read_whole(text))),
+        "amount": reading.read("amount", read_money if measure == "usd" else read_whole) or 0,
         "per": list(dict.fromkeys((*whose, *form.also))),
         "match": match_of(reading.conditions()), "exempt": reading.read("exempt", read_exempt),
         "mode": "soft" if form["then"] == "warn" else "hard",
@@ -143,13 +151,12 @@ def tables_of(form: LimitForm) -> tuple[Document, Document | None]:
         "unbounded": "refuse" if form["unbounded"] == "refuse" else reading.optional("unbounded"),
         "time_zone": _zone(form, measure),
     }  # fmt: skip
-    steps = reading.steps()
-    if reading.mistakes:
-        raise Mistaken(reading.mistakes)
-    table = {key: value for key, value in table.items() if value not in (None, "", [], {})}
-    table.setdefault("at", [])
-    ladder = {"steps": steps, "hysteresis": reading.optional("hysteresis")}
-    return table, {key: value for key, value in ladder.items() if value is not None} if steps else None
+    ladder = {"steps": reading.steps(), "hysteresis": reading.optional("hysteresis")}
+    table = {key: value for key, value in table.items() if value not in (None, "", [], {})} | {
+        "amount": str(table["amount"]), "at": table["at"] or [],
+    }  # fmt: skip
+    said = {key: value for key, value in ladder.items() if value is not None}
+    return Tables(table, said if ladder["steps"] else None, reading.mistakes)
 
 
 class _Reading:

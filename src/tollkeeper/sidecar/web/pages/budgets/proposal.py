@@ -25,6 +25,7 @@ from tollkeeper.sidecar.web.pages.budgets.limit_form import LimitForm, Mistaken,
 WHERE = "the policy"
 SLUG = re.compile(r"[^\w.-]+")
 LONGEST_NAME = 100
+NO_MISTAKES: Mapping[str, str] = {}
 
 FIELDS: Mapping[str, str] = {
     "amount": "amount", "limit": "amount", "measure": "measure", "window": "window", "per": "whose",
@@ -65,17 +66,13 @@ def limit_named(document: Document, name: str) -> tuple[Limit, Document, Documen
 
 def _limit(form: FormData, now: Document) -> Proposal:
     said = typed(form)
-    table, ladder = tables_of(said)
-    table.setdefault("name", said.before or _free_name(table, now))
-    name = str(table["name"])
-    others = [each["name"] for each in now.get("limit", ()) if each["name"] != said.before]
-    if name in others:
-        raise Mistaken(
-            {"name": f"there is a limit of the name {name!r} already: change that one, or choose another name"}
-        )
+    table, ladder, mistakes = tables_of(said)
+    name = table.setdefault("name", said.before or _free_name(table, mistakes))
+    if name in {each["name"] for each in now.get("limit", ())} - {said.before}:
+        mistakes["name"] = f"there is a limit of the name {name!r} already: change that one, or choose another name"
+        raise Mistaken(mistakes)
     document = _with_limit(now, said, table, ladder)
-    place = [each["name"] for each in document["limit"]].index(name)
-    policy = _checked(document, place, name)
+    policy = _checked(document, [each["name"] for each in document["limit"]].index(name), mistakes)
     words = f"Change the limit {said.before}" if said.before else f"A new limit: {name}"
     return Proposal(words, policy_document(policy), policy, tuple(_warnings(said, name, now)))
 
@@ -172,16 +169,22 @@ def _read(document: Document) -> Policy:
     return read_json(json.dumps(document), WHERE)
 
 
-def _checked(document: Document, place: int | None = None, name: str = "") -> Policy:
-    """The policy of a document. Raises `Mistaken`; of the limit at this place, by the form's fields."""
+def _checked(document: Document, place: int | None = None, known: Mapping[str, str] = NO_MISTAKES) -> Policy:
+    """The policy of a document. Raises `Mistaken`; of the limit at this place, by the form's fields.
+
+    `known` is what is wrong already: what is found besides is added.
+    """
     try:
-        return _read(document)
+        policy = _read(document)
     except PolicyError as error:
-        mistakes: dict[str, str] = {}
+        found: dict[str, str] = {}
         for line in str(error).splitlines():
             field, words = _field_of(line.removeprefix(f"{WHERE}: "), place)
-            mistakes[field] = f"{mistakes[field]}; {words}" if field in mistakes else words
-        raise Mistaken(mistakes) from None
+            found[field] = f"{found[field]}; {words}" if field in found else words
+        raise Mistaken({**found, **known}) from None
+    if known:
+        raise Mistaken(known)
+    return policy
 
 
 def _field_of(line: str, place: int | None) -> tuple[str, str]:
@@ -197,9 +200,9 @@ def _field_of(line: str, place: int | None) -> tuple[str, str]:
     return "", line
 
 
-def _free_name(table: Document, now: Document) -> str:
-    """What the limit says, with whom it is for, as its name."""
-    limit = _checked({"limit": [{**table, "name": "a-limit"}]}, 0).limits[0]
+def _free_name(table: Document, mistakes: Mapping[str, str]) -> str:
+    """What the limit says, with whom it is for, as its name. Raises `Mistaken`."""
+    limit = _checked({"limit": [{**table, "name": "a-limit"}]}, 0, mistakes).limits[0]
     slugs = (SLUG.sub("-", each).strip("-.") for each in _values(table.get("match", {})))
     return "-".join([name_of(limit), *(slug for slug in slugs if slug)])[:LONGEST_NAME].rstrip("-.")
 
