@@ -90,6 +90,7 @@ class Operations:
     provider_health = Operation(observing.provider_health)
     provider_comparison = Operation(observing.provider_comparison)
     patterns = Operation(observing.patterns)
+    prompt_caches = Operation(observing.prompt_caches)
     benchmarks = Operation(observing.benchmarks)
     set_benchmark = Operation(observing.set_benchmark)
     remove_benchmark = Operation(observing.remove_benchmark)

@@ -258,6 +258,15 @@ class CachePattern:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Caches:
+    """How prompt caches were used in a window; `evaluated_at` of `None`: not evaluated yet."""
+
+    window: Literal["7d", "30d"]
+    evaluated_at: datetime | None
+    cache: CachePattern | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wasted:
     """What was paid for to little purpose."""
 
@@ -316,6 +325,11 @@ def patterns(
 ) -> Ask[Patterns]:
     """Peak hours and weekdays, who spends the most; how spend is spread, and what was paid for in vain."""
     return Ask("GET", "/patterns", reader(Patterns), query_of(locals()))
+
+
+def prompt_caches(*, window: Literal["7d", "30d"] | None = None) -> Ask[Caches]:
+    """How prompt caches were used: the part of `patterns` that is quick to ask for."""
+    return Ask("GET", "/patterns/cache", reader(Caches), query_of(locals()))
 
 
 def benchmarks() -> Ask[Benchmarks]:

@@ -106,7 +106,7 @@ class Findings:
         return self._contributors.of(limit, finding.scope, finding.period_start, finding.period_end, used)
 
     def _of_limits(self, now: int, firing: Collection[Identity]) -> Iterator[Finding]:
-        uses, self._unknown = self._uses.look()
+        uses, self._unknown, _ = self._uses.look()
         known = {use.key for use in uses}
         followed = dict(self._followed(now, firing))
         # Whose every call is denied has none in the ledger.

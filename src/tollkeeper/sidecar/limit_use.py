@@ -31,7 +31,9 @@ KEPT_NANOSECONDS = 60 * 10**9
 KEPT_TIMES = 20
 LONGEST_KEPT = 900 * 10**9
 FRESH_NANOSECONDS = 2 * 10**9
-"""For so long one look does for whoever else wants to know."""
+"""For so long one look does for whoever else wants to know; or for ten times as long as it has taken."""
+FRESH_TIMES = 10
+LONGEST_FRESH = 30 * 10**9
 
 Scope = tuple[str, ...]
 
@@ -71,10 +73,14 @@ class _Asked(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """What was found, and the names of limits of which it cannot be told how all of them stand."""
+    """What was found, and the names of limits of which it cannot be told how all of them stand.
+
+    `at`: when it was begun, in nanoseconds since the epoch.
+    """
 
     uses: Sequence[LimitUse]
     unknown: frozenset[str]
+    at: int = 0
 
 
 class LimitUses:
@@ -90,14 +96,19 @@ class LimitUses:
         self._kept: dict[str, tuple[int, Mapping[Scope, int] | None]] = {}
         self._lock = threading.Lock()
         self._looked: tuple[int, Looked] | None = None
+        """The last look, and until when it does."""
 
     def all(self) -> Sequence[LimitUse]:
         """Every limit that is counted, with the fullest of its scopes, as it was a moment ago."""
+        return self.lately().uses
+
+    def lately(self) -> Looked:
+        """How all of them stood a moment ago."""
         with self._lock:
-            now, known = self._clock(), self._looked
-            if known is not None and known[0] <= now < known[0] + FRESH_NANOSECONDS:
-                return known[1].uses
-        return self.look().uses
+            known = self._looked
+            if known is not None and known[1].at <= self._clock() < known[0]:
+                return known[1]
+        return self.look()
 
     def look(self) -> Looked:
         """How all of them stand now. Caps of a single call are not counted."""
@@ -114,8 +125,9 @@ class LimitUses:
                     unknown.add(one.limit.name)
                 else:
                     uses.append(use)
-            found = Looked(uses, frozenset(unknown))
-            self._looked = now, found
+            found = Looked(uses, frozenset(unknown), now)
+            took = self._clock() - now
+            self._looked = now + min(max(FRESH_NANOSECONDS, FRESH_TIMES * took), LONGEST_FRESH), found
             return found
 
     def of_keys(self, keys: Iterable[str]) -> list[LimitUse]:

@@ -92,7 +92,7 @@ class UsageParams(BaseModel):
 @router.get("/limits/usage", response_model=LimitUsages, summary="How far every limit is used", responses=NOT_FOUND)
 def usage(given: Given, params: Annotated[UsageParams, Query()]) -> Answer:
     """By all whom it counts for, whoever they are; of short and rolling limits, by those who made calls of late."""
-    admission, looked = given.limiting.admission(), given.uses.look()
+    admission, looked = given.limiting.admission(), given.uses.lately()
     policy = admission.policy
     if params.limit is not None and params.limit not in {limit.name for limit in policy.limits}:
         raise missing("limit", params.limit)
@@ -107,7 +107,7 @@ def usage(given: Given, params: Annotated[UsageParams, Query()]) -> Answer:
     ]
     found.sort(key=lambda one: -max((use.ratio for use in one.uses), default=-1.0))
     return Answer(
-        LimitUsages(at=given.now(), policy_version=given.limiting.policies.revision(), limits=found)
+        LimitUsages(at=moment(looked.at), policy_version=given.limiting.policies.revision(), limits=found)
     )  # fmt: skip
 
 

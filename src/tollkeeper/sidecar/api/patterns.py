@@ -37,7 +37,7 @@ class PatternParams(BaseModel):
         examples=["Europe/Berlin"],
     )  # fmt: skip
     top: int = Field(
-        default=10, ge=0, le=MOST_TOP, description="So many users, features, sessions, …; with 0 it is much quicker."
+        default=10, ge=1, le=MOST_TOP, description="So many users, features, sessions, …"
     )
 
 
@@ -185,7 +185,7 @@ def patterns(given: Given, params: Annotated[PatternParams, Query()]) -> Answer:
             hours=_slots(found.hours),
             weekdays=_slots(found.weekdays),
             heat_map=_slots(found.cells),
-            top={name: _top(given, when, name, params.top) if params.top else [] for name in TOPS},
+            top={name: _top(given, when, name, params.top) for name in TOPS},
             evaluated_at=moment(evaluation.at) if evaluation is not None else None,
             evaluated_start=moment(of.start) if of is not None else None,
             evaluated_end=moment(of.end) if of is not None else None,
@@ -199,6 +199,29 @@ def patterns(given: Given, params: Annotated[PatternParams, Query()]) -> Answer:
             wasted=_wasted(of) if of is not None else None,
         )
     )
+
+
+class CacheParams(BaseModel):
+    """Over which time."""
+
+    window: Window = Field(default="7d", description="Today and the 6 or 29 days before it, by UTC.")
+
+
+class Caches(BaseModel):
+    """How prompt caches were used in a window, as of `evaluated_at`; null: not evaluated yet."""
+
+    window: Window
+    evaluated_at: datetime | None
+    cache: CachePattern | None
+
+
+@router.get("/patterns/cache", response_model=Caches, summary="What prompt caches have saved")
+def prompt_caches(given: Given, params: Annotated[CacheParams, Query()]) -> Answer:
+    """How much of the input came from a cache, what that has saved, and what was written to it in vain."""
+    evaluation = latest(given.insight.evaluations)
+    at = moment(evaluation.at) if evaluation is not None else None
+    cache = _cache(given, windows_of(evaluation)[params.window]) if evaluation is not None else None
+    return Answer(Caches(window=params.window, evaluated_at=at, cache=cache))
 
 
 def _profile(given: Services, when: Range, end: int) -> Profile:

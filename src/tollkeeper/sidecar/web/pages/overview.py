@@ -16,6 +16,7 @@ from starlette.responses import Response
 from tollkeeper.client.answers import Usage
 from tollkeeper.client.forecasting import ForecastState
 from tollkeeper.client.keywords import Dimension
+from tollkeeper.client.standings import LimitUsage
 from tollkeeper.sidecar.web.charts import Band, Chart, Level, Line, Mark
 from tollkeeper.sidecar.web.pages.analyze.breakdown import MOST_HOURLY_DAYS, Asked, over_time, ranked, rows
 from tollkeeper.sidecar.web.pages.analyze.tabs import one_of
@@ -37,13 +38,13 @@ async def overview(view: View) -> Response:
         today=view.api.usage(**today),
         month=view.api.usage(**{**today, "start": filters.today.replace(day=1).isoformat()}),
         forecasts=view.api.forecasts(horizon="month"),
-        budgets=view.api.forecasts(by="limit"),
+        budgets=view.api.limit_usage(most=1),
         health=view.api.provider_health(window="24h"),
         alerts=view.api.alerts(firing=True, limit=50),
         anomalies=view.api.anomalies(),
         advice=view.api.recommendations(),
         state=view.api.overview(),
-        patterns=view.api.patterns(window="30d", top=0),
+        caches=view.api.prompt_caches(window="30d"),
         prices=view.api.prices(),
     )
     usage = parts["usage"]
@@ -55,7 +56,7 @@ async def overview(view: View) -> Response:
         chart = with_marks(await over_time(view, asked, usage, groups), parts)
     return view.page(
         "overview.html", title="Overview", live=True, by=asked.by, groups=GROUPS, cumulative=asked.cumulative,
-        month_end=month_end, worst=worst_budget(parts["budgets"]), chart=chart, most_alerts=MOST_ALERTS,
+        month_end=month_end, tightest=tightest_budget(parts["budgets"]), chart=chart, most_alerts=MOST_ALERTS,
         ranking=rows(filters, asked, usage, parts["before"], groups), most_advice=ADVICE, **parts,
     )  # fmt: skip
 
@@ -109,12 +110,11 @@ def with_marks(chart: Chart | Missing, parts: dict[str, Any]) -> Chart | Missing
     return replace(chart, marks=marks)
 
 
-def worst_budget(budgets: Any) -> ForecastState | None:
-    """The budget of which most is used."""
+def tightest_budget(budgets: Any) -> LimitUsage | None:
+    """The limit of money that is the fullest, with whoever has used it the most."""
     if isinstance(budgets, Missing):
         return None
-    used = [each for each in budgets.forecasts if each.amount]
-    return max(used, key=lambda each: each.used / each.amount, default=None)
+    return next((each for each in budgets.limits if each.measure == "usd" and each.uses), None)
 
 
 def of_everything(forecasts: Any) -> ForecastState | None:
