@@ -54,6 +54,8 @@ gen-2,2026-06-28 23:59:59.999,0.00000001,0,0,10,1,0,openai/gpt-oss-120b,X,,False
 gen-3,2026-06-29T00:30:00+02:00,1.5,0,0,1,1,0,openai/gpt-oss-120b,X,,False,True,,app
 """
 
+MINE: dict[str, Any] = {"mapping": {"provider": "p", "day": "d", "amount": "a"}}
+
 
 def by_item(lines: list[InvoiceLine]) -> dict[tuple[Any, ...], Any]:
     return {
@@ -163,6 +165,12 @@ def test_presets_of_azure_and_google() -> None:
         ("d,a\n2026-01-31,1\n", {"mapping": {"provider": "p", "day": "d", "zone": "Mars"}}, "time zone"),
         ("d,a\n2026-01-31,1\n", {"mapping": {"provider": "p", "day": "d", "day_format": "%d %d"}}, "day_format is"),
         ("d,a\n2026-01-31,1\n", {"mapping": {"provider": "p", "day": "d", "day_format": "\ud800"}}, "day_format is"),
+        ('[{"d": "2026-01-31", "a": 1}, 5, {"d": []}]', MINE, "object 2: '5'; expected an object of texts and numbers"),
+        ('[{"d": "2026-01-31", "a": "x"}]', MINE, "object 1: a is 'x'; expected an amount"),
+        ('[{"d": "2026-01-31", "a": NaN}]', MINE, "object 1: a is 'NaN'"),
+        ("[]", MINE, "is empty; expected a list of objects"),
+        ("[{", MINE, "expected CSV, or a list of objects in JSON"),
+        ('[{"b": 1}]', MINE, "no column"),
         ("d,a\n2026-01-31,1e400\n", {"mapping": {"provider": "p", "day": "d", "amount": "a"}}, "expected an amount"),
     ],
 )
@@ -180,10 +188,18 @@ def test_all_mistakes_are_told_up_to_some() -> None:
     assert len(lines) == 21 and lines[-1] == "and 11 more"
 
 
+def test_a_list_of_objects() -> None:
+    content = '[{"d": "2026-01-31", "a": 0.10000000000000000001, "m": null}, {"d": "2026-01-31", "m": "x", "t": 12}]'
+    read = read_upload(content, mapping={**MINE["mapping"], "model": "m", "tokens": "t"})
+    assert read.rows == 2 and [(line.model, line.amount, line.tokens) for line in read.lines] == [
+        ("", Decimal("0.10000000000000000001"), None), ("x", None, 12),
+    ]  # fmt: skip
+
+
 @given(st.text(max_size=200), st.sampled_from([None, *FORMS]))
 def test_whatever_is_brought_is_read_or_refused(content: str, form: str | None) -> None:
     heads = [",".join(export.needed) for export in EXPORTS] + ["date,meterName,costInUsd,resourceId,meterSubCategory"]
-    for head in ("", *heads):
+    for head in ("", "[", *heads):
         try:
             read_upload(f"{head}\n{content}", form=form)
         except SheetError:

@@ -30,7 +30,7 @@ class InvoiceUpload(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    content: str = Field(max_length=LARGEST, description="The CSV file, as text.")
+    content: str = Field(max_length=LARGEST, description="The file, as text: CSV, or a list of objects in JSON.")
     name: str = Field(default="the file", max_length=200, description="What messages call it.")
     form: str | None = Field(
         default=None, max_length=50, description=f"One of {', '.join(FORMS)}; told by its columns, if it is not given."

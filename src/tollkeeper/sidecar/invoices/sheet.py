@@ -1,9 +1,10 @@
-"""A CSV file, row by row: what is wrong with it is told with lines and columns, all at once."""
+"""A CSV file, or a list of objects in JSON, row by row: what is wrong is told with its place, all at once."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -47,6 +48,7 @@ class Row:
     number: int
     cells: Mapping[str, str]
     note: Callable[[str], object]
+    unit: str = "line"
 
     def text(self, column: str) -> str:
         """Without white space around it; empty where there is none."""
@@ -60,13 +62,13 @@ class Row:
         try:
             return kind(said)
         except (ValueError, ArithmeticError, OverflowError, OSError):
-            self.note(f"line {self.number}: {column} is {said!r:.60}; expected {expected}")
+            self.note(f"{self.unit} {self.number}: {column} is {said!r:.60}; expected {expected}")
             return None
 
     def needed(self, column: str, kind: Callable[[str], T], expected: str) -> T | None:
         """A cell that has to say something."""
         if not self.text(column):
-            self.note(f"line {self.number}: {column} is empty; expected {expected}")
+            self.note(f"{self.unit} {self.number}: {column} is empty; expected {expected}")
         return self.read(column, kind, expected)
 
     def count(self, column: str) -> int | None:
@@ -81,8 +83,13 @@ class Row:
 
 
 def read_sheet(content: str, name: str) -> Sheet:
-    """A file with a line of names above its rows; commas, semicolons or tabs between. Raises `SheetError`."""
+    """A file with a line of names above its rows; commas, semicolons or tabs between. Or a list of objects, in JSON.
+
+    Raises `SheetError`.
+    """
     content = content.removeprefix("﻿")
+    if content.lstrip().startswith("["):
+        return _read_objects(content, name)
     first = next((line for line in content.splitlines() if line.strip()), "")
     if not first:
         raise SheetError(f"{name} is empty; expected a line of column names, and rows")
@@ -105,6 +112,28 @@ def read_sheet(content: str, name: str) -> Sheet:
                 raise SheetError(f"{name} has more than {MOST_ROWS:,} rows; expected fewer, as of one month")
     except csv.Error as error:
         raise SheetError(f"{name}: line {rows.line_num}: {error}; expected CSV") from None
+    return sheet
+
+
+def _read_objects(content: str, name: str) -> Sheet:
+    """The names of a file's columns are those that any of its objects has."""
+    try:
+        # Numbers stay as they are written.
+        found = json.loads(content, parse_float=str, parse_int=str, parse_constant=str)
+    except (ValueError, RecursionError) as error:
+        raise SheetError(f"{name}: {error}; expected CSV, or a list of objects in JSON") from None
+    sheet = Sheet(name, (), [])
+    columns: dict[str, None] = {}
+    for number, each in enumerate(found, 1):
+        if not isinstance(each, dict) or any(isinstance(cell, dict | list | bool) for cell in each.values()):
+            sheet.mistakes.append(f"object {number}: {str(each)!r:.60}; expected an object of texts and numbers")
+            continue
+        columns |= dict.fromkeys(each)
+        cells = {column: cell for column, cell in each.items() if cell is not None}
+        sheet.rows.append(Row(number, cells, sheet.mistakes.append, "object"))
+    sheet.columns = tuple(columns)
+    if not found:
+        raise SheetError(f"{name} is empty; expected a list of objects")
     return sheet
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -49,9 +50,14 @@ class Inside(Operations):
     ) -> Raw:
         """Any request to the API, and its answer as it came. `path` is without the API's prefix."""
         raw = Raw()
+        said = iter([content])
 
         async def receive() -> Message:
-            return {"type": "http.request", "body": content, "more_body": False}
+            for body in said:
+                return {"type": "http.request", "body": body, "more_body": False}
+            # What is sent in pieces listens for somebody to hang up meanwhile. Nobody does.
+            await asyncio.get_running_loop().create_future()
+            return {"type": "http.disconnect"}
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":

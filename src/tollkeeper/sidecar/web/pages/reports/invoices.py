@@ -49,7 +49,7 @@ async def keep(view: View) -> Response:
 async def _file(view: View) -> tuple[str, str]:
     file = view.form.get("file")
     if not isinstance(file, UploadFile) or not file.filename:
-        raise Unreadable("Choose a CSV file, as a provider's console exports it.")
+        raise Unreadable("Choose a file, as a provider's console exports it.")
     content = await file.read(LARGEST + 1)
     name = file.filename[:200]
     if len(content) > LARGEST:
@@ -57,14 +57,14 @@ async def _file(view: View) -> tuple[str, str]:
     try:
         return name, content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Unreadable(f"{name} is no text in UTF-8; expected a CSV file.") from None
+        raise Unreadable(f"{name} is no text in UTF-8; expected CSV or JSON.") from None
 
 
 def _how(view: View, name: str) -> dict[str, Any]:
     """How it is to be read."""
-    mapping = {column: said for column in COLUMNS if (said := view.field(f"map_{column}"))}
+    mapping: dict[str, Any] = {column: said for column in COLUMNS if (said := view.field(f"map_{column}"))}
     if view.field("map_decimal_comma"):
-        mapping["decimal_comma"] = "true"
+        mapping["decimal_comma"] = True
     return {"name": name or None, "form": view.field("form") or None, "mapping": mapping or None}
 
 
