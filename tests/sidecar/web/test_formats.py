@@ -92,6 +92,7 @@ def test_moments_are_in_the_zone_of_the_page() -> None:
     late = datetime(2026, 3, 31, 23, 30, tzinfo=UTC)
     assert (berlin.moment(late), berlin.day(late)) == ("1 Apr 2026, 01:30:00", "1 Apr 2026")
     assert berlin.ago(late - timedelta(hours=3), late) == "3 hours ago"
+    assert berlin.ago(late, late) == "just now"
 
 
 def test_a_scope_in_words() -> None:

@@ -16,6 +16,7 @@ SMALLEST_CENT = Decimal("0.01")
 SIGNIFICANT = 3
 """Digits of an amount below a cent."""
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+JUST_NOW = timedelta(seconds=2)
 LARGE: Sequence[tuple[int, str]] = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 
 Number = Decimal | int | float
@@ -57,6 +58,10 @@ class Formats:
             return UNKNOWN
         exponent = price.normalize().as_tuple().exponent
         return self._currency(price, max(2, -exponent if isinstance(exponent, int) else 0))
+
+    def nano_usd(self, amount: int | None) -> str:
+        """US dollars, of billionths."""
+        return UNKNOWN if amount is None else self.usd(Decimal(amount).scaleb(-9))
 
     def count(self, value: Number | None) -> str:
         """A whole number."""
@@ -134,6 +139,8 @@ class Formats:
         if at is None:
             return UNKNOWN
         distance: timedelta = at - now
+        if abs(distance) < JUST_NOW:
+            return "just now"
         return dates.format_timedelta(distance, add_direction=True, locale=ENGLISH)
 
     def words(self, found: Mapping[str, str]) -> str:
