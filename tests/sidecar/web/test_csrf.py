@@ -89,3 +89,15 @@ def test_a_token_is_another_one_in_each_page(world: World) -> None:
     assert visitor.token() != visitor.token()
     cookie = visitor.cookies["tollkeeper_visit"]
     assert cookie not in visitor.get("/sign-in").text
+
+
+@pytest.mark.parametrize("host", ["[", "a:b", "a:99999", "a/b", "a@b", "a b", "tollkeeper.example:0", "a\\\\b"])
+def test_a_host_that_is_none_is_turned_away(world: World, host: str) -> None:
+    assert Visitor(world).get("/sign-in", headers={"Host": host}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "host", ["", "localhost", "[::1]:4318", "10.0.0.1:80", "ümläut.example".encode("idna").decode()]
+)
+def test_any_other_is_welcome(world: World, host: str) -> None:
+    assert Visitor(world).get("/sign-in", headers={"Host": host}).status_code == 200

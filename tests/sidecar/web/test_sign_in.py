@@ -185,6 +185,16 @@ def test_a_part_of_a_page_is_no_place_to_sign_in(world: World) -> None:
     assert answer.headers["hx-redirect"] == "/sign-in?next=%2Fbudgets%3Fa%3D1"
 
 
+@pytest.mark.parametrize(
+    ("referer", "then"),
+    [("http://tollkeeper.example/budgets?a=1", "%2Fbudgets%3Fa%3D1"), ("http://[", "%2F"), ("x", "%2F"), ("", "%2F"),
+     ("http://x//evil.example", "%2F")],
+)  # fmt: skip
+def test_after_a_form_one_comes_back_to_where_it_was(world: World, referer: str, then: str) -> None:
+    answer = Visitor(world).post("/settings/own-password", headers={"Referer": referer})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/sign-in?next={then}")
+
+
 def test_nothing_long_is_read_from_anybody(world: World) -> None:
     visitor = Visitor(world)
     assert visitor.post("/sign-in", content=b"x" * (LONGEST_FORM + 1)).status_code == 413

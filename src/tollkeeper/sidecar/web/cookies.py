@@ -21,7 +21,7 @@ LONGEST = 200
 
 def is_secure(request: HTTPConnection, public_url: str | None) -> bool:
     """Whether the browser speaks HTTPS: with us, or with a proxy before us, which `public_url` says there is."""
-    if request.url.scheme in ("https", "wss"):
+    if request.scope["scheme"] == "https":
         return True
     forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
     return forwarded == "https" and (public_url or "").startswith("https://")

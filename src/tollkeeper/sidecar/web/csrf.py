@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tollkeeper.sidecar.web import cookies
@@ -32,7 +33,10 @@ class Forged(Exception):
 
 
 class Visits:
-    """Before the pages: whoever comes without a cookie is given one, for the tokens of their forms."""
+    """Before the pages: whoever comes without a cookie is given one, for the tokens of their forms.
+
+    Whoever names a host that cannot be one is turned away: an address cannot be made of it.
+    """
 
     def __init__(self, app: ASGIApp, public_url: str | None = None) -> None:
         self._app = app
@@ -43,6 +47,9 @@ class Visits:
             await self._app(scope, receive, send)
             return
         request = HTTPConnection(scope)
+        if not _can_be_host(request.headers.get("host", "")):
+            await PlainTextResponse("the Host header is no host\n", 400)(scope, receive, send)
+            return
         secure = scope[cookies.SECURE] = cookies.is_secure(request, self._public_url)
         known = cookies.read(request, cookies.SESSION, secure) or cookies.read(request, cookies.VISIT, secure)
         visitor = scope[VISITOR] = known or secrets.token_urlsafe(32)
@@ -70,6 +77,13 @@ def check(request: Request, form: Mapping[str, object], public_url: str | None =
     nonce, _, signature = given.partition(".")
     if not hmac.compare_digest(signature.encode(), _signed(request, nonce).encode()):
         raise Forged(f"the form's {FIELD} is not of this browser's visit")
+
+
+def _can_be_host(text: str) -> bool:
+    try:
+        return not set(text) & set("/?#@\\ ") and urlsplit(f"//{text}").port != 0
+    except ValueError:
+        return False
 
 
 def _check_site(request: Request, public_url: str | None) -> None:

@@ -168,16 +168,23 @@ class SignIn:
 def to_sign_in(request: Request) -> Response:
     """For whoever has to sign in first: there, and then back. A part of a page is no place for it."""
     in_part = "hx-request" in request.headers
-    shown = urlsplit(request.headers.get("hx-current-url" if in_part else "referer", ""))
-    here = request.url if request.method == "GET" and not in_part else shown
-    where = local_path(here.path + (f"?{here.query}" if here.query else ""))
+    shown = request.headers.get("hx-current-url" if in_part else "referer", "")
+    where = _path_of(str(request.url) if request.method == "GET" and not in_part else shown)
     target = f"{PATH}?next={quote(where, safe='')}"
     return Response(status_code=401, headers={"HX-Redirect": target}) if in_part else RedirectResponse(target, 303)
 
 
+def _path_of(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "/"
+    return local_path(parts.path + (f"?{parts.query}" if parts.query else ""))
+
+
 def local_path(text: str | None) -> str:
     """Where to go on to: a page of this site and of no other; the first one, if it is not."""
-    if text is None or not LOCAL_PATH.fullmatch(text) or urlsplit(text).path in (PATH, OUT):
+    if text is None or not LOCAL_PATH.fullmatch(text) or text.partition("?")[0] in (PATH, OUT):
         return "/"
     return text
 
