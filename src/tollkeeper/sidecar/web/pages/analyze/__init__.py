@@ -27,6 +27,7 @@ ROUTES = (
     Show(PATH, analyze),
     *breakdown.ROUTES,
     *providers.ROUTES,
+    *forecast.ROUTES,
     *what_if.ROUTES,
     *anomalies.ROUTES,
     *recommendations.ROUTES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import accumulate
@@ -10,14 +11,17 @@ from typing import Any, NamedTuple, get_args
 
 from starlette.responses import Response
 
+from tollkeeper.client import ApiError, NotFound
 from tollkeeper.client.asks import Interval
 from tollkeeper.client.forecasting import By, Forecasts, ForecastState, Horizon
 from tollkeeper.client.keywords import Whose
 from tollkeeper.sidecar.web.charts import Band, Chart, Level, Line, Mark, Number, Unit
 from tollkeeper.sidecar.web.filters import Filters
+from tollkeeper.sidecar.web.pages.analyze.files import chart_file
 from tollkeeper.sidecar.web.pages.analyze.intervals import starts
 from tollkeeper.sidecar.web.pages.analyze.tabs import PATH, TABS, Choice, one_of
 from tollkeeper.sidecar.web.pages.analyze.what_if import form_of
+from tollkeeper.sidecar.web.routes import Show
 from tollkeeper.sidecar.web.view import Missing, View
 
 HORIZONS: Mapping[Horizon, str] = {"month": "This month", "week": "This week", "day": "Today"}
@@ -33,6 +37,9 @@ FIELDS = {"usd": "cost", "requests": "calls", "tokens": "tokens"}
 """What of usage is what a forecast is about."""
 
 
+FILE = f"{PATH}/forecast.csv"
+
+
 class Row(NamedTuple):
     """A forecast in the list, and the link that shows it by itself."""
 
@@ -41,28 +48,60 @@ class Row(NamedTuple):
     is_shown: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the tab's own part of the URL says. `pick` is the one that is shown in full."""
+
+    by: By
+    horizon: Horizon
+    pick: str | None
+
+
+def read_asked(filters: Filters) -> Asked:
+    """Of the URL; what makes no sense is as it would be otherwise."""
+    said = filters.others
+    by = one_of(get_args(By), said.get("by"), "total")
+    return Asked(by, one_of(get_args(Horizon), said.get("horizon"), "month"), said.get("pick"))
+
+
 async def forecast(view: View) -> Response:
     """The tab: all that were asked for, and one of them in full."""
-    said = view.filters.others
-    by = one_of(get_args(By), said.get("by"), "total")
-    horizon = one_of(get_args(Horizon), said.get("horizon"), "month")
-    whose: dict[str, Any] = {name: value for name, value in view.filters.scope.items() if name in Whose.__annotations__}
-    answer = await view.together(
-        forecasts=view.api.forecasts(
-            horizon=None if by == "limit" else horizon, by=None if by == "total" else by, **whose
-        ),
-    )
-    forecasts: Forecasts | Missing = answer["forecasts"]
+    asked = read_asked(view.filters)
+    forecasts: Forecasts | Missing = (await view.together(found=_ask(view, asked)))["found"]
     found = [] if isinstance(forecasts, Missing) else forecasts.forecasts
-    shown = next((each for each in found if key_of(each) == said.get("pick")), found[0] if found else None)
-    choices = [Choice("by", "Of", list(BYS.items()), by)]
-    if by != "limit":
-        choices.append(Choice("horizon", "Until the end of", list(HORIZONS.items()), horizon))
+    shown = _picked(found, asked)
+    choices = [Choice("by", "Of", list(BYS.items()), asked.by)]
+    if asked.by != "limit":
+        choices.append(Choice("horizon", "Until the end of", list(HORIZONS.items()), asked.horizon))
     return view.page(
         "analyze_forecast.html", title="Analyze", tabs=TABS, tab="forecast", forecasts=forecasts, shown=shown,
         rows=_rows(view.filters, found, shown), chart=None if shown is None else await _chart(view, shown),
-        words_of=words_of, unit_of=unit_of, measures=MEASURES, choices=choices, by=by, what_if=form_of(view),
+        words_of=words_of, unit_of=unit_of, measures=MEASURES, choices=choices, by=asked.by, what_if=form_of(view),
+        csv=None if shown is None else view.filters.link(FILE),
     )  # fmt: skip
+
+
+async def forecast_file(view: View) -> Response:
+    """The figures of the chart."""
+    asked = read_asked(view.filters)
+    shown = _picked((await _ask(view, asked)).forecasts, asked)
+    if shown is None:
+        raise NotFound(404, "there is no forecast like that")
+    chart = await _chart(view, shown)
+    if isinstance(chart, Missing):
+        raise ApiError(503, chart.reason)
+    return chart_file("forecast", chart)
+
+
+async def _ask(view: View, asked: Asked) -> Forecasts:
+    whose: dict[str, Any] = {name: value for name, value in view.filters.scope.items() if name in Whose.__annotations__}
+    return await view.api.forecasts(
+        horizon=None if asked.by == "limit" else asked.horizon, by=None if asked.by == "total" else asked.by, **whose
+    )
+
+
+def _picked(found: Sequence[ForecastState], asked: Asked) -> ForecastState | None:
+    return next((each for each in found if key_of(each) == asked.pick), found[0] if found else None)
 
 
 def key_of(one: ForecastState) -> str:
@@ -128,3 +167,6 @@ async def _past(view: View, one: ForecastState) -> tuple[list[datetime], list[Nu
     sums = accumulate(Decimal(values.get(at) or 0) for at in moments)
     # The sum of an interval stands at its end, which is where the next one begins.
     return [one.period_start, *moments[1:], view.now], [Decimal(0), *list(sums)[:-1], one.used]
+
+
+ROUTES = (Show(FILE, forecast_file),)

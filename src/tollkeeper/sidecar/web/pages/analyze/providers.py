@@ -12,9 +12,10 @@ from starlette.responses import Response
 from tollkeeper.client import ApiError, Invalid
 from tollkeeper.client.observing import ComparedMeasure, Comparison, HealthOf, Measure, ProviderHealth, Window
 from tollkeeper.sidecar.web.formats import Formats
+from tollkeeper.sidecar.web.pages.analyze.files import health_file
 from tollkeeper.sidecar.web.pages.analyze.scatter import Point, Scatter, scatter
 from tollkeeper.sidecar.web.pages.analyze.tabs import PATH, TABS, Choice, one_of
-from tollkeeper.sidecar.web.routes import Change
+from tollkeeper.sidecar.web.routes import Change, Show
 from tollkeeper.sidecar.web.view import Missing, View
 
 Level = Literal["models", "providers", "tiers"]
@@ -30,6 +31,7 @@ MEASURES: Mapping[Measure, str] = {
 }  # fmt: skip
 VERDICTS = {"better": "better", "as_said": "as expected", "worse": "worse", "unknown": "too few calls to say"}
 WHERE = f"{PATH}?tab=providers"
+FILE = f"{PATH}/providers.csv"
 
 
 class Compared(NamedTuple):
@@ -62,6 +64,7 @@ async def _page(view: View, status: int = 200, error: str | None = None, wrong: 
         level=level, window_words=WINDOWS[window],
         name_of=name_of, measured=partial(measured, view.formats), plot=plot(shown), measures=MEASURES,
         expected=list(expectations(parts["comparison"], level)), verdicts=VERDICTS, error=error, wrong=wrong,
+        csv=view.filters.link(FILE),
         choices=[
             Choice("window", "Over the last", list(WINDOWS.items()), window),
             Choice("of", "Show", list(LEVELS.items()), level),
@@ -146,6 +149,7 @@ async def forget(view: View) -> Response:
 
 
 ROUTES = (
+    Show(FILE, health_file),
     Change(f"{PATH}/benchmarks", expect, "edit"),
     Change(f"{PATH}/benchmarks/remove", forget, "edit"),
 )

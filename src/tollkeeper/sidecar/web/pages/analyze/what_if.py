@@ -18,12 +18,13 @@ from tollkeeper.sidecar.web.view import View
 WHERE = f"{PATH}/what-if"
 SWAPS = 3
 """Models that can be named at once."""
+SWAPPED = tuple(f"to{n}" for n in range(1, SWAPS + 1))
 USUAL_RANGE = "7d"
 """A week is priced in seconds; longer ranges are a choice."""
 TIERS: Mapping[Tier, str] = {
     "standard": "Standard", "batch": "Batch", "flex": "Flex", "priority": "Priority",
 }  # fmt: skip
-MOST_OPTIONS = 500
+MOST_OPTIONS = 200
 
 
 class Form(NamedTuple):
@@ -103,11 +104,12 @@ def _supposed(form: Form) -> dict[str, Any]:
 
 
 async def models(view: View) -> Response:
-    """Models that have a price, those that were asked lately first: to choose from."""
-    found = await view.api.model_prices(limit=MOST_OPTIONS)
+    """Models that have a price and such a part in their names, those that were asked lately first: to choose from."""
+    typed = next((view.filters.others[name] for name in SWAPPED if name in view.filters.others), None)
+    found = await view.api.model_prices(search=typed, limit=MOST_OPTIONS)
     used = [each.model for each in found.models if each.calls]
     others = [f"{each.provider}/{each.model}" for each in found.models]
-    return view.page("parts/options.html", values=[*used, *others])
+    return view.page("parts/options.html", values=list(dict.fromkeys([*used, *others])))
 
 
 ROUTES = (Show(WHERE, what_if), Show(f"{PATH}/models", models))
