@@ -165,10 +165,12 @@ def schedule_price(
     return Ask("POST", f"/prices/{row}/schedule", reader(Price), body=body, headers=_matching(expected))
 
 
-def withdraw_price(row: int, *, reason: str, source: str | None = None, at: When | None = None) -> Ask[Price]:
-    """End a row, now or at a moment."""
+def withdraw_price(
+    row: int, *, reason: str, source: str | None = None, at: When | None = None, expected: int | None = None
+) -> Ask[Price]:
+    """End a row, now or at a moment; `Outdated` if it is not at the version `expected` any more."""
     body = body_of({"reason": reason, "source": source, "at": at})
-    return Ask("POST", f"/prices/{row}/withdraw", reader(Price), body=body)
+    return Ask("POST", f"/prices/{row}/withdraw", reader(Price), body=body, headers=_matching(expected))
 
 
 def cancel_price(version: int, *, reason: str, source: str | None = None) -> Ask[Price]:

@@ -104,7 +104,9 @@ def test_a_new_row_that_is_scheduled_can_be_cancelled(book: PriceBook) -> None:
 def test_a_withdrawn_price_is_the_catalogues_again(book: PriceBook, clock: Clock) -> None:
     book.add("price", GPT | {"input": "2", "valid_from": "2026-01-01"}, **BY)
     book.schedule(1, {"input": "5", "valid_from": "2027-01-01"}, **BY)
-    withdrawn = book.withdraw(1, **BY)
+    with pytest.raises(PriceConflict, match="not at version 2"):
+        book.withdraw(1, **BY, expected=2)
+    withdrawn = book.withdraw(1, **BY, expected=1)
     assert (withdrawn.withdrawn, withdrawn.replaces) == (True, 1)
     assert price_at(book, 2026, 11, 20, 11)[0] == 2
     for when in ((2026, 11, 20, 12), (2027, 1, 2)):

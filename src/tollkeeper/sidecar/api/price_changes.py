@@ -62,11 +62,15 @@ def schedule(request: Request, given: Given, row: RowNumber, fields: PriceFields
 
 
 @router.post("/prices/{row}/withdraw", response_model=Price, summary="Withdraw a row")
-def withdraw(request: Request, given: Given, row: RowNumber, end: Withdrawal) -> Answer:
+def withdraw(
+    request: Request, given: Given, row: RowNumber, end: Withdrawal, if_match: IfMatch = None
+) -> Answer:  # fmt: skip
     """End it, now or at a moment; scheduled changes after that are withdrawn with it. Its history stays."""
     at = None if end.at is None else nanoseconds(read_moment("at", end.at, ZoneInfo("UTC")))
     with refusing():
-        version = given.price_book.withdraw(row, **end.signature(author_of(request)), at=at)
+        version = given.price_book.withdraw(
+            row, **end.signature(author_of(request)), at=at, expected=expected_version(if_match)
+        )
     return Answer(price_of(version))
 
 

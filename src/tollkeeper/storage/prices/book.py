@@ -86,10 +86,14 @@ class PriceBook:
         """As `change`, at a moment that is yet to come."""
         return self._change(row, fields, Signature(author, reason, source), expected, "schedule")
 
-    def withdraw(self, row: int, *, author: str, reason: str, source: str = "", at: int | None = None) -> PriceVersion:
+    def withdraw(
+        self, row: int, *, author: str, reason: str, source: str = "", at: int | None = None,
+        expected: int | None = None,
+    ) -> PriceVersion:  # fmt: skip
         """End a row, now or at another moment; scheduled changes after it are withdrawn with it.
 
-        Raises `UnknownRow`; and `PriceConflict` if nothing of the row would hold then anyway.
+        Raises `UnknownRow`; and `PriceConflict` if nothing of the row would hold then anyway, or if `expected` is not
+        the version that it ends.
         """
         signature = _checked(Signature(author, reason, source))
         with told_apart(self._database), self._database.write() as connection:
@@ -99,6 +103,8 @@ class PriceBook:
             if not ended:
                 raise PriceConflict(f"row {row} is withdrawn already")
             first = ended[0].version
+            if expected not in (None, first.id):
+                raise PriceConflict(f"row {row} is not at version {expected} any more")
             said = first._replace(withdrawn=True, valid_from=start, valid_to=None)
             return pages.write(said, first, "withdraw", ended[0])
 

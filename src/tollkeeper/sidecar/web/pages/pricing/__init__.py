@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from tollkeeper.sidecar.web.pages.pricing import catalogue, editing
+from tollkeeper.sidecar.web.pages.pricing import (
+    catalogue,
+    discounts,
+    editing,
+    ending,
+    history,
+    recosting,
+    scheduled,
+    unpriced,
+)
 from tollkeeper.sidecar.web.pages.pricing.tabs import PATH
 from tollkeeper.sidecar.web.routes import Answer, Change, Show
 from tollkeeper.sidecar.web.view import View
 
 SHOWN: dict[str, Answer] = {
     "catalogue": catalogue.catalogue,
+    "scheduled": scheduled.scheduled,
+    "unpriced": unpriced.unpriced,
+    "history": history.history,
+    "discounts": discounts.discounts,
 }
 
 
@@ -26,4 +39,10 @@ ROUTES = (
     Show("/pricing/review", editing.review),
     Show("/pricing/impact", editing.impact),
     Change("/pricing/save", editing.save, "edit"),
+    Show("/pricing/end", ending.end),
+    Change("/pricing/end", ending.withdraw, "edit"),
+    Change("/pricing/cancel", ending.cancel, "edit"),
+    Show("/pricing/recost", recosting.recost),
+    Change("/pricing/recost", recosting.book, "edit"),
+    Show("/pricing/recosted", recosting.recosted),
 )

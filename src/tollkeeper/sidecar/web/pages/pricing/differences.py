@@ -27,16 +27,26 @@ class Line(NamedTuple):
         return self.before != self.after
 
 
-def difference(formats: Formats, before: EffectivePrice | None, held: HeldPrice | None, draft: Draft) -> list[Line]:
-    """Of a draft that can be understood."""
+def difference(
+    formats: Formats, before: EffectivePrice | None, held: HeldPrice | None, meant: EffectivePrice | None, draft: Draft
+) -> list[Line]:
+    """Of a draft that can be understood. `meant` is the price of the model that an alias stands for."""
     said = draft.fields()
     if draft.kind == "price":
-        return list(_prices(formats, _now(before, draft.per), _then(said, draft.per), before))
+        return from_effective(formats, before, said, draft.per)
     old = {} if held is None else held.content
     if draft.kind == "discount":
         was = old.get("percent")
         return [Line("Percent off", f"{was} %" if was else "nothing", f"{said['percent']:f} %")]
-    return [Line("Costs what this model does", str(old.get("is", "no other")), str(said["is"]))]
+    costs = _prices(formats, _now(before, draft.per), _now(meant, draft.per), before)
+    return [Line("Costs what this model does", str(old.get("is", "no other")), str(said["is"])), *costs]
+
+
+def from_effective(
+    formats: Formats, before: EffectivePrice | None, content: Mapping[str, object], per: Unit
+) -> list[Line]:
+    """What a model costs, whoever says so, beside what a price row says."""
+    return list(_prices(formats, _now(before, per), _then(content, per), before))
 
 
 def between(formats: Formats, kind: str, old: Mapping[str, object], new: Mapping[str, object], per: Unit) -> list[Line]:

@@ -14,6 +14,7 @@ from tollkeeper.sidecar.web.amounts import as_typed
 from tollkeeper.sidecar.web.pages.pricing.differences import difference
 from tollkeeper.sidecar.web.pages.pricing.draft import Draft, Mistakes, draft_of, read_draft
 from tollkeeper.sidecar.web.pages.pricing.meters import COLUMNS, METERS, UNIT_WORDS, own_prices
+from tollkeeper.sidecar.web.pages.pricing.recosting import recost_link
 from tollkeeper.sidecar.web.pages.pricing.tabs import tab
 from tollkeeper.sidecar.web.view import Missing, View
 
@@ -30,13 +31,15 @@ FIELDS = {
 class Standing:
     """What the book says where a draft is to be said. `held`: the version of its row that holds then.
 
-    `clash`: the version that somebody has made since it was looked at.
+    `meant`: the price of the model that an alias stands for. `clash`: the version that somebody has made since it was
+    looked at.
     """
 
     draft: Draft
     begins: datetime | None
     before: EffectivePrice | None
     held: HeldPrice | None
+    meant: EffectivePrice | None = None
     clash: HeldPrice | None = None
 
 
@@ -100,10 +103,7 @@ async def _say(view: View, draft: Draft, begins: datetime | None, reason: str) -
 def _next(view: View, draft: Draft, begins: datetime | None, row: int) -> str:
     """A past price leads on to pricing again what was called since; a future one to what is scheduled."""
     if begins is not None and begins < view.now:
-        about = {
-            name: draft.names[name] for name in ("for_provider", "for_model", "for_tenant") if draft.names.get(name)
-        }
-        return view.filters.elsewhere("/pricing/recost", start=begins.isoformat(), per=draft.per, **about)
+        return recost_link(view.filters, begins, draft.for_provider, draft.for_model, draft.for_tenant)
     if begins is not None:
         return tab(view.filters, "scheduled")
     if draft.kind == "discount":
@@ -144,16 +144,16 @@ async def _standing(view: View, draft: Draft) -> Standing:
     # All that is wrong with it is told before anything is shown; no call is looked at for that.
     said = {name: value for name, value in fields.items() if value is not None}
     await view.api.preview_price(said, kind=draft.kind, valid_from=begins, start=view.now)
-    before = await _effective(view, draft, begins)
+    before, meant = await _effective(view, draft, begins), await _meant(view, draft)
     if draft.row is None:
-        return Standing(draft, begins, before, None)
+        return Standing(draft, begins, before, None, meant)
     rows = (await view.api.price(draft.row)).prices
     held = _held(rows, begins or view.now)
     seen = {row.version for row in rows if row.state != "past"}
     clash = None
     if draft.expected is not None and draft.expected not in seen:
         clash = held
-    return Standing(replace(draft, expected=None if held is None else held.version), begins, before, held, clash)
+    return Standing(replace(draft, expected=None if held is None else held.version), begins, before, held, meant, clash)
 
 
 async def _clashing(view: View, draft: Draft, told: str) -> Standing:
@@ -166,7 +166,8 @@ async def _clashing(view: View, draft: Draft, told: str) -> Standing:
     held = _held(others, begins or view.now) or (others[0] if others else None)
     if held is not None:
         draft = draft.over(held)
-    return Standing(draft, begins, await _effective(view, draft, begins), held, held)
+    before, meant = await _effective(view, draft, begins), await _meant(view, draft)
+    return Standing(draft, begins, before, held, meant, held)
 
 
 async def _effective(view: View, draft: Draft, at: datetime | None) -> EffectivePrice | None:
@@ -176,6 +177,18 @@ async def _effective(view: View, draft: Draft, at: datetime | None) -> Effective
         )
     except NotFound:
         return None
+
+
+async def _meant(view: View, draft: Draft) -> EffectivePrice | None:
+    """What the model costs that an alias stands for. Raises `Mistakes` where nobody knows."""
+    if draft.kind != "alias":
+        return None
+    whose = draft.stands_for_provider or draft.for_provider
+    try:
+        return await view.api.effective_price(whose or "*", draft.stands_for)
+    except NotFound:
+        told = f"Nobody knows a price of {draft.stands_for} of {whose or 'any provider'}: say a model that has one."
+        raise Mistakes({"stands_for": told}) from None
 
 
 async def _previewed(view: View, draft: Draft, since: datetime | None) -> PricePreview:
@@ -210,9 +223,10 @@ TITLES = {
 
 def _review(view: View, standing: Standing, status: int = 200, wrong: dict[str, str] | None = None) -> Response:
     draft = standing.draft
+    lines = difference(view.formats, standing.before, standing.held, standing.meant, draft)
     return view.page(
         "pricing_review.html", status, title="Review", draft=draft, standing=standing, wrong=wrong or {},
-        rows=difference(view.formats, standing.before, standing.held, draft), reason=view.field("reason"),
+        rows=lines, reason=view.field("reason"),
         is_past=standing.begins is not None and standing.begins < view.now, unit_words=UNIT_WORDS,
     )  # fmt: skip
 
