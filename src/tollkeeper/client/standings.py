@@ -96,6 +96,7 @@ class LimitUsage:
     wait_seconds: float
     on_unavailable: str
     steps: list[LadderStep]
+    config: str | None
     counted: bool
     known: bool
     scopes: int

@@ -43,7 +43,7 @@ def with_quotas_of(before: Policy, policy: Policy) -> Policy:
     They are set one by one, by programs and people who do not know the file that the rest is written in.
     """
     named = {limit.name for limit in policy.limits}
-    kept = tuple(limit for limit in before.limits if limit.name not in named and _is_own_quota(limit))
+    kept = tuple(limit for limit in before.limits if limit.name not in named and config_of(limit) is not None)
     return replace(policy, limits=(*policy.limits, *kept)) if kept else policy
 
 
@@ -61,6 +61,13 @@ def configs_of(policy: Policy) -> list[str]:
     return sorted(config for config, glob in plain.items() if literal(config) == glob)
 
 
+def config_of(limit: Limit) -> str | None:
+    """The configuration whose own quota a limit is; `None`: it is another kind of limit."""
+    globs = limit.match.tags.get("config", ())
+    config = _ESCAPED.sub(r"\1", globs[0]) if len(globs) == 1 else ""
+    return config if config and _is_quota(limit) and limit.name == name_of_quota(config) else None
+
+
 def name_of_quota(config: str) -> str:
     """The name of its limit; of one that cannot be a part of a name, what can, and a digest."""
     name = f"quota {config}"
@@ -69,11 +76,6 @@ def name_of_quota(config: str) -> str:
     digest = hashlib.blake2b(config.encode(errors="surrogatepass"), digest_size=8).hexdigest()
     kept = re.sub(r"[^\w.-]+", "-", config)[: LONGEST_NAME - 30].strip("-")
     return f"quota {kept} {digest}" if kept else f"quota {digest}"
-
-
-def _is_own_quota(limit: Limit) -> bool:
-    globs = limit.match.tags.get("config", ())
-    return len(globs) == 1 and _is_quota(limit) and limit.name == name_of_quota(_ESCAPED.sub(r"\1", globs[0]))
 
 
 def _is_quota(limit: Limit) -> bool:

@@ -15,6 +15,7 @@ from tollkeeper.model.limit import Limit, Measure, Mode, Per, Unavailable
 from tollkeeper.policy.forms import window_text, write_form
 from tollkeeper.policy.ladder import steps_in_force
 from tollkeeper.policy.match_table import calls_text
+from tollkeeper.policy.quota import config_of
 from tollkeeper.sidecar.api.answer import Answer, moment
 from tollkeeper.sidecar.api.filters import LONGEST
 from tollkeeper.sidecar.api.limit_models import Amount, amount_of, is_cap
@@ -68,6 +69,7 @@ class LimitUsage(BaseModel):
     wait_seconds: float = Field(description="For how long a call may wait for room before it is denied.")
     on_unavailable: Unavailable
     steps: list[LadderStep] = Field(description="Of its ladder.")
+    config: str | None = Field(description="The configuration whose own quota it is, as `/quotas` has it; else null.")
     counted: bool = Field(description="Whether anything is counted: not of limits of each call by itself.")
     known: bool = Field(description="False where nobody can tell how all of them stand: counters are away.")
     scopes: int = Field(description="How many there are whom it counts for, at this time.")
@@ -129,6 +131,7 @@ def _usage(
         wait_seconds=limit.wait,
         on_unavailable=limit.on_unavailable,
         steps=[LadderStep(at=step.at, do=step.do) for step in ladder.steps] if ladder else [],
+        config=config_of(limit),
         counted=not is_cap(limit),
         known=known,
         scopes=len(uses),

@@ -47,7 +47,7 @@ def differences(before: Document, after: Document) -> list[Row]:
             )
             continue
         rows += [
-            Row(f"{thing}: {FIELDS.get(key, key)}", _text(key, was.get(key)), _text(key, becomes.get(key)))
+            Row(f"{thing}: {_named(key)}", _text(key, was.get(key)), _text(key, becomes.get(key)))
             for key in dict.fromkeys((*becomes, *was))
             if was.get(key) != becomes.get(key)
         ]
@@ -93,7 +93,7 @@ def _table(said: Mapping[str, Any]) -> str:
     """A whole table on one line, without the name that the row has already."""
     own = "limit" if "steps" in said else "name"
     parts = [
-        _text(key, value) if key in ("limit", "steps") else f"{FIELDS.get(key, key)} {_text(key, value)}"
+        _text(key, value) if key in ("limit", "steps") else f"{_named(key)} {_text(key, value)}"
         for key, value in said.items()
         if key != own
     ]
@@ -115,6 +115,10 @@ def _text(key: str, value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_text("", each) for each in value)
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _named(field: str) -> str:
+    return FIELDS.get(field, field.replace("_", " "))
 
 
 def _step(step: Mapping[str, Any]) -> str:

@@ -86,10 +86,11 @@ async def limits(view: View) -> Response:
     )
     known = by_budget(parts["forecasts"]) if parts["forecasts"] else {}
     found = [shown(limit, known) for limit in parts["usage"].limits] if parts["usage"] else []
-    counted = [one for one in found if one.limit.counted]
+    calm = [one for one in found if one.limit.config is not None and not one.state]
+    counted = [one for one in found if one.limit.counted and one not in calm]
     return view.page(
         "budgets_limits.html", title=TITLE, tabs=TABS, tab="limits", live=True, found=counted, step_words=STEPS,
-        each_call=[one for one in found if not one.limit.counted], most=SHOWN, **parts,
+        each_call=[one for one in found if not one.limit.counted], quotas=len(calm), most=SHOWN, **parts,
     )  # fmt: skip
 
 
