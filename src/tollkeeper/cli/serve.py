@@ -153,8 +153,10 @@ def _welcome(settings: ServeSettings, key: str | None) -> None:
     if settings.socket is not None:
         print(f"                   on unix://{Path(settings.socket).absolute()}")
     print(f"Ledger: {make_url(settings.ledger).render_as_string(hide_password=True)}")
+    print(f"The page: {url}")
     if key is not None:
         print(f"The first key, shown this once: {key}")
+        print(f"Sign in with it at {settings.public_url or url}/sign-in; `tollkeeper users create` lets others in.")
     if settings.open_to_all:
         print("No key is asked for, of anybody.")
     elif settings.open_on_loopback:
