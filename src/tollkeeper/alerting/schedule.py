@@ -75,6 +75,12 @@ class ReportSchedule:
                 return interval_at(end - 1, self.every, self.zone)[0], end
         return None
 
+    def next_due(self, now: int) -> int:
+        """When it is due next, in nanoseconds."""
+        begins, ends = interval_at(now, self.every, self.zone)
+        moments = (self._moment(begins), self._moment(ends))
+        return next((each for each in moments if each > now), moments[-1])
+
     def _moment(self, end: int) -> int:
         """When it is due of what ended then: by the clock of its zone, also on a day on which that is changed."""
         shown = datetime.fromtimestamp(end // NS_A_SECOND, zone_named(self.zone))
@@ -98,6 +104,30 @@ def read_report_schedules(document: bytes, name: str) -> tuple[ReportSchedule, .
     except PolicyError as found:
         raise ChannelError(str(found)) from None
     return tuple(made)
+
+
+def schedule_of(table: Mapping[str, Any], name: str) -> ReportSchedule:
+    """The schedule that a JSON object says. Raises `ChannelError`."""
+    mistakes = Mistakes(f"report {name!r}", {})
+    schedule = _schedule(Table(table, (), mistakes), name)
+    try:
+        mistakes.finish()
+    except PolicyError as found:
+        raise ChannelError(str(found)) from None
+    return schedule
+
+
+def document_of(schedule: ReportSchedule) -> dict[str, Any]:
+    """A schedule as `schedule_of` reads it."""
+    return {
+        "report": schedule.report,
+        "every": schedule.every,
+        "at": "{:02}:{:02}".format(*divmod(schedule.at, 60)),
+        "zone": schedule.zone,
+        "format": schedule.format,
+        "only": {name: list(values) for name, values in schedule.only.items()},
+        "to": list(schedule.to),
+    }
 
 
 def _schedule(table: Table, name: str) -> ReportSchedule:

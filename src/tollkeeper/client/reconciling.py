@@ -240,7 +240,7 @@ def import_invoice(
     apply: bool = False,
     reason: str | None = None,
 ) -> Ask[ReadInvoice]:
-    """What an export of a provider's console says, CSV or a list of objects in JSON; it is imported with `apply` and why.
+    """What an export of a console says, CSV or a list of objects in JSON; with `apply` and a `reason`, it is imported.
 
     Of other files than the known forms, `mapping` says which column is what: `provider` and `day` at the least.
     """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Unpack
 from urllib.parse import quote
 
-from tollkeeper.client.ask import Ask, query_of, reader
+from tollkeeper.client.ask import Ask, body_of, query_of, reader
 from tollkeeper.client.keywords import Selection, spelled_out
 
 Format = Literal["json", "html", "pdf", "csv", "focus"]
@@ -124,6 +125,29 @@ class Report:
     notes: list[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportScheduleState:
+    """A report that is made by the clock; `read_only`: the sidecar's own file has it."""
+
+    name: str
+    read_only: bool
+    report: str
+    every: Literal["day", "week", "month"]
+    at: str
+    zone: str
+    format: Format
+    only: dict[str, list[str]]
+    to: list[str]
+    next_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSchedules:
+    """Those of the sidecar's file first."""
+
+    schedules: list[ReportScheduleState]
+
+
 def reports() -> Ask[KindsOfReports]:
     """The kinds of reports."""
     return Ask("GET", "/reports", reader(KindsOfReports))
@@ -150,3 +174,22 @@ def report_file(
     return Ask(
         "GET", f"/reports/{quote(kind, safe='')}", bytes, query_of({**form, "month": month, **selection}), is_file=True
     )
+
+
+def report_schedules() -> Ask[ReportSchedules]:
+    """Which reports are made by the clock, and for whom."""
+    return Ask("GET", "/report-schedules", reader(ReportSchedules))
+
+
+def set_report_schedule(
+    name: str, document: Mapping[str, Any], *, reason: str | None = None
+) -> Ask[ReportScheduleState]:
+    """Set one, as a table of a file of channels says it, but for folders. What was due lately is made at once."""
+    body = {**document, **body_of({"reason": reason})}
+    return Ask("PUT", f"/report-schedules/{quote(name, safe='')}", reader(ReportScheduleState), body=body)
+
+
+def remove_report_schedule(name: str, *, reason: str | None = None) -> Ask[ReportScheduleState]:
+    """Make it no more. Answers with the schedule as it was; `NotFound` if there is none."""
+    path = f"/report-schedules/{quote(name, safe='')}"
+    return Ask("DELETE", path, reader(ReportScheduleState), query_of({"reason": reason}))

@@ -60,6 +60,7 @@ from tollkeeper.sidecar.receive.http import routes
 from tollkeeper.sidecar.reports.material import Paper
 from tollkeeper.sidecar.reports.material import Sources as ReportSources
 from tollkeeper.sidecar.reports.scheduled import ScheduledReports
+from tollkeeper.sidecar.reports.schedules import ReportSchedules
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.sidecar.samples import build_info, limit_samples, samples_of
 from tollkeeper.sidecar.schedule import Schedule, Task
@@ -69,6 +70,7 @@ from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.access_keys import Scope as KeyScope
 from tollkeeper.storage.alerts.channels import ChannelStore
 from tollkeeper.storage.alerts.outbox import Outbox
+from tollkeeper.storage.alerts.report_schedules import ReportScheduleStore
 from tollkeeper.storage.alerts.silences import Silences
 from tollkeeper.storage.alerts.store import AlertStore
 from tollkeeper.storage.audit import AuditTrail
@@ -152,8 +154,10 @@ class Sidecar:
             Paper(settings.report_fonts),
         )  # fmt: skip
         of_file = () if settings.channels is None else channels_of_file(settings.channels)
-        schedules = () if settings.channels is None else report_schedules_of_file(settings.channels)
-        self._scheduled = ScheduledReports(schedules, self.alerts, self._reports, settings.public_url, time.time_ns)
+        self._report_schedules = self._schedules()
+        self._scheduled = ScheduledReports(
+            self._report_schedules.all, self.alerts, self._reports, settings.public_url, time.time_ns
+        )
         self.channels = Channels(of_file, ChannelStore(self.database))
         self._watch = LimitWatch(lambda: self.alerting.wake())
         self.alerting = self._alerting()
@@ -166,6 +170,10 @@ class Sidecar:
         elsewhere = settings.counters_are_elsewhere
         desk = CounterDesk(self.counters, may, settings.open_on_loopback, elsewhere, self._watch)
         self.app = desk.over(self._rest())
+
+    def _schedules(self) -> ReportSchedules:
+        of_file = () if self.settings.channels is None else report_schedules_of_file(self.settings.channels)
+        return ReportSchedules(of_file, ReportScheduleStore(self.database))
 
     def _services(self) -> Services:
         return Services(
@@ -188,6 +196,7 @@ class Sidecar:
             outbox=self.outbox,
             insight=self.insight,
             reports=self._reports,
+            report_schedules=self._report_schedules,
             channels=self.channels,
             notifier_of=notifier_of,
             settings=self.settings,

@@ -27,11 +27,13 @@ from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.notify.build import notifier_of
 from tollkeeper.sidecar.quotas import Quotas
 from tollkeeper.sidecar.reports.material import Sources as ReportSources
+from tollkeeper.sidecar.reports.schedules import ReportSchedules
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.sidecar.throttle import Throttle
 from tollkeeper.storage.access_keys import AccessKeys
 from tollkeeper.storage.alerts.channels import ChannelStore
 from tollkeeper.storage.alerts.outbox import Outbox
+from tollkeeper.storage.alerts.report_schedules import ReportScheduleStore
 from tollkeeper.storage.alerts.silences import Silences
 from tollkeeper.storage.alerts.store import AlertStore
 from tollkeeper.storage.audit import AuditTrail
@@ -175,6 +177,7 @@ class World:
             reports=ReportSources(
                 self.database, self.ledger, uses, use, self.limiting, self.alerts, self.insight.evaluations
             ),
+            report_schedules=ReportSchedules((), ReportScheduleStore(self.database, self.clock.nanoseconds)),
             channels=self.channels,
             notifier_of=notifier_of,
             open_on_loopback=open_on_loopback,

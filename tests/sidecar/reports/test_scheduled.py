@@ -62,7 +62,7 @@ class Process:
         uses = LimitUses(LedgerUse(world.ledger, world.resets), world.limiting, clock)
         watch = LimitWatch(lambda: None)
         self.scheduled = ScheduledReports(
-            schedules, world.alerts, world.services.reports, "https://toll.example", clock
+            lambda: schedules, world.alerts, world.services.reports, "https://toll.example", clock
         )
         self.alerting = Alerting(
             Findings(uses, world.limiting, world.agreement, world.ledger, watch, clock), world.alerts,

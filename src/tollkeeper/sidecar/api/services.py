@@ -22,6 +22,7 @@ from tollkeeper.sidecar.limiting import Limiting
 from tollkeeper.sidecar.notify.contract import Notifier
 from tollkeeper.sidecar.quotas import Quotas
 from tollkeeper.sidecar.reports.material import Sources as ReportSources
+from tollkeeper.sidecar.reports.schedules import ReportSchedules
 from tollkeeper.sidecar.repricing import Repricer
 from tollkeeper.sidecar.throttle import Throttle
 from tollkeeper.storage.access_keys import AccessKeys
@@ -64,6 +65,7 @@ class Services:
     outbox: Outbox
     insight: Insight
     reports: ReportSources
+    report_schedules: ReportSchedules
     channels: Channels
     notifier_of: Callable[[Channel], Notifier]
     health: Health

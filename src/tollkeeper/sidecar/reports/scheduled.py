@@ -31,17 +31,19 @@ FACT: Final = "report"
 
 
 class ScheduledReports:
-    """Of one sidecar. `clock` tells nanoseconds since the epoch; `tick` is run by the clock, on a thread."""
+    """Of one sidecar. `clock` tells nanoseconds since the epoch; `tick` is run by the clock, on a thread, and asks for
+    the `schedules` each time.
+    """
 
     def __init__(
         self,
-        schedules: Sequence[ReportSchedule],
+        schedules: Callable[[], Sequence[ReportSchedule]],
         store: AlertStore,
         sources: Sources,
         public_url: str | None,
         clock: Callable[[], int],
     ) -> None:
-        self._schedules = tuple(schedules)
+        self._schedules = schedules
         self._store = store
         self._sources = sources
         self._public_url = public_url
@@ -51,7 +53,7 @@ class ScheduledReports:
     def tick(self) -> None:
         """Put what is due into the outbox. Raises `LedgerUnavailable`."""
         now = self._clock()
-        for schedule in self._schedules:
+        for schedule in self._schedules():
             due = schedule.due(now)
             for target in schedule.to if due else ():
                 assert due is not None

@@ -68,6 +68,15 @@ SILENCES = Table(
     Column("comment", Text, nullable=False),
 )
 
+REPORT_SCHEDULES = Table(
+    "report_schedules",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("document", Text, nullable=False),  # JSON
+    Column("changed_at", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+)
+
 CHANNELS = Table(
     "channels",
     METADATA,
