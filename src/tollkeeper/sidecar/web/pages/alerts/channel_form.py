@@ -212,7 +212,7 @@ def _form(
 ) -> Response:
     context = {"rows": None, "seen": "", **shown}
     return view.page(
-        "alerts/channel_form.html", status, title=f"New channel: {service.title}" if channel is None else channel.name,
+        "alerts/channel_form.html", status, title=f"New channel: {service.title}" if channel is None else f"Change {channel.name}",
         service=service, said=said, problem=problem, wrong=wrong or {}, channel=channel, pasted=PASTED,
         severities=SEVERITIES, digests=DIGESTS, selectors=SELECTORS, choices=CHOICES, kind_words=KIND_WORDS, **context,
     )  # fmt: skip

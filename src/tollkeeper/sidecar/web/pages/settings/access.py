@@ -10,10 +10,10 @@ from tollkeeper.sidecar.web.view import View
 from tollkeeper.storage.users import ROLES
 
 SCOPE_WORDS = {
-    "read": "Read: Grafana, scripts",
-    "write": "Write: apps that send usage; and read",
-    "edit": "Edit: prices, limits, alerts; and write",
-    "admin": "Admin: everything, keys and users too",
+    "read": "read: Grafana, scripts",
+    "write": "write: apps, too",
+    "edit": "edit: prices, limits, too",
+    "admin": "admin: everything",
 }
 ROLE_WORDS = {
     "viewer": "Viewer: sees costs, calls, limits and alerts",
