@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--report", type=Path, default=Path("tollkeeper-report.pdf"), help="the report's file (default: %(default)s)"
     )
+    flags.add_argument("--page", action="store_true", help="then keep the page of that company up, until Ctrl-C")
     flags.add_argument("--plain", action="store_true", help="lines instead of a live table, as without a terminal")
     return flags
 
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         holds = _run(console, options)
         if not (options.no_past or options.forever):
-            holds = insight.show(console, options.report) and holds
+            holds = insight.show(console, options.report, options.page) and holds
         return 0 if holds else 1
     except (tollkeeper.ConfigurationError, RuntimeError) as error:
         print(f"tollkeeper demo: {error}", file=sys.stderr)

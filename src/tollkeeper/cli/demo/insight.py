@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import TypeVar
 
 from rich import box
@@ -34,8 +36,11 @@ ADVICE_SHOWN = 3
 T = TypeVar("T")
 
 
-def show(console: Console, report: Path) -> bool:
-    """Tell what was found in three months, and write a report of it. False: something was not found."""
+def show(console: Console, report: Path, stays: bool = False) -> bool:
+    """Tell what was found in three months, and write a report of it. False: something was not found.
+
+    `stays`: with the page of it, until Ctrl-C.
+    """
     calls = 0
 
     def fill(url: str) -> None:
@@ -56,6 +61,10 @@ def show(console: Console, report: Path) -> bool:
         _show_advice(console, advice)
         report.write_bytes(client.report_file("daily", "pdf", days=30))
         console.print(Text.assemble("A report to hand on: ", (str(report), "cyan")))
+        if stays:
+            console.print(Text.assemble("Its page, until Ctrl-C: ", (office.url, "cyan underline")), soft_wrap=True)
+            with suppress(KeyboardInterrupt):
+                Event().wait()
     found = {
         "the loop, and its session": loop is not None and any(one.dimension == "session" for one in loop.cause),
         "the month's end, with a band": month is not None and bool(month.band) and month.high is not None,

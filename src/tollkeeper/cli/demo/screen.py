@@ -37,7 +37,7 @@ class Screen:
         self._console = console
         self._tally = tally
         self._metrics_url = metrics_url
-        self._stats_url = f"{sidecar_url}/api/v1/stats"
+        self._sidecar_url = sidecar_url
         self._seconds = seconds
         self._at = 0.0
         self._share = 0.0
@@ -57,7 +57,7 @@ class Screen:
     @contextmanager
     def live(self, plain: bool) -> Iterator[None]:
         if plain:
-            told = f"Tollkeeper demo. Metrics: {self._metrics_url} Ledger: {self._stats_url}"
+            told = f"Tollkeeper demo. Metrics: {self._metrics_url} Page and API: {self._sidecar_url}"
             self._console.print(told, highlight=False, soft_wrap=True)
             yield
             return
@@ -95,8 +95,8 @@ class Screen:
         lines: list[RenderableType] = [
             top,
             *self._counts(in_flight),
-            Text.assemble("Metrics: ", (self._metrics_url, "cyan underline")),
-            Text.assemble("Ledger:  ", (self._stats_url, "cyan underline")),
+            Text.assemble("Metrics:  ", (self._metrics_url, "cyan underline")),
+            Text.assemble("Its page: ", (self._sidecar_url, "cyan underline")),
         ]
         if self._note:
             lines.append(Text(self._note, "yellow"))

@@ -127,7 +127,8 @@ def show(console: Console, tally: Tally, crew: Crew, checks: list[Check], live_p
     console.print(_checks_table(checks))
     if all(each.holds for each in checks):
         console.print(Text("Every token and every call is accounted for.", "bold green"))
-        console.print(Text("On and on: make demo ARGS=--forever. With a real call: make demo ARGS=--live.", "dim"))
+        more = "In a browser: make demo ARGS=--page. On and on: ARGS=--forever. With a real call: ARGS=--live."
+        console.print(Text(more, "dim"))
     else:
         console.print(Text("Something does not add up: please report it.", "bold red"))
 
