@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tollkeeper.client.records import EffectivePrice, HeldPrice
-from tollkeeper.sidecar.web.formats import Formats
+from tollkeeper.sidecar.web.formats import UNKNOWN, Formats
 from tollkeeper.sidecar.web.pages.pricing.draft import Draft
 from tollkeeper.sidecar.web.pages.pricing.meters import METERS, Meter, Unit, as_shown, scaled
 
@@ -37,7 +37,7 @@ def difference(
     old = {} if held is None else held.content
     if draft.kind == "discount":
         was = old.get("percent")
-        return [Line("Percent off", f"{was} %" if was else "nothing", f"{said['percent']:f} %")]
+        return [Line("Off", f"{was} %" if was else "nothing", f"{said['percent']:f} %")]
     costs = _prices(formats, _now(before, draft.per), _now(meant, draft.per), before)
     return [Line("Costs what this model does", str(old.get("is", "no other")), str(said["is"])), *costs]
 
@@ -52,10 +52,15 @@ def from_effective(
 def between(formats: Formats, kind: str, old: Mapping[str, object], new: Mapping[str, object], per: Unit) -> list[Line]:
     """What two versions of a row say."""
     if kind == "price":
-        return [line for line in _prices(formats, _then(old, per), _then(new, per), None) if line.is_changed]
-    names = {"percent": "Percent off", "is": "Stands for", "is_provider": "Priced as of"}
-    lines = (Line(words, str(old.get(key) or "–"), str(new.get(key) or "–")) for key, words in names.items())
-    return [line for line in lines if line.is_changed]
+        lines = _prices(formats, _then(old, per), _then(new, per), None)
+        return [line if old else line._replace(before=UNKNOWN) for line in lines if line.is_changed]
+    names = {"percent": ("Off", " %"), "is": ("Stands for", ""), "is_provider": ("Priced as of", "")}
+    others = (Line(words, _text(old.get(key), unit), _text(new.get(key), unit)) for key, (words, unit) in names.items())
+    return [line for line in others if line.is_changed]
+
+
+def _text(value: object, unit: str) -> str:
+    return f"{value}{unit}" if value else UNKNOWN
 
 
 def _now(price: EffectivePrice | None, per: Unit) -> dict[str, Decimal]:
@@ -71,11 +76,11 @@ def _then(content: Mapping[str, object], per: Unit) -> dict[str, Decimal]:
         meter.field: as_shown(meter, Decimal(str(content[meter.field])), per)
         for meter in METERS if content.get(meter.field) is not None
     }  # fmt: skip
-    return {**{meter.field: price for meter in METERS if (price := _general(meter, said)) is not None}, **said}
-
-
-def _general(meter: Meter, said: Mapping[str, Decimal]) -> Decimal | None:
-    return next((said[name] for name in meter.instead if name in said), None)
+    for meter in METERS:
+        general = next((said[name] for name in meter.instead if name in said), None)
+        if general is not None:
+            said.setdefault(meter.field, general)
+    return said
 
 
 def _prices(

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from tollkeeper.client import Invalid, Outdated
 from tollkeeper.client.records import HeldPrice
+from tollkeeper.sidecar.web.pages.pricing.differences import between
 from tollkeeper.sidecar.web.pages.pricing.draft import Draft, Mistakes, draft_of, read_draft
 from tollkeeper.sidecar.web.pages.pricing.recosting import recost_link
 from tollkeeper.sidecar.web.pages.pricing.tabs import tab
@@ -61,7 +62,8 @@ async def _form(view: View, draft: Draft, status: int = 200, wrong: dict[str, st
     shown = None if held is None else draft_of(held, draft.per)
     return view.page(
         "pricing_end.html", status, title="Withdraw", draft=draft, held=held, subject=shown.subject if shown else "",
-        wrong=wrong or {}, reason=view.field("reason"), later=[row for row in rows if row.state == "scheduled"],
+        lines=[] if held is None else between(view.formats, held.kind, {}, held.content, draft.per), wrong=wrong or {},
+        reason=view.field("reason"), later=[row for row in rows if row.state == "scheduled"],
     )  # fmt: skip
 
 

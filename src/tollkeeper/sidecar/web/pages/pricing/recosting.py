@@ -47,7 +47,7 @@ def recost_link(filters: Filters, start: datetime, provider: str, model: str, te
     """Where the calls of a row since a moment can be priced again."""
     about = {"for_provider": provider, "for_model": model, "for_tenant": tenant or ""}
     told = {name: text for name, text in about.items() if text and text != "*"}
-    return filters.elsewhere(PATH, start=start.astimezone(UTC).isoformat(), **told)
+    return filters.elsewhere(PATH, since=start.astimezone(UTC).isoformat(), **told)
 
 
 async def recost(view: View) -> Response:
@@ -55,7 +55,7 @@ async def recost(view: View) -> Response:
     wanted = read_wanted(view.request.query_params, view.now)
     if "hx-request" in view.request.headers or view.request.query_params.get("now") == "yes":
         return await _planned(view, wanted)
-    link = view.filters.link(PATH, start=wanted.start.isoformat(), end=wanted.end.isoformat(), now="yes")
+    link = view.filters.link(PATH, since=wanted.start.isoformat(), until=wanted.end.isoformat(), now="yes")
     return view.page("pricing_recost.html", title="Price calls again", wanted=wanted, plan=None, told="", later=link)
 
 
@@ -94,7 +94,7 @@ async def recosted(view: View) -> Response:
 
 def read_wanted(given: QueryParams | FormData, now: datetime) -> Wanted:
     """Of a URL, or a form. What makes no sense is the last 30 days."""
-    start, end = (_moment(given.get(name)) for name in ("start", "end"))
+    start, end = (_moment(given.get(name)) for name in ("since", "until"))
     provider, model, tenant = (str(given.get(name) or "") for name in ("for_provider", "for_model", "for_tenant"))
     models = tuple(str(each) for each in given.getlist("models") if each)
     end = end or now
