@@ -94,7 +94,8 @@ async def anomaly(view: View) -> Response:
 async def _one(view: View, found: AnomalyState, status: int = 200, error: str | None = None) -> Response:
     template = "parts/anomaly_drawer.html" if "hx-request" in view.request.headers else "analyze_anomaly.html"
     return view.page(
-        template, status, title=found.title.capitalize(), found=found, drawn=await _drawn(view, found), error=error,
+        template, status, title=found.title[:1].upper() + found.title[1:], found=found,
+        drawn=await _drawn(view, found), error=error,
         notes=[line for line in found.lines if not line.startswith(TOLD)],
         kinds=KINDS, metrics=METRICS, units=UNITS, labels=LABELS, where=WHERE,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 MARGIN = 1.6
 """Around the least and the most: so many times less, and more."""
-LEFT, RIGHT, TOP, BOTTOM = 9.0, 98.0, 4.0, 88.0
+LEFT, RIGHT, TOP, BOTTOM = 16.0, 98.0, 4.0, 88.0
 STEPS = (1, 2, 5)
 
 
