@@ -155,9 +155,7 @@ class Sidecar:
         )  # fmt: skip
         of_file = () if settings.channels is None else channels_of_file(settings.channels)
         self._report_schedules = self._schedules()
-        self._scheduled = ScheduledReports(
-            self._report_schedules.all, self.alerts, self._reports, settings.public_url, time.time_ns
-        )
+        self._scheduled = self._reports_by_the_clock()
         self.channels = Channels(of_file, ChannelStore(self.database))
         self._watch = LimitWatch(lambda: self.alerting.wake())
         self.alerting = self._alerting()
@@ -174,6 +172,10 @@ class Sidecar:
     def _schedules(self) -> ReportSchedules:
         of_file = () if self.settings.channels is None else report_schedules_of_file(self.settings.channels)
         return ReportSchedules(of_file, ReportScheduleStore(self.database))
+
+    def _reports_by_the_clock(self) -> ScheduledReports:
+        schedules = self._report_schedules.all
+        return ScheduledReports(schedules, self.alerts, self._reports, self.settings.public_url, time.time_ns)
 
     def _services(self) -> Services:
         return Services(

@@ -24,8 +24,9 @@ FOR_READERS = {
         "/limits/agreement", "/policy", "/policy/history", "/quotas",
         "/quotas/{config}", "/emergency", "/alerts", "/alerts/{id}", "/silences", "/channels", "/channels/{name}",
         "/notifications", "/recommendations", "/recommendations/{id}", "/anomalies", "/anomalies/{id}", "/forecasts",
-        "/reports", "/reports/{kind}", "/report-schedules", "/reconciliations", "/providers/health", "/providers/recent",
-        "/providers/comparison", "/patterns", "/patterns/cache", "/benchmarks", "/me", "/me/sessions",
+        "/reports", "/reports/{kind}", "/report-schedules", "/reconciliations",
+        "/providers/health", "/providers/recent", "/providers/comparison", "/patterns", "/patterns/cache",
+        "/benchmarks", "/me", "/me/sessions",
     )
 } | {
     ("post", "/check"), ("post", "/policy/backtest"), ("post", "/what-if"), ("put", "/me/password"),
