@@ -230,13 +230,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyState:
-    """A version of the policy; `document` is as a policy file in JSON. Version 0: nobody has set one."""
+    """A version of the policy; `document` is as a policy file in JSON. Version 0: nobody has set one.
+
+    `file` is put in force at each start of the sidecar; of a history, it is always `None`.
+    """
 
     version: int
     recorded_at: datetime | None
     author: str | None
     reason: str | None
     document: dict[str, Any]
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

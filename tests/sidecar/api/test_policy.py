@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from sidecar.api.world import World, make_call
+from tollkeeper.config import SERVE_DEFAULTS
 from tollkeeper.model import Bound
+from tollkeeper.sidecar.api import build
 from tollkeeper.storage.admission import Ticket
 
 PATH = "/api/v1/policy"
@@ -22,7 +26,7 @@ def test_no_policy_is_one_without_limits(world: World) -> None:
     answer = world.client("read").get(PATH)
     assert answer.headers["etag"] == '"0"'
     assert answer.json() == {
-        "version": 0, "recorded_at": None, "author": None, "reason": None,
+        "version": 0, "recorded_at": None, "author": None, "reason": None, "file": None,
         "document": {"policy": {"name": "policy"}, "limit": []},
     }  # fmt: skip
 
@@ -31,7 +35,7 @@ def test_what_is_set_is_in_force(world: World) -> None:
     said = put(world, {"policy": {"preset": "low"}, **FEW}, "to begin with")
     assert (said.status_code, said.headers["etag"]) == (200, '"1"')
     answer = world.client("read").get(PATH)
-    assert {**answer.json(), "kept_quotas": []} == said.json()
+    assert answer.json() == {**{name: said.json()[name] for name in said.json() if name != "kept_quotas"}, "file": None}
     assert (said.json()["author"], said.json()["reason"]) == ("a test", "to begin with")
     assert [limit["limit"] for limit in said.json()["document"]["limit"]] == [
         "$10 / day", "$60 / week", "$250 / month", "2 requests / day per tenant",
@@ -114,6 +118,15 @@ def test_every_version_is_kept(sqlite_world: World) -> None:
     assert client.get(f"{PATH}/history?cursor=x").status_code == 422
     changes = sqlite_world.client("admin").get("/api/v1/audit?kind=policy").json()["changes"]
     assert [change["reason"] for change in changes] == ["change 2", "change 1", "change 0"]
+
+
+def test_the_file_that_goes_before_is_told(sqlite_world: World) -> None:
+    """Whatever is in force now: at the next start it is the file's."""
+    settings = replace(SERVE_DEFAULTS, policy="/etc/limits.toml")
+    app = build(replace(sqlite_world.services, settings=settings))
+    put(sqlite_world, FEW)
+    headers = {"Authorization": f"Bearer {sqlite_world.key('read')}"}
+    assert TestClient(app).get("/policy", headers=headers).json()["file"] == "/etc/limits.toml"
 
 
 def test_a_version_is_had_by_its_number(sqlite_world: World) -> None:

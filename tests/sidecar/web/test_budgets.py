@@ -203,7 +203,7 @@ def test_a_policy_of_a_file_is_told_of(world: World, editor: Visitor) -> None:
     world.policies.set(
         read_json('{"limit": [{"limit": "$3 / day"}]}', "tests"), author="file", reason="/etc/limits.toml"
     )
-    assert "the file /etc/limits.toml, which is put in force at each start" in told(page(editor, "/budgets"))
+    assert "comes from the file /etc/limits.toml" in told(page(editor, "/budgets"))
 
 
 def test_quotas(world: World, editor: Visitor, viewer: Visitor) -> None:

@@ -16,7 +16,7 @@ from tollkeeper.policy.mistakes import PolicyError
 from tollkeeper.sidecar.api.answer import Answer, moment
 from tollkeeper.sidecar.api.auth import author_of
 from tollkeeper.sidecar.api.problems import Problem, Refusal, Refused, missing, wrong
-from tollkeeper.sidecar.api.services import Given
+from tollkeeper.sidecar.api.services import Given, Services
 from tollkeeper.sidecar.api.versioned import (
     LARGEST,
     IfMatch,
@@ -43,6 +43,15 @@ class PolicyState(BaseModel):
     author: str | None
     reason: str | None
     document: dict[str, Any] = Field(description="As a policy file, in JSON, presets written out.", examples=[EXAMPLE])
+
+
+class PolicyInForce(PolicyState):
+    """The version in force, or the one that was asked for."""
+
+    file: str | None = Field(
+        description="Put in force at each start of the sidecar, over what was set here; null: there is none.",
+        examples=["/etc/tollkeeper/policy.toml"],
+    )
 
 
 class PolicySet(PolicyState):
@@ -85,7 +94,7 @@ class NewPolicy(BaseModel):
 
 @router.get(
     "/policy",
-    response_model=PolicyState,
+    response_model=PolicyInForce,
     summary="The policy in force",
     responses={
         304: {"description": "It is still as `If-None-Match` says."},
@@ -98,12 +107,12 @@ def policy(given: Given, params: Annotated[StateParams, Query()], if_none_match:
         wanted = given.limiting.policies.version(params.version)
         if wanted is None:
             raise missing("version", str(params.version))
-        return Answer(state_of(wanted))
+        return Answer(_in_force(given, wanted))
     revision = given.limiting.policies.revision()
     if is_known(revision, if_none_match):
         return Response(status_code=304, headers=version_headers(revision))
     version = given.limiting.policies.current()
-    return Answer(state_of(version), headers=version_headers(version.id))
+    return Answer(_in_force(given, version), headers=version_headers(version.id))
 
 
 @router.get("/policy/history", response_model=PolicyHistory, summary="Every version of the policy")
@@ -166,6 +175,10 @@ def state_of(version: PolicyVersion) -> PolicyState:
         reason=version.reason if is_set else None,
         document=version.document,
     )
+
+
+def _in_force(given: Services, version: PolicyVersion) -> PolicyInForce:
+    return PolicyInForce(**state_of(version).model_dump(), file=given.settings.policy)
 
 
 def _problem(line: str) -> Problem:
