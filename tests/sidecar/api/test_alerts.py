@@ -63,6 +63,7 @@ def test_an_alert_is_shown_taken_on_and_over(world: World) -> None:
     assert sorted(look(world)) == ["ops resolved", "ops resolved"]
     over = ask(world, f"/alerts/{alert['id']}")
     assert (over["firing"], over["ended_at"], len(over["notifications"])) == (False, "2026-04-01T14:30:15.250000Z", 2)
+    assert "Limit daily ($10 / day per tenant) for tenant acme" in over["text"] and "$8.50 of $10.00" in over["text"]
     assert admin.post(f"{API}/alerts/{alert['id']}/acknowledge", json={}).status_code == 404
     assert world.client("read").post(f"{API}/alerts/{alert['id']}/acknowledge", json={}).status_code == 403
     assert world.client("read").get(f"{API}/alerts/none").status_code == 404

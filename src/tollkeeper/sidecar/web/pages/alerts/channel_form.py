@@ -211,8 +211,9 @@ def _form(
     **shown: Any,
 ) -> Response:
     context = {"rows": None, "seen": "", **shown}
+    title = f"New channel: {service.title}" if channel is None else f"Change {channel.name}"
     return view.page(
-        "alerts/channel_form.html", status, title=f"New channel: {service.title}" if channel is None else f"Change {channel.name}",
+        "alerts/channel_form.html", status, title=title,
         service=service, said=said, problem=problem, wrong=wrong or {}, channel=channel, pasted=PASTED,
         severities=SEVERITIES, digests=DIGESTS, selectors=SELECTORS, choices=CHOICES, kind_words=KIND_WORDS, **context,
     )  # fmt: skip

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
-from tollkeeper.model.limit import THRESHOLDS
+from tollkeeper.policy.document import read_json
+from tollkeeper.policy.forms import write_form
+from tollkeeper.sidecar.findings import told_at
 from tollkeeper.sidecar.web.pages.alerts.matching import KIND_WORDS
 from tollkeeper.sidecar.web.view import View
 
@@ -31,6 +36,15 @@ ALWAYS = (
 """Kinds that are looked for without being asked: what it takes, and where that is changed."""
 
 
+class Told(NamedTuple):
+    """A limit, and the percentages of it that are told of."""
+
+    name: str
+    form: str
+    denies: bool
+    at: tuple[int, ...]
+
+
 async def show(view: View) -> Response:
     """As the policy in force says it."""
     found = await view.together(policy=view.api.policy(), alerts=view.api.alerts(firing=True, limit=1000))
@@ -38,7 +52,14 @@ async def show(view: View) -> Response:
     document = found["policy"].document if found["policy"] else {}
     return view.page(
         "alerts/rules.html", title="Alerts", tab="rules", policy=found["policy"],
-        limits=document.get("limit", ()), own=document.get("anomaly", ()), detection=document.get("detection", ()),
+        limits=limits_of(document) if document else (), own=document.get("anomaly", ()),
+        detection=document.get("detection", ()),
         firing=Counter(each.kind for each in firing), firing_of=Counter((each.kind, each.subject) for each in firing),
-        always=ALWAYS, thresholds=THRESHOLDS, kind_words=KIND_WORDS,
+        always=ALWAYS, kind_words=KIND_WORDS,
     )  # fmt: skip
+
+
+def limits_of(document: dict[str, Any]) -> Sequence[Told]:
+    """Those of a policy in force."""
+    limits = read_json(json.dumps(document, default=float), "the policy").limits
+    return [Told(each.name, write_form(each), each.mode == "hard", told_at(each)) for each in limits]
