@@ -12,7 +12,7 @@ async def discounts(view: View) -> Response:
     """In force, and to come; the one that wins first."""
     found = await view.together(
         rows=view.api.prices(kind="discount", state=["current", "scheduled"]),
-        usage=view.api.usage(days=30, group_by="tenant"),
+        usage=view.api.usage(days=30, group_by="tenant", details=False),
     )
     used = {group.group["tenant"]: group for group in found["usage"].groups} if found["usage"] else {}
     return view.page("pricing_discounts.html", title="Pricing", tabs=TABS, tab="discounts", used=used, **found)

@@ -62,14 +62,16 @@ async def review(view: View) -> Response:
 
 
 async def impact(view: View) -> Response:
-    """What calls would have cost: a part of the review that may take a moment."""
+    """What calls would have cost: a part of the review that may take a moment; without JavaScript, a page."""
     draft = read_draft(view.request.query_params)
+    found: PricePreview | Missing
     try:
         begins = draft.begins(view.filters, view.now)
         found = await _previewed(view, draft, begins if begins is not None and begins < view.now else None)
     except (Mistakes, Invalid) as error:
-        return view.page("pricing_impact.html", impact=Missing("; ".join(_told(error).values())), draft=draft)
-    return view.page("pricing_impact.html", impact=found, draft=draft)
+        found = Missing("; ".join(_told(error).values()))
+    template = "parts/pricing_impact.html" if "hx-request" in view.request.headers else "pricing_impact.html"
+    return view.page(template, title="What it would change", impact=found, draft=draft)
 
 
 async def save(view: View) -> Response:

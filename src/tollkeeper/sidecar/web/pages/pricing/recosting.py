@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -88,7 +89,7 @@ async def recosted(view: View) -> Response:
     return view.page(
         "pricing_recosted.html", title="Priced again", plan=plan, entry=entry, calls=_calls(view, entry),
         audit_link=view.filters.elsewhere("/settings", tab="audit", kind="period", object_id=plan),
-        adjusted=view.request.query_params.get("adjusted", ""), **found,
+        known=_known, adjusted=view.request.query_params.get("adjusted", ""), **found,
     )  # fmt: skip
 
 
@@ -128,6 +129,11 @@ def _calls(view: View, entry: Change | None) -> str | None:
     custom = replace(view.filters, range="custom", wanted={}, others={})
     names = {name: values[0] for name, values in after.get("filters", {}).items() if len(values) == 1}
     return custom.elsewhere("/requests", start=first.isoformat(), end=last.isoformat(), **names)
+
+
+def _known(sums: Mapping[str, int]) -> int | None:
+    """Nano-dollars; `None` where nothing but calls without a price is in the sum."""
+    return None if sums["unpriced"] and not sums["nano_usd"] else sums["nano_usd"]
 
 
 def _moment(text: Any) -> datetime | None:

@@ -18,7 +18,8 @@ async def unpriced(view: View) -> Response:
     """The most called first."""
     days = next((days for days in SPANS if days == view.request.query_params.get("days")), "90")
     found = await view.together(
-        unpriced=view.api.unpriced(days=int(days)), usage=view.api.usage(days=int(days), interval="month")
+        unpriced=view.api.unpriced(days=int(days)),
+        usage=view.api.usage(days=int(days), interval="month", details=False),
     )
     return view.page(
         "pricing_unpriced.html", title="Pricing", tabs=TABS, tab="unpriced", days=days, spans=SPANS,
