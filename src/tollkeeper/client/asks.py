@@ -26,10 +26,18 @@ def stats(*, days: int | None = None, zone: str | None = None) -> Ask[Stats]:
 
 @spelled_out
 def usage(
-    *, group_by: Dimension | Sequence[Dimension] = (), interval: Interval | None = None, **selection: Unpack[Selection]
+    *,
+    group_by: Dimension | Sequence[Dimension] = (),
+    interval: Interval | None = None,
+    details: bool | None = None,
+    **selection: Unpack[Selection],
 ) -> Ask[Usage]:
-    """Calls, tokens and cost of a range (the last 30 days, if none is given), by model, day, and groups of choice."""
-    return Ask("GET", "/usage", reader(Usage), query_of({"group_by": group_by, "interval": interval, **selection}))
+    """Calls, tokens and cost of a range (the last 30 days, if none is given), by model, day, and groups of choice.
+
+    With `details=False` not by model and day: that is several times as quick.
+    """
+    asked = {"group_by": group_by, "interval": interval, "details": details}
+    return Ask("GET", "/usage", reader(Usage), query_of({**asked, **selection}))
 
 
 @spelled_out

@@ -321,3 +321,17 @@ def test_what_the_database_refuses_just_now_is_to_be_asked_again(
     answer = client.get("/api/v1/usage")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "the server is gone" not in answer.text
+
+
+def test_usage_without_details_is_the_same_but_for_them(sqlite_world: World) -> None:
+    sqlite_world.record(
+        make_call(1), make_call(2, response_model="gpt-4o-mini", at=NOW - timedelta(days=2)), unpriced(3)
+    )
+    ask = sqlite_world.client("read").get
+    for asked in ({}, {"group_by": "model"}, {"interval": "day"}, {"group_by": "tenant", "interval": "week"}):
+        whole = ask("/api/v1/usage", params=asked).json()
+        assert ask("/api/v1/usage", params={**asked, "details": False}).json() == {
+            **whole,
+            "by_model": {},
+            "by_day": [],
+        }

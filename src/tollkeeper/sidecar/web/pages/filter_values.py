@@ -22,7 +22,7 @@ async def values(view: View) -> Response:
         return view.page("parts/options.html", values=sorted(available_timezones()))
     if name not in DIMENSIONS:
         return view.page("parts/options.html", 404, values=[])
-    usage = await view.api.usage(start=view.filters.today - DAYS, group_by=name)
+    usage = await view.api.usage(start=view.filters.today - DAYS, group_by=name, details=False)
     dearest = sorted(usage.groups, key=lambda group: (-(group.cost or 0), -group.calls))
     return view.page("parts/options.html", values=[group.group[name] or NONE for group in dearest[:MOST]])
 

@@ -32,11 +32,12 @@ async def overview(view: View) -> Response:
     """The whole page. What insight has not found yet, or what cannot be had just now, is said in its place."""
     filters, asked = view.filters, read_asked(view)
     today = {**filters.asked(), "start": filters.today.isoformat(), "end": None}
+    month = {**today, "start": filters.today.replace(day=1).isoformat()}
     parts = await view.together(
-        usage=view.api.usage(**filters.asked(), group_by=asked.by),
-        before=view.api.usage(**filters.asked(filters.before), group_by=asked.by),
-        today=view.api.usage(**today),
-        month=view.api.usage(**{**today, "start": filters.today.replace(day=1).isoformat()}),
+        usage=view.api.usage(**filters.asked(), group_by=asked.by, details=False),
+        before=view.api.usage(**filters.asked(filters.before), group_by=asked.by, details=False),
+        today=view.api.usage(**today, details=False),
+        month=view.api.usage(**month, details=asked.cumulative),
         forecasts=view.api.forecasts(horizon="month"),
         budgets=view.api.limit_usage(most=1),
         health=view.api.provider_health(window="24h"),

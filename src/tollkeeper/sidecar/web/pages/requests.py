@@ -76,7 +76,7 @@ async def news(view: View) -> Response:
     """How many calls have come in since the page was shown."""
     asked = asked_of(view)
     seen = view.request.query_params.get("seen", "")
-    usage = await view.api.usage(**within(view, asked.hour))
+    usage = await view.api.usage(**within(view, asked.hour), details=False)
     new = (_matching(usage, asked.outcome) or 0) - int(seen) if seen.isdecimal() and len(seen) < 19 else 0
     return view.page("parts/news.html", new=max(0, new))
 

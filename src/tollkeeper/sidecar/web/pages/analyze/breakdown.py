@@ -104,8 +104,8 @@ async def breakdown(view: View) -> Response:
     """The tab. The chart is asked for once it is known who is in it."""
     filters, asked = view.filters, read_asked(view.filters)
     parts = await view.together(
-        usage=view.api.usage(**filters.asked(), group_by=asked.dimensions),
-        **({"before": view.api.usage(**filters.asked(filters.before), group_by=asked.dimensions)}
+        usage=view.api.usage(**filters.asked(), group_by=asked.dimensions, details=False),
+        **({"before": view.api.usage(**filters.asked(filters.before), group_by=asked.dimensions, details=False)}
            if filters.compare else {}),
     )  # fmt: skip
     before = parts.get("before", NOT_ASKED)
@@ -138,7 +138,7 @@ def choices(filters: Filters, asked: Asked) -> list[Choice]:
 async def hours_of_week(view: View) -> Response:
     """The heat map: a part of the page that comes after it, as it is of many hours."""
     filters, asked = view.filters, read_asked(view.filters)
-    hours = (await view.together(hours=view.api.usage(**filters.asked(), interval="hour")))["hours"]
+    hours = (await view.together(hours=view.api.usage(**filters.asked(), interval="hour", details=False)))["hours"]
     return view.page(
         "analyze_hours.html", title="Hours of the week", csv=csv(filters, (), "hour"),
         heat=hours if isinstance(hours, Missing) else heat_map(hours, asked.metric, view.now),
@@ -217,8 +217,10 @@ async def over_time(view: View, asked: Asked, usage: Usage | Missing, groups: Se
     only = {**given, asked.by: sorted({each.group[asked.by] for each in top})}
     has_others = len(groups) > len(top) and asked.metric.adds_up
     parts = await view.together(
-        lines=view.api.usage(**(only if top else given), group_by=asked.dimensions, interval=asked.rollup),
-        **({"all": view.api.usage(**given, interval=asked.rollup)} if has_others else {}),
+        lines=view.api.usage(
+            **(only if top else given), group_by=asked.dimensions, interval=asked.rollup, details=False
+        ),
+        **({"all": view.api.usage(**given, interval=asked.rollup, details=False)} if has_others else {}),
     )
     for part in parts.values():
         if isinstance(part, Missing):

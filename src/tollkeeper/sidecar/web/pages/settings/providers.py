@@ -12,7 +12,7 @@ LATELY_DAYS = 7
 async def show(view: View) -> Response:
     """Those in use first. Whether a key is set is known where the app runs; here, whether calls were answered by it."""
     found = await view.together(
-        known=view.api.status(), lately=view.api.usage(group_by="provider", days=LATELY_DAYS, zone="UTC")
+        known=view.api.status(), lately=view.api.usage(group_by="provider", days=LATELY_DAYS, zone="UTC", details=False)
     )
     lately = found["lately"].groups if found["lately"] else []
     providers = found["known"].providers if found["known"] else []
