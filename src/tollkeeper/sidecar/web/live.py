@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -12,8 +14,12 @@ from tollkeeper.client import ApiError
 from tollkeeper.sidecar.web.inside import Inside
 
 LOOK_SECONDS = 2.0
+NAMES = ("calls", "alerts", "limits")
 KEEP_ALIVE_LOOKS = 7
 """Looks without news until a line says that the connection is alive."""
+AGAIN_LOOKS = 2
+"""A change is told once more so much later: what limits and rollups say of it may be some seconds old."""
+RECENT = timedelta(minutes=1)
 LONGEST_LOOKS = 1800
 """After an hour the browser connects anew: whoever was signed in may not be any more."""
 
@@ -27,15 +33,19 @@ def stream(request: Request, api: Inside) -> StreamingResponse:
 async def _events(request: Request, api: Inside) -> AsyncIterator[str]:
     yield "retry: 5000\n\n"
     seen = await _look(api)
+    # What has come in while the page was on its way may not be on it.
+    lately: deque[list[str]] = deque([["calls"] if seen.get("recent") else [], *[[]] * (AGAIN_LOOKS - 1)])
     quiet = 0
     for _ in range(LONGEST_LOOKS):
         await asyncio.sleep(LOOK_SECONDS)
         if await request.is_disconnected():
             return
         now = await _look(api)
-        changed = [name for name, mark in now.items() if seen.get(name) != mark]
-        seen, quiet = {**seen, **now}, 0 if changed else quiet + 1
-        for name in changed:
+        changed = [name for name in NAMES if name in now and seen.get(name) != now[name]]
+        lately.append(changed)
+        told = {*changed, *lately.popleft()}
+        seen, quiet = {**seen, **now}, 0 if told else quiet + 1
+        for name in sorted(told):
             yield f"event: {name}\ndata: changed\n\n"
         if quiet and quiet % KEEP_ALIVE_LOOKS == 0:
             yield ": alive\n\n"
@@ -49,8 +59,10 @@ async def _look(api: Inside) -> Mapping[str, str]:
         )
     except ApiError:
         return {}
+    newest = calls.calls[0] if calls.calls else None
     return {
-        "calls": calls.calls[0].id if calls.calls else "",
+        "calls": "" if newest is None else newest.id,
+        "recent": "yes" if newest is not None and newest.started_at > datetime.now(UTC) - RECENT else "",
         "alerts": ";".join(f"{each.id}:{each.level}:{each.acknowledged_by}" for each in alerts.alerts),
         "limits": f"{policy.version}:{emergency.active}",
     }
