@@ -14,6 +14,9 @@ import pytest
 from sidecar.api.test_reconciliations import BILL, DAY
 from sidecar.api.world import NOW, World, failed, make_call, unpriced
 from sidecar.web.visiting import Visitor, person
+from tollkeeper.alerting.channel import Channel
+from tollkeeper.alerting.schedule import ReportSchedule
+from tollkeeper.sidecar.reports.scheduled import ScheduledReports
 
 HOSTILE = '"><script>alert(1)</script>'
 KINDS = ("daily", "performance", "budgets", "anomalies", "optimisation", "statement")
@@ -173,7 +176,61 @@ def test_another_file_by_a_mapping_of_its_columns(editor: Visitor) -> None:
         assert asked.items() <= hidden(review.text, "/reports/invoices").items()
 
 
+def test_a_schedule_is_set_changed_and_removed(world: World, editor: Visitor, viewer: Visitor) -> None:
+    assert "There is no channel to send it to" in page(editor, tab="schedules")
+    channel = Channel("finance", "webhook", "https://hooks.example.com/x")
+    world.channels.store.set(channel, author="tests", reason="a test")
+    fields = {"name": "acme", "report": "statement", "every": "month", "at": "07:30", "zone": "Europe/Berlin"}
+    fields |= {"format": "pdf", "to": "finance", "only_tenant": f"acme, {HOSTILE}"}
+    refused = send(editor, "/reports/schedules", **fields)
+    assert refused.status_code == 422 and "Say why" in refused.text and "<script>alert" not in refused.text
+    assert 'value="acme"' in refused.text and 'name="to" value="finance" checked' in refused.text
+    done = send(editor, "/reports/schedules", **fields, reason="They asked")
+    assert done.status_code == 303 and "1 Apr 2026, 05:30" in editor.get(done.headers["location"]).text
+    (kept,) = world.client("read").get("/api/v1/report-schedules").json()["schedules"]
+    assert (kept["only"], kept["to"], kept["at"]) == ({"tenant": ["acme", HOSTILE]}, ["finance"], "07:30")
+    shown = page(viewer, tab="schedules")
+    assert "Every month at 07:30, Europe/Berlin" in told(shown) and "Set a schedule" not in shown
+    form = page(editor, tab="schedules", edit="acme")
+    assert 'name="to" value="finance" checked' in form and 'value="07:30"' in form and 'value="Europe/Berlin"' in form
+    assert send(editor, "/reports/schedules/acme/remove").status_code == 303
+    assert "had been removed already" in editor.get(
+        send(editor, "/reports/schedules/acme/remove").headers["location"]
+    ).text  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "told_so"),
+    [
+        ({"name": ""}, "Give it a name"),
+        ({"name": "../x"}, "Give it a name"),
+        ({"name": "a b"}, "a name of up to 64 letters"),
+        ({"to": ""}, "channels that there are"),
+        ({"at": "25:00"}, "a time of day"),
+        ({"zone": HOSTILE}, "a time zone"),
+        ({"report": "budgets", "format": "focus"}, "only daily and statement"),
+        ({"report": HOSTILE}, "report"),
+    ],
+)
+def test_schedules_that_make_no_sense(world: World, editor: Visitor, changed: dict[str, str], told_so: str) -> None:
+    channel = Channel("ops", "webhook", "https://hooks.example.com/x")
+    world.channels.store.set(channel, author="tests", reason="a test")
+    fields = {"name": "x", "report": "daily", "every": "day", "format": "pdf", "to": "ops", "reason": "why"}
+    answer = send(editor, "/reports/schedules", **{**fields, **changed})
+    assert answer.status_code == 422 and told_so in told(answer.text) and "<script>alert" not in answer.text
+
+
+def test_what_became_of_reports_is_listed(world: World, viewer: Visitor) -> None:
+    schedule = ReportSchedule("every-day", "daily", "day", ("finance",))
+    clock = ScheduledReports(
+        lambda: [schedule], world.alerts, world.services.reports, None, world.clock.nanoseconds
+    )  # fmt: skip
+    clock.tick()
+    shown = told(page(viewer, tab="schedules"))
+    assert "Report every-day" in shown and "waiting" in shown
+
+
 def test_who_may_what(viewer: Visitor) -> None:
-    for path in ("invoices/read", "invoices", "invoices/fetch", "adjustments/look", "adjustments"):
+    for path in ("invoices/read", "invoices", "invoices/fetch", "adjustments", "schedules", "schedules/x/remove"):
         assert send(viewer, f"/reports/{path}").status_code == 403
     assert "Import an invoice" not in page(viewer, tab="reconciliation")

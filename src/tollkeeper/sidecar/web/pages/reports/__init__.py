@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from tollkeeper.sidecar.web.pages.reports import files, invoices, preview, reconciliation
+from tollkeeper.sidecar.web.pages.reports import files, invoices, preview, reconciliation, schedules
 from tollkeeper.sidecar.web.routes import Answer, Change, Show
 from tollkeeper.sidecar.web.view import View
 
-TABS: Mapping[str, Answer] = {"reports": preview.reports, "reconciliation": reconciliation.compared}
+TABS: Mapping[str, Answer] = {
+    "reports": preview.reports, "schedules": schedules.schedules, "reconciliation": reconciliation.compared,
+}  # fmt: skip
 
 
 async def reports(view: View) -> Response:
@@ -18,4 +20,10 @@ async def reports(view: View) -> Response:
     return await TABS.get(view.request.query_params.get("tab", "reports"), preview.reports)(view)
 
 
-ROUTES: tuple[Show | Change, ...] = (Show("/reports", reports), *files.ROUTES, *reconciliation.ROUTES, *invoices.ROUTES)
+ROUTES: tuple[Show | Change, ...] = (
+    Show("/reports", reports),
+    *files.ROUTES,
+    *schedules.ROUTES,
+    *reconciliation.ROUTES,
+    *invoices.ROUTES,
+)

@@ -56,28 +56,30 @@ async def reports(view: View) -> Response:
         formats = next((each.formats for each in kinds.reports if each.name == kind), ())
     return view.page(
         "reports/reports.html", title="Reports", tabs=TABS, report=_only(report, wanted), wanted=wanted, kind=kind,
-        formats=formats, offers=[] if isinstance(kinds, Missing) else _offers(view, kinds.reports, kind, wanted),
+        formats=formats, offers=[] if isinstance(kinds, Missing) else _offers(view, kinds.reports, kind),
         drawn=drawn, cell=cell,
     )  # fmt: skip
 
 
-def _offers(view: View, kinds: Sequence[KindOfReport], kind: str, wanted: str | None) -> list[Offer]:
+def _offers(view: View, kinds: Sequence[KindOfReport], kind: str) -> list[Offer]:
+    presets = [_preset(view, each) for each in PRESETS]
+    is_preset = any(each.is_chosen for each in presets)
     plain = [
         Offer(
             each.title, each.meaning,
             view.filters.link("/reports", report=None if each.name == FIRST else each.name, table=None),
-            each.name == kind and wanted is None,
+            each.name == kind and not is_preset,
         )
         for each in kinds
     ]  # fmt: skip
-    return [*plain, *(_preset(view, each) for each in PRESETS)]
+    return [*plain, *presets]
 
 
 def _preset(view: View, preset: Preset) -> Offer:
     query: dict[str, Any] = {"start": None, "end": None, "table": None, **preset.query}
     now = view.request.query_params
-    is_chosen = all(now.get(name) == value for name, value in preset.query.items() if name != "range")
-    return Offer(preset.title, preset.meaning, view.filters.link("/reports", **query), is_chosen and "table" in query)
+    is_chosen = all(now.get(name) == value for name, value in {"table": None, **preset.query}.items())
+    return Offer(preset.title, preset.meaning, view.filters.link("/reports", **query), is_chosen)
 
 
 def _only(report: Report | Missing, table: str | None) -> Report | Missing:

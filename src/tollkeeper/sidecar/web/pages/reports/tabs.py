@@ -1,3 +1,3 @@
 """The parts of the page."""
 
-TABS = (("reports", "Reports"), ("reconciliation", "Reconciliation"))
+TABS = (("reports", "Reports"), ("schedules", "Schedules"), ("reconciliation", "Reconciliation"))
