@@ -34,11 +34,13 @@ async def schedules(view: View) -> Response:
 async def save(view: View) -> Response:
     """Set one, in place of the one of its name."""
     said = {name: view.field(name) for name in FIELDS}
-    only = {name: _values(view.field(f"only_{name}")) for name in FILTERS}
+    only: dict[str, list[str]] = {name: _values(view.field(f"only_{name}")) for name in FILTERS}
     to = [each for each in view.form.getlist("to") if isinstance(each, str)]
     problem, field = _first_mistake(said, to)
     if not problem:
-        document = {name: said[name] for name in ("report", "every", "at", "zone", "format") if said[name]}
+        document: dict[str, Any] = {
+            name: said[name] for name in ("report", "every", "at", "zone", "format") if said[name]
+        }
         document |= {"to": to, "only": {name: values for name, values in only.items() if values}}
         try:
             made = await view.api.set_report_schedule(said["name"], document, reason=said["reason"])
