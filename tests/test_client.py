@@ -78,6 +78,11 @@ def test_a_price_from_its_first_day_to_its_last(client: tollkeeper.Client) -> No
     later = client.schedule_price(made.row, {"input": "0.2"}, valid_from=NOW + timedelta(days=9), reason="later")
     assert [price.state for price in client.price(made.row).prices] == ["current", "scheduled"]
     client.cancel_price(later.version, reason="not after all")
+    assert client.preview_price({"output": "3"}, row=made.row).content["output"] == "3"
+    (known,) = client.model_prices(search="mine-*", source="own", limit=1).models
+    assert known.bands[0].unit_prices["output"] == Decimal("0.000002")
+    with pytest.raises(Outdated):
+        client.withdraw_price(made.row, reason="of another version", expected=made.version + 99)
     changed = client.change_price(made.row, {"output": "3"}, reason="dearer")
     assert changed.content == {"provider": "*", "model": "mine-*", "input": "0.1", "output": "3"}
     with pytest.raises(Outdated):

@@ -153,6 +153,15 @@ def test_what_somebody_else_said_meanwhile_is_shown_and_the_draft_kept(world: Wo
     assert twice.status_code == 409 and f'name="row" value="{first.row}"' in twice.text
 
 
+def test_a_row_that_is_there_is_changed_and_not_said_twice(world: World, editor: Visitor) -> None:
+    row = world.prices.add("price", {"model": "there", "input": 1, "context": {"service_tier": "flex"}}, **BY).row
+    world.prices.add("price", {"model": "there", "input": 2}, **BY)
+    review = page(editor, "/pricing/review", for_model="there", input="3")
+    assert "$2.00 $3.00" in told(review) and f'name="row" value="{row + 1}"' in review
+    flex = page(editor, "/pricing/review", for_model="there", input="3", row=str(row))
+    assert "$1.00 $3.00" in told(flex) and "service_tier flex" in told(flex)
+
+
 def test_a_price_of_the_future_is_scheduled_in_the_zone_of_the_page(world: World, editor: Visitor) -> None:
     draft = {"for_provider": "vllm", "for_model": "later", "input": "1", "when": "at", "at": "2026-07-01T00:00"}
     token = editor.own_token()

@@ -13,6 +13,8 @@ import pytest
 from sidecar.api.world import NOW, Clock, World, make_call, unpriced
 from sidecar.web.test_pricing import BY, HOSTILE, page, send, told
 from sidecar.web.visiting import Visitor, person
+from tollkeeper.sidecar import repricing
+from tollkeeper.storage.ledger import LedgerUnavailable
 
 HOUSE = {"for_provider": "vllm", "for_model": "house-7b"}
 
@@ -77,6 +79,31 @@ def test_a_plan_of_other_prices_is_not_booked(world: World, editor: Visitor) -> 
     assert late.status_code == 409 and "Prices have changed since you looked" in late.text
     assert "as I saw it" in late.text and sent["plan"] not in late.text
     assert world.client("read").get("/api/v1/usage").json()["unpriced_calls"] == 3
+
+
+def test_what_is_left_after_an_interruption_is_told_and_booked(
+    world: World, editor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.prices.add("price", {"model": "house-7b", "input": 1, "output": 1, "valid_from": "2026-01-01"}, **BY)
+    where = "/pricing/recost?since=2026-03-01&for_provider=vllm&for_model=house-7b&now=yes"
+    sent = {name: value for name, value in hidden(page(editor, where), "/pricing/recost").items() if "csrf" not in name}
+    adjust, batches = world.ledger.adjust, iter(range(9))
+
+    def away(*arguments: Any) -> int:
+        if next(batches):
+            raise LedgerUnavailable("the disk is full")
+        return adjust(*arguments)
+
+    monkeypatch.setattr(repricing, "AT_ONCE", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.ledger, "adjust", away)
+        stopped = send(editor, "/pricing/recost", **sent, reason="known now")
+    assert stopped.status_code == 503 and "What was booked is kept" in stopped.text
+    assert "Book 2 corrections" in stopped.text and "known now" in stopped.text
+    rest = {name: value for name, value in hidden(stopped.text, "/pricing/recost").items() if "csrf" not in name}
+    done = send(editor, "/pricing/recost", **rest, reason="known now")
+    assert "Booked: 2 calls" in page(editor, done.headers["location"])
+    assert world.client("read").get("/api/v1/usage").json()["unpriced_calls"] == 0
 
 
 def test_an_alias_takes_the_price_of_what_it_stands_for(world: World, editor: Visitor) -> None:

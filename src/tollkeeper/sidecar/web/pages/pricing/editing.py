@@ -83,7 +83,7 @@ async def save(view: View) -> Response:
             raise Mistakes({"reason": "Say why, for the audit trail: a few words will do."})
         said = await _say(view, draft, standing.begins, reason)
     except Outdated as error:
-        return _review(view, await _clashing(view, draft, str(error)), 409, {"": str(error)})
+        return _review(view, await _clashing(view, draft), 409, {"": str(error)})
     except (Mistakes, Invalid) as error:
         told = _told(error)
         return _review(view, standing, 422, told) if "reason" in told else _form(view, draft, told)
@@ -124,9 +124,7 @@ async def _in_force(view: View, draft: Draft) -> Draft:
     if draft.row is not None:
         rows = (await view.api.price(draft.row)).prices
         held = next((row for row in rows if row.state == "current"), rows[0] if rows else None)
-        return draft if held is None else replace(draft_of(held, draft.per), when=draft.when, names={
-            **draft_of(held, draft.per).names, **({"at": draft.at} if draft.at else {}),
-        })  # fmt: skip
+        return draft if held is None else _filled(draft, held)
     if draft.kind != "price" or not draft.for_model:
         return draft
     price = await _effective(view, draft, None)
@@ -134,49 +132,63 @@ async def _in_force(view: View, draft: Draft) -> Draft:
         return draft
     own = _own_row(price, draft)
     if own is not None:
-        return replace(draft_of(own, draft.per), when=draft.when)
+        return _filled(draft, own)
     amounts = {meter.field: as_typed(amount) for meter, amount in own_prices(price.bands[0].unit_prices, draft.per)}
     return replace(draft, amounts={} if price.free else amounts, free=price.free)
+
+
+def _filled(draft: Draft, row: HeldPrice) -> Draft:
+    """What a row says, from the moment on that was asked for."""
+    said = draft_of(row, draft.per)
+    return replace(said, when=draft.when, names={**said.names, **({"at": draft.at} if draft.at else {})})
 
 
 async def _standing(view: View, draft: Draft) -> Standing:
     """Raises `Mistakes`, and `Invalid` for what the price book does not take."""
     begins = draft.begins(view.filters, view.now)
-    fields = draft.fields()
     # All that is wrong with it is told before anything is shown; no call is looked at for that.
-    said = {name: value for name, value in fields.items() if value is not None}
+    said = {name: value for name, value in draft.fields().items() if value is not None}
     await view.api.preview_price(said, kind=draft.kind, valid_from=begins, start=view.now)
-    before, meant = await _effective(view, draft, begins), await _meant(view, draft)
-    if draft.row is None:
-        return Standing(draft, begins, before, None, meant)
-    rows = (await view.api.price(draft.row)).prices
+    rows = await _rows(view, draft)
     held = _held(rows, begins or view.now)
-    seen = {row.version for row in rows if row.state != "past"}
-    clash = None
-    if draft.expected is not None and draft.expected not in seen:
-        clash = held
-    return Standing(replace(draft, expected=None if held is None else held.version), begins, before, held, meant, clash)
+    before, meant = await _effective(view, draft, begins, held), await _meant(view, draft)
+    if not rows:
+        return Standing(draft, begins, before, None, meant)
+    seen = {row.version for row in (held, *rows) if row is not None and (row is held or row.state != "past")}
+    clash = held if draft.expected is not None and draft.expected not in seen else None
+    draft = replace(draft, row=rows[0].row, expected=None if held is None else held.version)
+    return Standing(draft, begins, before, held, meant, clash)
 
 
-async def _clashing(view: View, draft: Draft, told: str) -> Standing:
+async def _clashing(view: View, draft: Draft) -> Standing:
     """The same draft over what somebody else has made of it."""
     begins = draft.begins(view.filters, view.now)
-    rows = (await view.api.prices(kind=draft.kind, state=["current", "scheduled"])).prices
-    others = (
-        [row for row in rows if row.row == draft.row] if draft.row else [row for row in rows if _is_same(row, draft)]
-    )
-    held = _held(others, begins or view.now) or (others[0] if others else None)
+    rows = await _rows(view, draft)
+    held = _held(rows, begins or view.now) or next(iter(rows), None)
     if held is not None:
         draft = draft.over(held)
-    before, meant = await _effective(view, draft, begins), await _meant(view, draft)
+    before, meant = await _effective(view, draft, begins, held), await _meant(view, draft)
     return Standing(draft, begins, before, held, meant, held)
 
 
-async def _effective(view: View, draft: Draft, at: datetime | None) -> EffectivePrice | None:
+async def _rows(view: View, draft: Draft) -> list[HeldPrice]:
+    """What the book says of the draft's row; of a new one, of the row that is about the same, if there is one."""
+    if draft.row is not None:
+        return (await view.api.price(draft.row)).prices
+    rows = (await view.api.prices(kind=draft.kind, state=["current", "scheduled"])).prices
+    same = next((row.row for row in rows if _is_same(row, draft)), None)
+    return [row for row in rows if row.row == same]
+
+
+async def _effective(
+    view: View, draft: Draft, at: datetime | None, row: HeldPrice | None = None
+) -> EffectivePrice | None:
+    context = {} if row is None else row.content.get("context", {})
     try:
         return await view.api.effective_price(
-            draft.for_provider or "*", draft.for_model or "*", tenant=draft.for_tenant or None, at=at
-        )
+            draft.for_provider or "*", draft.for_model or "*", tenant=draft.for_tenant or None, at=at,
+            context=[f"{name}={value}" for name, value in context.items()],
+        )  # fmt: skip
     except NotFound:
         return None
 
@@ -251,7 +263,9 @@ def _own_row(price: EffectivePrice, draft: Draft) -> HeldPrice | None:
 
 
 def _is_same(row: HeldPrice, draft: Draft) -> bool:
-    """Whether a row is about exactly what the draft is."""
+    """Whether a row is about exactly what the draft is, which has no context."""
+    if row.content.get("context"):
+        return False
     mine = (draft.for_provider or "*", draft.for_model or "*", draft.for_tenant)
     theirs = (row.provider, row.model, row.tenant or "")
     return tuple(name.lower() for name in mine) == tuple(name.lower() for name in theirs)
