@@ -178,7 +178,7 @@ def test_what_the_form_cannot_say_is_changed_as_text(world: World, editor: Visit
     assert "says more than the form" in page(editor, "/budgets/edit", name="all")
     said = {"what": "text", "format": "toml", "version": str(version(world)), "text": '[[limit]]\nlimit = "$1 / dya"\n'}
     refused = send(editor, "review", **said)
-    assert refused.status_code == 422 and "line:2: limit[0].limit" in told(refused.text) and "/ dya" in refused.text
+    assert refused.status_code == 422 and "line 2: limit[0].limit" in told(refused.text) and "/ dya" in refused.text
     said["text"] = '[[limit]]\nlimit = "$1 / day"\n'
     assert send(editor, "save", **said, reason="anew").status_code == 303
     assert limits(world) == {"usd-day": "$1 / day"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from starlette.datastructures import FormData
 from starlette.responses import Response
@@ -34,6 +35,10 @@ from tollkeeper.sidecar.web.pages.budgets.tabs import TABS
 from tollkeeper.sidecar.web.view import View
 
 UNPROCESSABLE = 422
+PRESETS_FOR: Mapping[str, str] = {
+    "low": "To try things out", "medium": "A team, or a small product", "high": "A product with many users",
+    "enterprise": "A company", "seed": "A small app: rates for all and for each user, and a daily budget",
+}  # fmt: skip
 DIMENSIONS = ("tenant", "user", "project", "service", "feature", "config", "session", "provider", "model", "operation")
 
 
@@ -65,8 +70,9 @@ async def presets(view: View) -> Response:
     """Policies to begin with."""
     policy = await view.api.policy()
     return view.page(
-        "budgets_presets.html", title="Begin with a preset", tabs=TABS, tab="limits", presets=PRESETS, policy=policy
-    )
+        "budgets_presets.html", title="Begin with a preset", tabs=TABS, tab="limits", presets=PRESETS, policy=policy,
+        about=PRESETS_FOR,
+    )  # fmt: skip
 
 
 async def again(view: View) -> Response:

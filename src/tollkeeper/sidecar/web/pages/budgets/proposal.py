@@ -24,6 +24,7 @@ from tollkeeper.sidecar.web.pages.budgets.limit_form import LimitForm, Mistaken,
 
 WHERE = "the policy"
 SLUG = re.compile(r"[^\w.-]+")
+NUMBERED = re.compile(r"^(\d+):")
 LONGEST_NAME = 100
 NO_MISTAKES: Mapping[str, str] = {}
 
@@ -125,9 +126,10 @@ def _text(form: FormData, _: Document) -> Proposal:
     text = str(form.get("text", ""))
     read = read_json if form.get("format") == "json" else read_toml
     try:
-        policy = read(text, "line" if read is read_toml else WHERE)
+        policy = read(text, WHERE)
     except PolicyError as error:
-        raise Mistaken({"text": str(error)}) from None
+        told = (line.removeprefix(WHERE).lstrip(":").strip() for line in str(error).splitlines())
+        raise Mistaken({"text": "\n".join(NUMBERED.sub(r"line \1:", line) for line in told)}) from None
     return Proposal("The whole policy, as text", policy_document(policy), policy)
 
 
