@@ -287,6 +287,17 @@ def test_advice_is_taken_or_not(world: World, visitor: Visitor) -> None:
     assert "script" in told(page(visitor, there))
 
 
+def test_patterns_are_the_apis(world: World, visitor: Visitor) -> None:
+    found = ask(world, "/patterns", window="30d", zone="Europe/Berlin")
+    text = page(visitor, "/analyze/patterns", zone="Europe/Berlin")
+    (busiest, *_), tail = found["peak_hours"], found["heavy_tail"]
+    assert f'<span class="figure">{busiest["hour"]:02}:00</span>' in text
+    assert f'value="{tail["cost"]}"' in text and f"for {tail['calls']} calls" in told(text)
+    assert "No sessions" in text and 'href="/analyze/patterns?zone=Europe%2FBerlin"' in page(
+        visitor, zone="Europe/Berlin"
+    )
+
+
 def test_whoever_may_only_look_is_shown_no_forms(world: World) -> None:
     visitor = Visitor(world).as_user("vi")
     for tab in TABS:
@@ -305,6 +316,6 @@ def test_before_anything_has_happened(tmp_path: Any) -> None:
     }  # fmt: skip
     for tab, words in told_next.items():
         assert words in told(page(visitor, tab=tab)).lower(), tab
-    assert "UTC" in page(visitor, "/analyze/hours")
+    assert "UTC" in page(visitor, "/analyze/hours") and "Not worked out yet" in page(visitor, "/analyze/patterns")
     assert page(visitor, "/analyze/anomalies/none", 404) and page(visitor, "/analyze/recommendations/none", 404)
     empty.close()

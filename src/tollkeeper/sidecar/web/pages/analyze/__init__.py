@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from tollkeeper.sidecar.web.pages.analyze import anomalies, breakdown, forecast, providers, recommendations, what_if
+from tollkeeper.sidecar.web.pages.analyze import (
+    anomalies,
+    breakdown,
+    forecast,
+    patterns,
+    providers,
+    recommendations,
+    what_if,
+)
 from tollkeeper.sidecar.web.pages.analyze.tabs import PATH
 from tollkeeper.sidecar.web.routes import Answer, Show
 from tollkeeper.sidecar.web.view import View
@@ -26,6 +34,7 @@ async def analyze(view: View) -> Response:
 ROUTES = (
     Show(PATH, analyze),
     *breakdown.ROUTES,
+    *patterns.ROUTES,
     *providers.ROUTES,
     *forecast.ROUTES,
     *what_if.ROUTES,

@@ -117,7 +117,7 @@ async def _drawn(view: View, found: AnomalyState) -> Drawn:
         "start": found.began_at - around, "end": min(ends + around, view.now),
         "zone": zone, **{name: value if value != NONE else "" for name, value in known.items()},
     }  # fmt: skip
-    usage = (await view.together(usage=view.api.usage(**asked, interval=interval)))["usage"]
+    usage = (await view.together(usage=view.api.usage(**asked, interval=interval, details=False)))["usage"]
     if isinstance(usage, Missing):
         return Drawn(calls, why=usage.reason)
     moments = starts(usage, interval, view.now)

@@ -159,7 +159,7 @@ async def _past(view: View, one: ForecastState) -> tuple[list[datetime], list[Nu
         return begin
     interval: Interval = "hour" if one.horizon == "day" else "day"
     asked: dict[str, Any] = {"start": one.period_start, "end": view.now, "zone": one.zone, **one.scope}
-    found = (await view.together(usage=view.api.usage(**asked, interval=interval)))["usage"]
+    found = (await view.together(usage=view.api.usage(**asked, interval=interval, details=False)))["usage"]
     if isinstance(found, Missing):
         return found
     values = {each.start: getattr(each, field) for each in found.groups}
