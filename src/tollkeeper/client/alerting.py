@@ -22,10 +22,11 @@ MessageState = Literal["waiting", "sent", "dead"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message to one channel. Who gets it twice can tell by its id."""
+    """One message to one channel. Who gets it twice can tell by its id; of kind `digest` it is of no alert."""
 
     id: str
     alert_id: str
+    kind: AlertKind | Literal["digest"]
     channel: str
     event: Literal["fired", "worsened", "repeated", "resolved"]
     severity: Severity

@@ -15,6 +15,7 @@ from services.sinks import HttpSink, http_sink
 from sidecar.api.world import World
 from sidecar.web.visiting import Visitor, person
 from tollkeeper.alerting.channel import Channel
+from tollkeeper.model.alert import Alert
 from tollkeeper.model.finding import Finding, severity_at
 
 DAY = 86_400 * 10**9
@@ -239,6 +240,14 @@ def test_what_was_not_delivered_is_tried_again(world: World, editor: Visitor) ->
     away = {"back": "https://evil.example/alerts"}
     assert send(editor, f"/alerts/messages/{message.id}/retry", **away).headers["location"] == "/alerts?tab=channels"
     assert api(world, "/notifications", state="dead")["notifications"] == []
+
+
+def test_a_summary_is_of_no_alert(world: World, editor: Visitor) -> None:
+    told = Finding("digest", "weekly", {}, "info", facts={"title": "Weekly digest <b>", "body": "Spent nothing."})
+    now = world.clock.nanoseconds()
+    assert world.alerts.tell_once(Alert("digest-weekly", told, now, now, now), "hook")
+    page = editor.get("/alerts?tab=channels").text
+    assert "summary or report" in page and re.search(r">Weekly digest &lt;b&gt;\s*</td>", page)
 
 
 def test_a_viewer_sees_and_is_shown_no_button(world: World) -> None:

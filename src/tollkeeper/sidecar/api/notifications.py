@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from tollkeeper.model.alert import Event
-from tollkeeper.model.finding import Severity
+from tollkeeper.model.finding import FindingKind, Severity
 from tollkeeper.sidecar.api.answer import Answer, moment
 from tollkeeper.sidecar.api.filters import LONGEST
 from tollkeeper.sidecar.api.problems import Refusal, missing
@@ -31,6 +31,7 @@ class NotificationState(BaseModel):
 
     id: str = Field(description="The same each time it is sent: who gets it twice can tell by it.")
     alert_id: str
+    kind: FindingKind = Field(description="`digest` of summaries and reports, which are of no alert.")
     channel: str
     event: Event
     severity: Severity
@@ -92,6 +93,7 @@ def notification_state(entry: Entry) -> NotificationState:
     return NotificationState(
         id=told.id,
         alert_id=told.alert.id,
+        kind=told.alert.finding.kind,
         channel=told.channel,
         event=told.event,
         severity=told.alert.finding.severity,
