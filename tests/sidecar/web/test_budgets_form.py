@@ -129,6 +129,10 @@ def test_a_limit_is_changed_in_its_place_with_its_ladder() -> None:
     assert [limit["name"] for limit in proposal.document["limit"]] == ["usd-day", "whole"]
     assert [ladder["limit"] for ladder in proposal.document["ladder"]] == ["whole"]
     assert "under another one the limit begins anew" in proposal.warnings[0]
+    same = fields(before="month", name="month", amount="9")
+    assert propose(same, now).warnings == (), "another amount begins nothing anew"
+    (told,) = propose(fields(before="month", name="month", whose="tenant"), now).warnings
+    assert "counted anew" in told
     with pytest.raises(Mistaken, match="already"):
         propose(fields(before="month", name="usd-day"), now)
     removed = propose(FormData([("what", "remove"), ("name", "month")]), now).document

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,9 +73,13 @@ def _limit(form: FormData, now: Document) -> Proposal:
         mistakes["name"] = f"there is a limit of the name {name!r} already: change that one, or choose another name"
         raise Mistaken(mistakes)
     document = _with_limit(now, said, table, ladder)
-    policy = _checked(document, [each["name"] for each in document["limit"]].index(name), mistakes)
+    place = [each["name"] for each in document["limit"]].index(name)
+    policy = _checked(document, place, mistakes)
+    before = limit_named(now, said.before)
     words = f"Change the limit {said.before}" if said.before else f"A new limit: {name}"
-    return Proposal(words, policy_document(policy), policy, tuple(_warnings(said, name, now)))
+    return Proposal(
+        words, policy_document(policy), policy, tuple(_warnings(before and before[0], policy.limits[place]))
+    )
 
 
 def _with_limit(now: Document, said: LimitForm, table: Document, ladder: Document | None) -> Document:
@@ -91,22 +95,25 @@ def _with_limit(now: Document, said: LimitForm, table: Document, ladder: Documen
     return {**now, "limit": limits, "ladder": ladders}
 
 
-def _warnings(said: LimitForm, name: str, now: Document) -> list[str]:
-    found = []
-    if said.before and said.before != name:
-        found.append(
+def _warnings(before: Limit | None, after: Limit) -> Iterator[str]:
+    """What an edit begins anew."""
+    if before is None:
+        return
+    if before.name != after.name:
+        yield (
             "What was used is kept under the name: under another one the limit begins anew, and what speaks of the old "
             "name, such as silences, does not mean it any more."
         )
-    if said.before:
-        before = limit_named(now, said.before)
-        if before is not None and list(before[0].per) != list(dict.fromkeys((*_whose(said), *said.also))):
-            found.append("It counts for others than before, so what was used so far is counted anew from the ledger.")
-    return found
+    if (_period(before), before.per) != (_period(after), after.per):
+        yield (
+            "With another time, time zone or whom it counts for, it is counted anew: within ten seconds by what the "
+            "ledger has of the new period; from zero where that is shorter than an hour, or refilled evenly."
+        )
 
 
-def _whose(said: LimitForm) -> tuple[str, ...]:
-    return () if said["whose"] in ("", "everybody") else (said["whose"],)
+def _period(limit: Limit) -> tuple[object, ...]:
+    window = limit.window
+    return () if window is None else (window.unit, window.zone, window.rolling)
 
 
 def _remove(form: FormData, now: Document) -> Proposal:
