@@ -185,6 +185,13 @@ def test_a_secret_that_is_pasted_is_neither_kept_nor_shown(world: World, admin: 
     assert "very-secret" not in repr(api(world, "/audit", limit=1000))
 
 
+def test_the_address_for_mails_is_put_together_without_its_password(admin: Visitor) -> None:
+    said = {"service": "mail", "host": "mx.example:587", "user": "a@b'c", "from": "x@y", "to": "<i>@z"}
+    page = html.unescape(admin.get("/alerts/new-channel", params=said).text)
+    assert "export MAIL_URL='mailtos://a%40b%27c:PASSWORD@mx.example:587?from=x%40y&to=%3Ci%3E%40z'" in page
+    assert "@smtp.example.com?" in admin.get("/alerts/new-channel?service=mail&host=a/b").text
+
+
 def test_a_channel_is_added_tried_and_removed(world: World, admin: Visitor) -> None:
     fields = {"service": "slack", "name": "team", "url": "NO_SUCH_URL", "at_least": "warning", "repeat": "4h",
               "resolved": "yes", "via": "direct", "match-tenant": "acme, glob*", "reason": "to know"}  # fmt: skip

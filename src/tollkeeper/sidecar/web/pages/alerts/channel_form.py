@@ -22,7 +22,14 @@ from tollkeeper.sidecar.web.pages.alerts.matching import (
     read_globs,
     write_globs,
 )
-from tollkeeper.sidecar.web.pages.alerts.services import BY_NAME, OF_KIND, SERVICES, Service
+from tollkeeper.sidecar.web.pages.alerts.services import (
+    BY_NAME,
+    MAIL_FIELDS,
+    OF_KIND,
+    SERVICES,
+    Service,
+    mail_address,
+)
 from tollkeeper.sidecar.web.routes import Change, Show
 from tollkeeper.sidecar.web.view import View
 
@@ -210,7 +217,9 @@ def _form(
     channel: ChannelState | None = None,
     **shown: Any,
 ) -> Response:
-    context = {"rows": None, "seen": "", **shown}
+    mail = {name: view.request.query_params.get(name, "") for name in MAIL_FIELDS} if service.name == "mail" else {}
+    example = mail_address(mail) if any(mail.values()) else service.example
+    context = {"rows": None, "seen": "", "mail": mail, "mail_fields": MAIL_FIELDS, "example": example, **shown}
     title = f"New channel: {service.title}" if channel is None else f"Change {channel.name}"
     return view.page(
         "alerts/channel_form.html", status, title=title,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import NamedTuple
+from urllib.parse import quote
 
 from tollkeeper.alerting.channel import Kind
 
@@ -34,9 +37,8 @@ SERVICES = (
     ),
     Service(
         "mail", "E-mail", "Through your own mail server",
-        ("Have at hand: the mail server (SMTP), a user and password for it, and whom to write to.",
-         "Write them as one address, as in the example. In the password, write % as %25, @ as %40, : as %3A and"
-         " / as %2F."),
+        ("Fill in the server, and who writes to whom: step 2 then shows the address.",
+         "In its place write the password; there, % is %25, @ is %40, : is %3A and / is %2F."),
         "mailtos://USER:PASSWORD@smtp.example.com?from=tollkeeper@example.com&to=you@example.com", "MAIL_URL",
     ),
     Service(
@@ -90,3 +92,18 @@ KIND_TITLES = {
     "apprise": "Chat, mail or on-call", "webhook": "Webhook", "alertmanager": "Alertmanager",
     "python": "Python function",
 }  # fmt: skip
+
+MAIL_FIELDS = {
+    "host": ("Mail server", "smtp.example.com"), "user": ("User there", "tollkeeper@example.com"),
+    "from": ("From", "tollkeeper@example.com"), "to": ("To", "you@example.com"),
+}  # fmt: skip
+"""What the address of a mail server is made of: labels, and examples."""
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+
+
+def mail_address(said: Mapping[str, str]) -> str:
+    """The address for mails, as apprise reads it, of what was filled in; the password is never asked for."""
+    filled = {name: said.get(name, "").strip() or example for name, (_, example) in MAIL_FIELDS.items()}
+    host = filled["host"] if _HOST.fullmatch(filled["host"]) else MAIL_FIELDS["host"][1]
+    user, sender, to = (quote(filled[name], safe="") for name in ("user", "from", "to"))
+    return f"mailtos://{user}:PASSWORD@{host}?from={sender}&to={to}"
