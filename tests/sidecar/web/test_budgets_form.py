@@ -97,6 +97,7 @@ def test_all_that_the_form_can_say() -> None:
         ({"time_zone": "Europe/Berlln"}, "time_zone", "a time zone"),
         ({"then": "wait", "wait_for": "2 hours"}, "wait_for", "of an hour at the most"),
         ({"only_name": "tenant"}, "only_value", "say which tenant"),
+        ({"only_value": "acme"}, "only_value", "choose what 'acme' is"),
         ({"only_more": "model gpt"}, "only_more", "a name, = and a value"),
         ({"name": "a/b"}, "name", "letters, digits"),
         ({"measure": "tokens", "amount": "99999999999999999999"}, "amount", "a whole number from 0"),

@@ -50,7 +50,9 @@ class ScopeUse(BaseModel):
     period_start: datetime | None
     resets_at: datetime | None = Field(description="Null where nothing begins anew.")
     step: LadderStep | None = Field(description="Of its ladder, the highest step that is reached.")
-    denied: int | None = Field(description="Calls denied in this period; null where that is not counted.")
+    denied: int | None = Field(
+        description="Calls that this process has denied in this period; null where that is not counted."
+    )
 
 
 class LimitUsage(BaseModel):

@@ -181,6 +181,8 @@ class _Reading:
         name, value = self._form["only_name"], self._form["only_value"]
         if name and not value:
             self.mistakes["only_value"] = f"say which {name}, or choose any call"
+        if value and not name:
+            self.mistakes["only_value"] = f"choose what {value!r} is: a tenant, a model …"
         more: list[tuple[str, str]] = self.read("only_more", read_conditions) or []
         return [*([(name, value)] if name and value else []), *more]
 
