@@ -25,7 +25,7 @@ EXPIRIES = {"": "Never", "30": "30 days", "90": "90 days", "365": "A year"}
 
 async def show(view: View, status: int = 200, **said: Any) -> Response:
     """Of somebody who is no admin, their own account only. `said`: what was wrong with a form, and what it said."""
-    asked: dict[str, Any] = {"me": view.api.me()}
+    asked: dict[str, Any] = {}
     if view.who.user is not None or view.who.session is not None:
         asked["own"] = view.api.own_sessions()
     if view.may("admin"):
