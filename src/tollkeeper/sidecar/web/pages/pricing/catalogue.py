@@ -30,8 +30,10 @@ async def catalogue(view: View) -> Response:
             search=words or None, provider=wanted.get("provider"), source=source, cursor=query.get("cursor") or None,
             limit=MOST,
         ),
-        unpriced=view.api.unpriced(days=30),
     )  # fmt: skip
+    # Only a part of the page is asked for while somebody types.
+    is_part = "hx-request" in view.request.headers
+    found |= {"unpriced": None} if is_part else await view.together(unpriced=view.api.unpriced(days=30))
     return view.page(
         "pricing_catalogue.html", title="Pricing", tabs=TABS, tab="catalogue", search=words, source=source, per=per,
         sources=SOURCES, unit_words=UNIT_WORDS, columns=COLUMNS, cells=lambda one: cells(one, per),

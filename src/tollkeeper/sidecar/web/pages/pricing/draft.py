@@ -73,15 +73,31 @@ class Draft:
         told = {**known, **units, "free": "yes" if self.free else "", **self.names, **self.amounts}
         return {name: str(value) for name, value in told.items() if value not in (None, "")}
 
+    def understood(self, filters: Filters, now: datetime) -> tuple[datetime | None, dict[str, Any]]:
+        """When it begins, and what it says. Raises `Mistakes` with all of them."""
+        mistakes: dict[str, str] = {}
+        begins, fields = None, dict[str, Any]()
+        try:
+            begins = self.begins(filters, now)
+        except Mistakes as error:
+            mistakes |= error.found
+        try:
+            fields = self.fields()
+        except Mistakes as error:
+            mistakes |= error.found
+        if mistakes:
+            raise Mistakes(mistakes)
+        return begins, fields
+
     def begins(self, filters: Filters, now: datetime) -> datetime | None:
         """The moment from which on it holds; `None`: from now on. Raises `Mistakes`."""
         if self.when == "now":
             return None
         try:
             typed = datetime.fromisoformat(self.at)
-        except ValueError:
+            zoned = (typed if typed.tzinfo else typed.replace(tzinfo=filters.zone)).astimezone(UTC)
+        except (ValueError, OverflowError):
             raise Mistakes({"at": "Say from when on: a day and a time, such as 2027-01-31T00:00."}) from None
-        zoned = (typed if typed.tzinfo else typed.replace(tzinfo=filters.zone)).astimezone(UTC)
         if not 1971 <= zoned.year <= 2199:
             raise Mistakes({"at": f"{self.at} is out of reach: expected a year from 1971 to 2199."})
         return zoned

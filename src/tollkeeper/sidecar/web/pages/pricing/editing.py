@@ -13,7 +13,7 @@ from tollkeeper.client.records import EffectivePrice, HeldPrice, PricePreview
 from tollkeeper.sidecar.web.amounts import as_typed
 from tollkeeper.sidecar.web.pages.pricing.differences import difference
 from tollkeeper.sidecar.web.pages.pricing.draft import Draft, Mistakes, draft_of, read_draft
-from tollkeeper.sidecar.web.pages.pricing.meters import COLUMNS, METERS, UNIT_WORDS, own_prices
+from tollkeeper.sidecar.web.pages.pricing.meters import BY_FIELD, COLUMNS, METERS, UNIT_WORDS, own_prices
 from tollkeeper.sidecar.web.pages.pricing.recosting import recost_link
 from tollkeeper.sidecar.web.pages.pricing.tabs import tab
 from tollkeeper.sidecar.web.view import Missing, View
@@ -145,9 +145,9 @@ def _filled(draft: Draft, row: HeldPrice) -> Draft:
 
 async def _standing(view: View, draft: Draft) -> Standing:
     """Raises `Mistakes`, and `Invalid` for what the price book does not take."""
-    begins = draft.begins(view.filters, view.now)
+    begins, fields = draft.understood(view.filters, view.now)
     # All that is wrong with it is told before anything is shown; no call is looked at for that.
-    said = {name: value for name, value in draft.fields().items() if value is not None}
+    said = {name: value for name, value in fields.items() if value is not None}
     await view.api.preview_price(said, kind=draft.kind, valid_from=begins, start=view.now)
     rows = await _rows(view, draft)
     held = _held(rows, begins or view.now)
@@ -224,7 +224,7 @@ async def _previewed(view: View, draft: Draft, since: datetime | None) -> PriceP
 def _form(view: View, draft: Draft, wrong: dict[str, str] | None = None) -> Response:
     return view.page(
         "pricing_edit.html", 422 if wrong else 200, title=TITLES[draft.kind, draft.row is not None], draft=draft,
-        wrong=wrong or {}, first=COLUMNS, others=METERS[len(COLUMNS):], unit_words=UNIT_WORDS,
+        wrong=wrong or {}, by_field=BY_FIELD, first=COLUMNS, others=METERS[len(COLUMNS):], unit_words=UNIT_WORDS,
         opened=any(meter.field in draft.amounts for meter in METERS[len(COLUMNS):]),
     )  # fmt: skip
 
