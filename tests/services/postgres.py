@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
+from services.debian import absent, install
 from services.ports import free_port
 
 ACCOUNT = "postgres"
@@ -24,24 +23,14 @@ def _binaries() -> Path | None:
     return found[0].parent if found else Path(on_path).parent if on_path else None
 
 
-def _install() -> None:
-    """From Debian's packages, where that is possible."""
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for arguments in (["update"], ["install", "-y", "--no-install-recommends", "postgresql"]):
-            subprocess.run(["apt-get", "-qq", *arguments], check=False, capture_output=True, env=environment)
-
-
 @contextmanager
 def running() -> Iterator[str]:
     """The URL of a server's maintenance database. Without a server to run: fails in CI, skips elsewhere."""
     if _binaries() is None:
-        _install()
+        install("postgresql")
     binaries = _binaries()
     if binaries is None:
-        if os.environ.get("CI"):
-            pytest.fail("PostgreSQL is not installed, and could not be: CI must have it")
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+        absent("PostgreSQL", "postgresql")
     as_user = {"user": ACCOUNT, "group": ACCOUNT} if os.geteuid() == 0 else {}
     folder = Path(tempfile.mkdtemp(prefix="tollkeeper-postgres-"))
     if as_user:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
@@ -13,28 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pytest
-
+from services.debian import absent, install
 from services.ports import free_port
 
 PROGRAMS = ("redis-server", "valkey-server")
-PACKAGES = ("redis-server", "valkey-server")
+"""And the packages that they are in."""
 
 
 def _program() -> str | None:
     return next((found for name in PROGRAMS if (found := shutil.which(name))), None)
-
-
-def _install() -> None:
-    """From Debian's packages, where that is possible; the package's own server is not started."""
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        # In this runlevel, no package starts its server when it is installed.
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        subprocess.run(["apt-get", "-qq", "update"], check=False, capture_output=True, env=environment)
-        for package in PACKAGES:
-            command = ["apt-get", "-qq", "install", "-y", "--no-install-recommends", package]
-            if not subprocess.run(command, check=False, capture_output=True, env=environment).returncode:
-                return
 
 
 class RedisServer:
@@ -81,12 +67,10 @@ class RedisServer:
 def running(persistent: bool = False, options: tuple[str, ...] = ()) -> Iterator[RedisServer]:
     """A server that answers. Without one to run: fails in CI, skips elsewhere."""
     if _program() is None:
-        _install()
+        any(install(package) for package in PROGRAMS)
     program = _program()
     if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("neither Redis nor Valkey is installed, and they could not be: CI must have one")
-        pytest.skip("neither Redis nor Valkey is installed (Debian: apt-get install redis-server)")
+        absent("a server of Redis or Valkey", PROGRAMS[0])
     folder = Path(tempfile.mkdtemp(prefix="tollkeeper-redis-"))
     server = RedisServer(program, folder, persistent, options)
     try:
