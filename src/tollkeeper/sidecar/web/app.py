@@ -20,6 +20,7 @@ from tollkeeper.sidecar.api.services import Services
 from tollkeeper.sidecar.web import csrf, live
 from tollkeeper.sidecar.web.filters import DIMENSIONS, RANGE_WORDS, read_filters
 from tollkeeper.sidecar.web.formats import Formats, locale_of
+from tollkeeper.sidecar.web.forms import read_form
 from tollkeeper.sidecar.web.headers import SecurityHeaders
 from tollkeeper.sidecar.web.identity import Identity, identify
 from tollkeeper.sidecar.web.inside import Inside
@@ -39,7 +40,7 @@ from tollkeeper.sidecar.web.pages import (
 from tollkeeper.sidecar.web.problems import handlers, problem
 from tollkeeper.sidecar.web.rendering import Templates, serve_static
 from tollkeeper.sidecar.web.routes import Change, Place, Show
-from tollkeeper.sidecar.web.view import NOTICE_COOKIE, View
+from tollkeeper.sidecar.web.view import LONGEST_NOTICE, NOTICE_COOKIE, View
 
 NAVIGATION = (
     Place("/", "Overview", "overview"),
@@ -67,8 +68,9 @@ ROUTES: tuple[Show | Change, ...] = (
 )
 """Everything that a browser can ask for, and send."""
 
-LARGEST_FORM_PART = 32 << 20
-MOST_FIELDS = 500
+LONGEST_FORM = 32 << 20
+"""Bytes. An invoice of 8 MiB comes back from its review as a field, in which a byte can be three."""
+MOST_FIELDS, MOST_FILES = 500, 1
 GZIP_FROM = 800
 
 
@@ -101,10 +103,12 @@ class Web:
             if who is None:
                 return sign_in.to_sign_in(request)
             view = self._view(request, who)
-            if isinstance(route, Change):
-                async with request.form(max_fields=MOST_FIELDS, max_part_size=LARGEST_FORM_PART) as form:
-                    return await self._change(view, route, form)
-            return await self._guarded(view, route.answer)
+            if isinstance(route, Show):
+                return await self._guarded(view, route.answer)
+            if not view.may(route.scope):
+                return problem(view, 403, f"You are {view.who.role} here; this needs somebody with more rights.")
+            async with read_form(request, longest=LONGEST_FORM, most_fields=MOST_FIELDS, most_files=MOST_FILES) as form:
+                return await self._change(view, route, form)
 
         return answer
 
@@ -113,8 +117,6 @@ class Web:
             csrf.check(view.request, form, self._public_url)
         except csrf.Forged as forged:
             return problem(view, 403, f"Nothing was changed: {forged}. Load the page again, then send it.")
-        if not view.may(route.scope):
-            return problem(view, 403, f"You are {view.who.role} here; this needs somebody with more rights.")
         view.form = form
         return await self._guarded(view, route.answer)
 
@@ -134,6 +136,6 @@ class Web:
         now = self._services.now().astimezone(UTC)
         filters = read_filters(request.query_params, now)
         formats = Formats(locale_of(request.headers.get("accept-language", "")), filters.zone)
-        notice = unquote(request.cookies.get(NOTICE_COOKIE, ""))[:300]
+        notice = unquote(request.cookies.get(NOTICE_COOKIE, ""))[:LONGEST_NOTICE]
         inside = Inside(self._api, who.signed_in)
         return View(request, who, inside, filters, formats, csrf.token_for(request), now, self._templates, notice)

@@ -56,7 +56,10 @@ class Visits:
 
         async def answer(message: Message) -> None:
             if known is None and message["type"] == "http.response.start":
-                MutableHeaders(scope=message).append("set-cookie", cookies.setting(cookies.VISIT, visitor, secure))
+                headers = MutableHeaders(scope=message)
+                # What a proxy may keep would be everybody's: then others would know the token.
+                if not headers.get("cache-control", "").startswith("public"):
+                    headers.append("set-cookie", cookies.setting(cookies.VISIT, visitor, secure))
             await send(message)
 
         await self._app(scope, receive, answer)

@@ -25,6 +25,8 @@ from tollkeeper.storage.access_keys import Scope
 T = TypeVar("T")
 
 NOTICE_COOKIE = "tollkeeper_notice"
+LONGEST_NOTICE = 300
+"""Characters; each can be twelve of a cookie, of which browsers keep 4096."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class View:
         """After a change: on to a page, which tells of it once."""
         answer = RedirectResponse(where, 303)
         answer.set_cookie(
-            NOTICE_COOKIE, quote(notice), max_age=60, path="/", httponly=True, samesite="strict",
+            NOTICE_COOKIE, quote(notice[:LONGEST_NOTICE]), max_age=60, path="/", httponly=True, samesite="strict",
             secure=self.request.scope[SECURE],
         )  # fmt: skip
         return answer

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -19,6 +18,7 @@ from starlette.routing import Route
 from tollkeeper.sidecar.api.services import Services
 from tollkeeper.sidecar.throttle import TooMany
 from tollkeeper.sidecar.web import cookies, csrf
+from tollkeeper.sidecar.web.forms import read_form
 from tollkeeper.sidecar.web.identity import identify
 from tollkeeper.sidecar.web.rendering import Templates
 from tollkeeper.storage.ledger import LedgerUnavailable
@@ -79,8 +79,7 @@ class SignIn:
         return self._form(request, 200, Asked("", "", "", where))
 
     async def _enter(self, request: Request) -> Response:
-        _check_length(request)
-        async with request.form(max_fields=MOST_FIELDS, max_files=0) as form:
+        async with read_form(request, longest=LONGEST_FORM, most_fields=MOST_FIELDS) as form:
             asked = _read(form)
             try:
                 csrf.check(request, form, self._public_url)
@@ -135,8 +134,7 @@ class SignIn:
         return answer
 
     async def _leave(self, request: Request) -> Response:
-        _check_length(request)
-        async with request.form(max_fields=MOST_FIELDS, max_files=0) as form:
+        async with read_form(request, longest=LONGEST_FORM, most_fields=MOST_FIELDS) as form:
             try:
                 csrf.check(request, form, self._public_url)
             except csrf.Forged as forged:
@@ -192,15 +190,6 @@ def local_path(text: str | None) -> str:
 def address_of(request: Request) -> str:
     """Where a request is from. The server has asked the proxy already, if it trusts one (`FORWARDED_ALLOW_IPS`)."""
     return "" if request.client is None else request.client.host
-
-
-def _check_length(request: Request) -> None:
-    """Before anything is read: anybody can send something here."""
-    length = request.headers.get("content-length", "")
-    if not length.isdecimal():
-        raise HTTPException(411, "the form's length is missing")
-    if int(length) > LONGEST_FORM:
-        raise HTTPException(413, "the form is too long")
 
 
 def _read(form: FormData) -> Asked:
