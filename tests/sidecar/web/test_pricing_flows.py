@@ -14,6 +14,7 @@ from sidecar.api.world import NOW, Clock, World, make_call, unpriced
 from sidecar.web.test_pricing import BY, HOSTILE, page, send, told
 from sidecar.web.visiting import Visitor, person
 from tollkeeper.sidecar import repricing
+from tollkeeper.sidecar.web.pages.pricing.recosting import Wanted
 from tollkeeper.storage.ledger import LedgerUnavailable
 
 HOUSE = {"for_provider": "vllm", "for_model": "house-7b"}
@@ -68,6 +69,21 @@ def test_an_unpriced_model_is_priced_and_its_calls_are_booked(world: World, edit
     usage = world.client("read").get("/api/v1/usage", params={"provider": "vllm"}).json()
     assert (usage["unpriced_calls"], usage["total_cost"]) == (0, 0.0072)
     assert "Every call has a price" in page(editor, "/pricing", tab="unpriced")
+
+
+@pytest.mark.parametrize(
+    ("model", "named", "others"),
+    [
+        ("gpt-4o", ("gpt-4o", "GPT-4o", "gpt-4o-2024-08-06"), ("gpt-4o-mini", "gpt-4", "chatgpt-4o")),
+        ("llama-3", ("llama-3",), ("llama-3-70b", "llama-3.1")),
+        ("llama-3*", ("llama-3-70b", "llama-3.1"), ("llama-2",)),
+    ],
+)
+def test_a_row_means_a_model_and_its_dated_versions(
+    model: str, named: tuple[str, ...], others: tuple[str, ...]
+) -> None:
+    wanted = Wanted(NOW, NOW, model=model)
+    assert all(map(wanted.names, named)) and not any(map(wanted.names, others))
 
 
 def test_a_plan_of_other_prices_is_not_booked(world: World, editor: Visitor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,8 @@ from tollkeeper.sidecar.web.view import View
 
 PATH = "/pricing/recost"
 GLOB = frozenset("*?[")
+DATED = re.compile(r"[-@]\d{4}")
+"""What follows a model's name in those of its versions: `-2024-08-06`, `-0613`; and not `-mini`, nor `-70b`."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Wanted:
     def names(self, model: str) -> bool:
         """Whether a row about `model` means this one: a name means its dated versions too."""
         wanted, found = self.model.lower(), model.lower()
-        return fnmatchcase(found, wanted) or found.startswith(f"{wanted}-")
+        return fnmatchcase(found, wanted) or found.startswith(wanted) and DATED.match(found, len(wanted)) is not None
 
 
 def recost_link(filters: Filters, start: datetime, provider: str, model: str, tenant: str | None) -> str:
