@@ -78,6 +78,9 @@ def test_the_wheel_has_the_package_and_no_more(built: Path) -> None:
     }
     sources = {str(path.relative_to(SOURCE)) for path in (SOURCE / "tollkeeper").rglob("*.py")}
     assert sources == {name for name in names if name.endswith(".py")}
+    web = SOURCE / "tollkeeper" / "sidecar" / "web"
+    page = {path for folder in ("static", "templates") for path in (web / folder).rglob("*") if path.is_file()}
+    assert page and {str(path.relative_to(SOURCE)) for path in page} <= set(names)
     assert "tollkeeper = tollkeeper.cli.main:main" in entry_points
     assert "tollkeeper = tollkeeper.capture.zero_code:TollkeeperInstrumentor" in entry_points
 
