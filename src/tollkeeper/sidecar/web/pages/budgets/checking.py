@@ -32,7 +32,7 @@ async def check(view: View) -> Response:
                 mistakes[""] = error.message
     return view.page(
         "budgets_check.html", UNPROCESSABLE if mistakes else 200, title="Would this call go?", tabs=TABS, tab="limits",
-        said=said, mistakes=mistakes, found=found, step_words=STEPS,
+        said=said, mistakes=mistakes, found=found, step_words={**STEPS, "emergency": "as in an emergency"},
     )  # fmt: skip
 
 
