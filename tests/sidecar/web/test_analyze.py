@@ -289,7 +289,7 @@ def test_advice_is_taken_or_not(world: World, visitor: Visitor) -> None:
 
 def test_patterns_are_the_apis(world: World, visitor: Visitor) -> None:
     found = ask(world, "/patterns", window="30d", zone="Europe/Berlin")
-    text = page(visitor, "/analyze/patterns", zone="Europe/Berlin")
+    text = page(visitor, "/analyze/patterns", window="30d", zone="Europe/Berlin")
     (busiest, *_), tail = found["peak_hours"], found["heavy_tail"]
     assert f'<span class="figure">{busiest["hour"]:02}:00</span>' in text
     assert f'value="{tail["cost"]}"' in text and f"for {tail['calls']} calls" in told(text)

@@ -30,7 +30,7 @@ class InVain(NamedTuple):
 
 async def patterns(view: View) -> Response:
     """The page. It is of all calls, whatever is filtered elsewhere."""
-    window = one_of(get_args(Window), view.filters.others.get("window"), "30d")
+    window = one_of(get_args(Window), view.filters.others.get("window"), "7d")
     parts = await view.together(found=view.api.patterns(window=window, zone=view.filters.zone_name, top=SHOWN))
     found = parts["found"]
     return view.page(
