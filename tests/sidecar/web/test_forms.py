@@ -72,3 +72,26 @@ def test_what_is_told_fits_a_cookie() -> None:
     view = SimpleNamespace(request=SimpleNamespace(scope={SECURE: True}))
     answer = View.done(view, "/", "\U0001f600" * 5000)  # type: ignore[arg-type]
     assert 3000 < len(answer.headers["set-cookie"]) < 4096
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "status"),
+    [
+        ("/settings/keys", {"name": "x", "expires": "9" * 4500}, 422),
+        ("/settings/keys", {"name": "x", "expires": "soon"}, 422),
+        ("/settings/users/ada", {"version": "9" * 4500}, 409),
+        ("/settings/users/ada", {"role": "viewer"}, 409),
+        ("/budgets/save", {"what": "version", "number": "9" * 4500}, 422),
+        ("/budgets/quota/reset", {"config": ""}, 422),
+        ("/budgets/quota/remove", {"config": ".."}, 422),
+        ("/pricing/end", {"row": "9" * 4500}, 404),
+        ("/pricing/cancel", {"version": "٣" * 4500}, 303),
+    ],
+)
+def test_a_form_that_says_no_number_changes_nothing(world: World, path: str, said: dict[str, str], status: int) -> None:
+    person(world, "ada", "admin")
+    visitor = Visitor(world).as_user("ada")
+    before = len(world.audit.entries()[0])
+    said = {"csrf_token": visitor.own_token(), "reason": "because", **said}
+    assert visitor.post(path, data=said).status_code == status
+    assert len(world.audit.entries()[0]) == before

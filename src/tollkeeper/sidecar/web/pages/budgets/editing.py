@@ -13,6 +13,7 @@ from tollkeeper.client.standings import PolicyState
 from tollkeeper.model.limit import PER
 from tollkeeper.policy.document import Document
 from tollkeeper.policy.presets import PRESETS
+from tollkeeper.sidecar.web.forms import number_in
 from tollkeeper.sidecar.web.pages.budgets.difference import as_toml
 from tollkeeper.sidecar.web.pages.budgets.emergency import declared_page
 from tollkeeper.sidecar.web.pages.budgets.emergency_form import typed_emergency
@@ -139,8 +140,7 @@ def _replaced(document: Document, table: Document, ladder: Document | None) -> D
 
 
 def _version_of(form: FormData) -> int:
-    said = str(form.get("version", ""))
-    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
+    return number_in(form.get("version")) or 0
 
 
 def version_shown(form: FormData, policy: PolicyState) -> int:

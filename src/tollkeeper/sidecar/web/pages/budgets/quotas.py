@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from starlette.responses import Response
@@ -72,20 +73,23 @@ async def _set(view: View, config: str, tokens: int, threshold: int) -> dict[str
 
 async def reset_quota(view: View) -> Response:
     """Begin its usage anew."""
-    config, reason = view.field("config"), view.field("reason")
-    if not reason:
-        return await _page(view, config, {"reset": WHY}, UNPROCESSABLE)
-    await view.api.reset_quota(config, reason=reason)
-    return view.done(LIST, f"The usage of {config} begins anew.")
+    return await _done(view, "reset", view.api.reset_quota, "The usage of {} begins anew.")
 
 
 async def remove_quota(view: View) -> Response:
     """Take it away."""
+    return await _done(view, "remove", view.api.remove_quota, "{} has no quota of its own any more.")
+
+
+async def _done(view: View, what: str, do: Callable[..., Awaitable[QuotaStatus]], told: str) -> Response:
     config, reason = view.field("config"), view.field("reason")
     if not reason:
-        return await _page(view, config, {"remove": WHY}, UNPROCESSABLE)
-    await view.api.remove_quota(config, reason=reason)
-    return view.done(LIST, f"{config} has no quota of its own any more.")
+        return await _page(view, config, {what: WHY}, UNPROCESSABLE)
+    try:
+        await do(config, reason=reason)
+    except ValueError as error:
+        return await _page(view, config, {"config": str(error)}, UNPROCESSABLE)
+    return view.done(LIST, told.format(config))
 
 
 async def _page(view: View, config: str, mistakes: dict[str, str], status: int = 200) -> Response:

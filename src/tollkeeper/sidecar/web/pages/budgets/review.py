@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from tollkeeper.client import ApiError, Invalid, NotFound, Outdated
 from tollkeeper.client.standings import Backtested, PolicyState
+from tollkeeper.sidecar.web.forms import number_in
 from tollkeeper.sidecar.web.pages.budgets.difference import NOTHING, differences, line_differences, touched
 from tollkeeper.sidecar.web.pages.budgets.editing import UNPROCESSABLE, form_again, version_shown
 from tollkeeper.sidecar.web.pages.budgets.limit_form import Mistaken
@@ -114,8 +115,8 @@ async def _made_by_others(view: View, policy: PolicyState, shown: int) -> dict[s
 
 
 async def _proposed(view: View, policy: PolicyState) -> Proposal:
-    number = view.field("number")
-    old = await _version(view, int(number)) if number.isascii() and number.isdigit() else None
+    number = number_in(view.field("number"))
+    old = None if number is None else await _version(view, number)
     return propose(view.form, policy.document, None if old is None else old.document)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from tollkeeper.client.records import HeldPrice
 from tollkeeper.sidecar.web.amounts import as_typed, read_money
 from tollkeeper.sidecar.web.filters import Filters
+from tollkeeper.sidecar.web.forms import number_in
 from tollkeeper.sidecar.web.pages.pricing.meters import (
     BY_FIELD,
     METERS,
@@ -168,8 +169,8 @@ def read_draft(given: Mapping[str, Any]) -> Draft:
     amounts = {meter.field: text for meter in METERS if (text := _text(given, meter.field))}
     return Draft(
         kind=next((kind for kind in KINDS if kind == given.get("kind")), "price"),
-        row=_number(given, "row"),
-        expected=_number(given, "expected"),
+        row=number_in(_text(given, "row")),
+        expected=number_in(_text(given, "expected")),
         per=unit_of(given),
         was=unit_of({"per": given.get("was") or given.get("per")}),
         free=given.get("free") == "yes",
@@ -209,8 +210,3 @@ def _amounts(content: Mapping[str, Any], per: Unit) -> Iterator[tuple[str, str]]
 def _text(given: Mapping[str, Any], name: str) -> str:
     value = given.get(name)
     return value.strip()[:2000] if isinstance(value, str) else ""
-
-
-def _number(given: Mapping[str, Any], name: str) -> int | None:
-    text = _text(given, name)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from starlette.responses import Response
 
-from tollkeeper.client import Invalid, Outdated
+from tollkeeper.client import Invalid, NotFound, Outdated
 from tollkeeper.client.records import HeldPrice
+from tollkeeper.sidecar.web.forms import number_in
 from tollkeeper.sidecar.web.pages.pricing.differences import between
 from tollkeeper.sidecar.web.pages.pricing.draft import Draft, Mistakes, draft_of, read_draft
 from tollkeeper.sidecar.web.pages.pricing.recosting import recost_link
@@ -28,7 +29,8 @@ async def withdraw(view: View) -> Response:
         at = draft.begins(view.filters, view.now)
         if not reason:
             raise Mistakes({"reason": "Say why, for the audit trail: a few words will do."})
-        assert draft.row is not None
+        if draft.row is None:
+            raise NotFound(404, "It is not said what is to be withdrawn. Begin again from the model's price.")
         said = await view.api.withdraw_price(draft.row, reason=reason, at=at, expected=draft.expected)
     except Mistakes as error:
         return await _form(view, draft, 422, dict(error.found))
@@ -42,11 +44,11 @@ async def withdraw(view: View) -> Response:
 
 async def cancel(view: View) -> Response:
     """Undoes what is scheduled."""
-    text, reason = view.field("version"), view.field("reason")
+    reason = view.field("reason")
     if not reason:
         return await _scheduled_again(view, "Not cancelled: say why, for the audit trail.")
     try:
-        said = await view.api.cancel_price(int(text) if text.isdecimal() else 0, reason=reason)
+        said = await view.api.cancel_price(number_in(view.field("version")) or 0, reason=reason)
     except (Outdated, Invalid) as error:
         return await _scheduled_again(view, f"Not cancelled: {error.message}.")
     return view.done(tab(view.filters, "scheduled"), f"Cancelled: {said.model} of {said.provider} stays as it was.")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from tollkeeper.client.records import Price
+from tollkeeper.sidecar.web.forms import number_in
 from tollkeeper.sidecar.web.pages.pricing.differences import Line, between
 from tollkeeper.sidecar.web.pages.pricing.draft import KINDS, of_content
 from tollkeeper.sidecar.web.pages.pricing.meters import UNIT_WORDS, Unit, unit_of
@@ -31,10 +32,9 @@ async def history(view: View) -> Response:
     """Newest first, page by page."""
     query, per = view.request.query_params, unit_of(view.request.query_params)
     wanted = {name: query.get(name, "").strip()[:200] for name in ("row", "kind", "for_provider", "for_model")}
-    row = wanted["row"]
     found = await view.together(
         said=view.api.price_history(
-            row=int(row) if row.isdecimal() and 0 < int(row) < 2**31 else None,
+            row=number_in(wanted["row"]) or None,
             kind=next((kind for kind in KINDS if kind == wanted["kind"]), None),
             provider=wanted["for_provider"] or None, model=wanted["for_model"] or None,
             cursor=query.get("cursor") or None, limit=MOST,

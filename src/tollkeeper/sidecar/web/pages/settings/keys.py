@@ -7,6 +7,7 @@ from typing import get_args
 from starlette.responses import Response
 
 from tollkeeper.client import Invalid, NotFound
+from tollkeeper.sidecar.web.forms import number_in
 from tollkeeper.sidecar.web.pages.settings import access
 from tollkeeper.sidecar.web.routes import Change
 from tollkeeper.sidecar.web.view import View
@@ -19,7 +20,9 @@ async def create(view: View) -> Response:
     """The answer shows the key, this once: it is on no page that could be loaded again."""
     said = {name: view.field(name) for name in ("name", "scope", "expires", "reason")}
     scope: Scope = next((each for each in get_args(Scope) if each == said["scope"]), "read")
-    days = int(said["expires"]) if said["expires"].isascii() and said["expires"].isdigit() else None
+    if said["expires"] not in access.EXPIRIES:
+        return await access.show(view, 422, problem="Choose when the key expires.", wrong_form="key", form=said)
+    days = number_in(said["expires"])
     try:
         made = await view.api.create_key(said["name"], scope, expires_in_days=days, reason=said["reason"] or None)
     except Invalid as error:

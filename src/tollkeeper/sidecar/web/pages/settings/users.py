@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from tollkeeper.client import ApiError
+from tollkeeper.sidecar.web.forms import number_in
 from tollkeeper.sidecar.web.pages.settings import access
 from tollkeeper.sidecar.web.routes import Change
 from tollkeeper.sidecar.web.view import View
@@ -88,9 +89,9 @@ def _role(view: View) -> Role:
     return next((each for each in ROLES if each == view.field("role")), "viewer")
 
 
-def _version(view: View) -> int | None:
-    said = view.field("version")
-    return int(said) if said.isascii() and said.isdigit() else None
+def _version(view: View) -> int:
+    """Of the user as they were shown; of a form that does not say it, one that nobody is at."""
+    return number_in(view.field("version")) or 0
 
 
 def _secret(view: View, name: str) -> str:
