@@ -233,10 +233,11 @@ def test_what_calls_under_way_hold_and_whether_counters_agree(world: World, edit
     words = told(page(editor, "/budgets", tab="in-flight"))
     assert "web-1:7" in words and "$0.25 of all" in words and "Dollars held $0.25" in words
     agreement = world.client("read").get("/api/v1/limits/agreement").json()
+    words = told(page(editor, "/budgets/agreement"))
     assert agreement["differences"] and f"{len(agreement['differences'])} differ of" in words
     assert send(editor, "rebuild", reason="").status_code == 422
     assert send(editor, "rebuild", reason="after a move").status_code == 303
-    assert "✓ Yes" in told(page(editor, "/budgets", tab="in-flight"))
+    assert "✓ Yes" in told(page(editor, "/budgets/agreement"))
 
 
 def test_an_emergency_is_declared_begun_and_ended(world: World, editor: Visitor, viewer: Visitor) -> None:

@@ -46,6 +46,7 @@ ROUTES: tuple[Show | Change, ...] = (
     Change(f"{PATH}/quota", quotas.set_quota, "edit"),
     Change(f"{PATH}/quota/reset", quotas.reset_quota, "edit"),
     Change(f"{PATH}/quota/remove", quotas.remove_quota, "edit"),
+    Show(f"{PATH}/agreement", in_flight.agreement),
     Change(f"{PATH}/rebuild", in_flight.rebuild, "edit"),
     Show(f"{PATH}/emergency", emergency.declare),
     Show(f"{PATH}/emergency-banner", emergency.banner),

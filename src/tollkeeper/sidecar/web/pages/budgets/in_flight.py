@@ -16,27 +16,33 @@ SHOWN = 200
 
 async def in_flight(view: View) -> Response:
     """The tab."""
-    return await _page(view)
+    under_way = (await view.together(under_way=view.api.in_flight()))["under_way"]
+    calls = under_way.calls if under_way else []
+    return view.page(
+        "budgets_in_flight.html", title=TITLE, tabs=TABS, tab="in-flight", live=True, under_way=under_way,
+        calls=calls[:SHOWN], number=len(calls), held=_held_usd(calls),
+    )  # fmt: skip
+
+
+async def agreement(view: View, mistake: str = "", status: int = 200) -> Response:
+    """Whether counters and ledger agree: for a page that is shown already, or as a page."""
+    template = "parts/agreement.html" if "hx-request" in view.request.headers else "budgets_agreement.html"
+    compared = await view.together(agreement=view.api.limit_agreement())
+    return view.page(
+        template, status, title=TITLE, tabs=TABS, tab="in-flight", mistake=mistake, reason=view.field("reason"),
+        **compared,
+    )  # fmt: skip
 
 
 async def rebuild(view: View) -> Response:
     """Book what the ledger has and the counters have not."""
     reason = view.field("reason")
     if not reason:
-        return await _page(view, "Say why, for the audit log.", UNPROCESSABLE)
+        return await agreement(view, "Say why, for the audit log.", UNPROCESSABLE)
     done = await view.api.rebuild_limits(reason=reason, lower=view.field("lower") == "yes")
     changed = len(done.booked)
     words = "Nothing was missing." if not changed else f"{changed} counters agree with the ledger again."
     return view.done(f"{PATH}?tab=in-flight", words)
-
-
-async def _page(view: View, mistake: str = "", status: int = 200) -> Response:
-    parts = await view.together(under_way=view.api.in_flight(), agreement=view.api.limit_agreement())
-    calls = parts["under_way"].calls if parts["under_way"] else []
-    return view.page(
-        "budgets_in_flight.html", status, title=TITLE, tabs=TABS, tab="in-flight", live=True, calls=calls[:SHOWN],
-        number=len(calls), held=_held_usd(calls), mistake=mistake, reason=view.field("reason"), **parts,
-    )  # fmt: skip
 
 
 def _held_usd(calls: list[HeldCall]) -> Decimal:

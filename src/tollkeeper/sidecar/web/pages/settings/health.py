@@ -12,6 +12,5 @@ async def show(view: View) -> Response:
     found = await view.together(
         overview=view.api.overview(),
         stale=view.api.alerts(firing=True, kind="stale_prices"),
-        agreement=view.api.limit_agreement(),
     )
     return view.page("settings/health.html", title="Settings", tab="health", live=True, **found)
