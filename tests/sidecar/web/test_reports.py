@@ -73,7 +73,7 @@ def hidden(text: str, action: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_report_on_the_page_is_that_of_the_api(world: World, viewer: Visitor, kind: str) -> None:
-    text = page(viewer, report=kind)
+    text = page(viewer, report=kind, shown="yes")
     report = world.client("read").get(f"/api/v1/reports/{kind}", params={"days": 30}).json()
     figures = [figure for section in report["sections"] for figure in section["figures"]]
     money = [figure["value"] for figure in figures if figure["form"] in ("money", "price")]
@@ -81,6 +81,13 @@ def test_a_report_on_the_page_is_that_of_the_api(world: World, viewer: Visitor, 
     shown = told(text)
     assert all(figure["label"] in shown for figure in figures)
     assert all(section["title"] in shown for section in report["sections"])
+
+
+def test_what_takes_long_comes_by_itself(viewer: Visitor) -> None:
+    text = page(viewer, report="performance")
+    (link,) = re.findall(r'id="report" aria-busy="true" hx-get="([^"]*)"', text)
+    part = viewer.get(html.unescape(link), headers={"HX-Request": "true"}).text
+    assert "Making the report" in text and "Making the report" not in part and "Providers" in part
 
 
 def test_it_is_of_the_bars_calls(viewer: Visitor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,11 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from tollkeeper.client.answers import Attempt, CallDetail, CallRow, CallsPage, Day, Sums, Usage
+from tollkeeper.client import NotFound
+from tollkeeper.client.answers import Attempt, CallRow, CallsPage, Day, Sums, Usage
 from tollkeeper.client.ask import query_of
 from tollkeeper.client.asks import Outcome
+from tollkeeper.sidecar.web.forms import number_in
 from tollkeeper.sidecar.web.routes import Show
 from tollkeeper.sidecar.web.view import Missing, View
 
@@ -25,7 +28,9 @@ HOURLY_UP_TO = 2
 MOST_BARS = 92
 MOST_ORPHANS = 200
 MOST_IN_A_FILE = 1000
+MOST_FOUND = 100
 LONGEST_ID = 500
+TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +80,10 @@ async def requests(view: View) -> Response:
 async def news(view: View) -> Response:
     """How many calls have come in since the page was shown."""
     asked = asked_of(view)
-    seen = view.request.query_params.get("seen", "")
+    seen = number_in(view.request.query_params.get("seen"))
     usage = await view.api.usage(**within(view, asked.hour), details=False)
-    new = (_matching(usage, asked.outcome) or 0) - int(seen) if seen.isdecimal() and len(seen) < 19 else 0
-    return view.page("parts/news.html", new=max(0, new))
+    new = 0 if seen is None else max(0, (_matching(usage, asked.outcome) or 0) - seen)
+    return view.page("parts/news.html", new=new)
 
 
 async def request(view: View) -> Response:
@@ -132,18 +137,14 @@ async def _log(view: View, asked: Asked) -> Response:
 
 
 async def _looked_for(view: View, asked: Asked) -> Response:
-    """What an id is of: a call, whenever it was; or the calls of a trace or an answer, in the range."""
-    scope = view.filters.asked()
-    found = await view.together(
-        call=view.api.call(asked.id),
-        traced=view.api.calls(trace_id=asked.id, limit=100, **scope),
-        answered=view.api.calls(response_id=asked.id, limit=100, **scope),
-    )
-    rows: dict[tuple[str, int], CallRow] = {}
-    for each in found.values():
-        calls = each.calls if isinstance(each, CallsPage) else each.attempts if isinstance(each, CallDetail) else []
-        rows.update({(row.id, row.attempt): row for row in calls})
-    page = CallsPage(calls=list(rows.values()), next_cursor=None)
+    """What an id is of: a call, whenever it was; else the calls of a trace or of an answer, in the range."""
+    try:
+        rows: Sequence[CallRow] = (await view.api.call(asked.id)).attempts
+    except NotFound:
+        # No index has the ids of answers, so they are not looked for in vain.
+        which = {"trace_id" if TRACE_ID.fullmatch(asked.id) else "response_id": asked.id}
+        rows = (await view.api.calls(limit=MOST_FOUND, **{**view.filters.asked(), **which})).calls
+    page = CallsPage(calls=list(rows), next_cursor=None)
     return view.page("requests.html", title="Requests", tabs=TABS, live=False, asked=asked, found=page)
 
 

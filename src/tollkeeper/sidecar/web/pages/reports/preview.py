@@ -16,6 +16,8 @@ from tollkeeper.sidecar.web.pages.reports.values import cell
 from tollkeeper.sidecar.web.view import Missing, View
 
 FIRST = "daily"
+OF_CALLS = frozenset(("performance",))
+"""Read from calls and not from sums, which may take half a minute: the page is shown first."""
 
 
 class Preset(NamedTuple):
@@ -49,15 +51,17 @@ async def reports(view: View) -> Response:
     """What can be had, and the one that is asked for."""
     query = view.request.query_params
     kind, wanted = query.get("report", FIRST), query.get("table")
-    found = await view.together(kinds=view.api.reports(), report=view.api.report(kind, **asked_of(view)))
-    kinds, report = found["kinds"], found["report"]
+    later = kind in OF_CALLS and "shown" not in query and "hx-request" not in view.request.headers
+    asked = {} if later else {"report": view.api.report(kind, **asked_of(view))}
+    found = await view.together(kinds=view.api.reports(), **asked)
+    kinds, report = found["kinds"], found.get("report", Missing("It is not made yet."))
     formats: Sequence[str] = ()
     if isinstance(kinds, KindsOfReports):
         formats = next((each.formats for each in kinds.reports if each.name == kind), ())
     return view.page(
         "reports/reports.html", title="Reports", tabs=TABS, report=_only(report, wanted), wanted=wanted, kind=kind,
         formats=formats, offers=[] if isinstance(kinds, Missing) else _offers(view, kinds.reports, kind),
-        drawn=drawn, cell=cell,
+        drawn=drawn, cell=cell, later=later,
     )  # fmt: skip
 
 
@@ -67,7 +71,7 @@ def _offers(view: View, kinds: Sequence[KindOfReport], kind: str) -> list[Offer]
     plain = [
         Offer(
             each.title, each.meaning,
-            view.filters.link("/reports", report=None if each.name == FIRST else each.name, table=None),
+            view.filters.link("/reports", report=None if each.name == FIRST else each.name, table=None, shown=None),
             each.name == kind and not is_preset,
         )
         for each in kinds
@@ -76,7 +80,7 @@ def _offers(view: View, kinds: Sequence[KindOfReport], kind: str) -> list[Offer]
 
 
 def _preset(view: View, preset: Preset) -> Offer:
-    query: dict[str, Any] = {"start": None, "end": None, "table": None, **preset.query}
+    query: dict[str, Any] = {"start": None, "end": None, "table": None, "shown": None, **preset.query}
     now = view.request.query_params
     is_chosen = all(now.get(name) == value for name, value in {"table": None, **preset.query}.items())
     return Offer(preset.title, preset.meaning, view.filters.link("/reports", **query), is_chosen)
