@@ -106,10 +106,15 @@ def preview_price(
     row: int | None = None,
     valid_from: When | None = None,
     valid_to: When | None = None,
+    with_calls: bool | None = None,
     **when: Unpack[Range],
 ) -> Ask[PricePreview]:
-    """What the calls of a range would cost if a row said this, since `valid_from` or always. Nothing is written."""
-    said = {"kind": kind, "row": row, "valid_from": valid_from, "valid_to": valid_to, **when}
+    """What the calls of a range would cost if a row said this, since `valid_from` or always. Nothing is written.
+
+    With `with_calls=False`, none is priced: it only says whether this can be said, and how it would be kept.
+    """
+    about = {"kind": kind, "row": row, "valid_from": valid_from, "valid_to": valid_to}
+    said = {**about, "with_calls": with_calls, **when}
     return Ask("POST", "/prices/preview", reader(PricePreview), body={**_texts(fields), **body_of(said)})
 
 

@@ -72,6 +72,7 @@ def test_a_preview_prices_calls_as_if_and_writes_nothing(world: World) -> None:
     later = preview(world, model="gpt-4o", input=5, output=20, valid_from=(NOW - timedelta(days=1)).isoformat())
     assert later["total"]["changed_calls"] == 2
     assert world.prices.revision() == 0
+    assert preview(world, model="gpt-4o", input=5, with_calls=False)["total"] is None
     same = preview(world, model="nobody-*", input=5)
     assert (same["total"], same["changes"]) == (None, [])
 

@@ -17,12 +17,12 @@ from tollkeeper.sidecar.api.repricing import PriceChange, price_change
 from tollkeeper.sidecar.api.services import Given, Services
 from tollkeeper.sidecar.api.sums import add
 from tollkeeper.sidecar.api.versioned import LARGEST
-from tollkeeper.sidecar.repricing import Period, total_of
+from tollkeeper.sidecar.repricing import Change, Period, total_of
 from tollkeeper.storage.ledger import UsageQuery
 from tollkeeper.storage.ledger.contract import Dimension
 from tollkeeper.storage.prices import Kind
 
-MOST_CALLS = 200_000
+MOST_CALLS = 50_000
 
 router = APIRouter(tags=["prices"])
 
@@ -34,6 +34,7 @@ class SupposedPrice(RowFields, RangeParams):
 
     kind: Kind = Field(default="price", description="price, alias or discount; that of the row, if there is one.")
     row: int | None = Field(default=None, ge=1, le=LARGEST, description="The row to be changed; none: a new one.")
+    with_calls: bool = Field(default=True, description="False: no call is priced; only whether it can be said so.")
 
 
 class PricePreview(BaseModel):
@@ -63,9 +64,11 @@ def preview(given: Given, wanted: SupposedPrice) -> Answer:
     when = wanted.range(given.now())
     with refusing():
         statement, supposed = given.price_book.supposed(wanted.kind, wanted.said(), wanted.row)
-    period = Period(when.start_ns, when.end_ns, _whose(str(statement.content["provider"])))
-    _check_size(given, period)
-    changes = given.repricer.suppose(period, supposed)
+    changes: tuple[Change, ...] = ()
+    if wanted.with_calls:
+        period = Period(when.start_ns, when.end_ns, _whose(str(statement.content["provider"])))
+        _check_size(given, period)
+        changes = given.repricer.suppose(period, supposed)
     start, end = statement.valid_from, statement.valid_to
     return Answer(
         PricePreview(

@@ -148,7 +148,7 @@ async def _standing(view: View, draft: Draft) -> Standing:
     begins, fields = draft.understood(view.filters, view.now)
     # All that is wrong with it is told before anything is shown; no call is looked at for that.
     said = {name: value for name, value in fields.items() if value is not None}
-    await view.api.preview_price(said, kind=draft.kind, valid_from=begins, start=view.now)
+    await view.api.preview_price(said, kind=draft.kind, valid_from=begins, with_calls=False)
     rows = await _rows(view, draft)
     held = _held(rows, begins or view.now)
     before, meant = await _effective(view, draft, begins, held), await _meant(view, draft)
