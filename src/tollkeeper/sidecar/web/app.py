@@ -129,8 +129,11 @@ class Web:
             return problem(view, error.status or 503, error.message)
 
     async def _live(self, request: Request) -> Response:
-        who = await identify(request, self._services)
-        return HTMLResponse("", 401) if who is None else live.stream(request, Inside(self._api, who.signed_in))
+        async def asker() -> Inside | None:
+            who = await identify(request, self._services)
+            return None if who is None else Inside(self._api, who.signed_in)
+
+        return HTMLResponse("", 401) if await asker() is None else live.stream(request, asker)
 
     def _view(self, request: Request, who: Identity) -> View:
         now = self._services.now().astimezone(UTC)

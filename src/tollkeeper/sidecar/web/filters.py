@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import cache
 from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import urlencode
 from zoneinfo import available_timezones
@@ -115,11 +116,17 @@ class Filters:
         yield from self.others.items()
 
 
+@cache
+def zone_names() -> frozenset[str]:
+    """All that are known on this machine. To find them takes longer than most pages."""
+    return frozenset(available_timezones())
+
+
 def read_filters(query: QueryParams, now: datetime) -> Filters:
     """Of a URL. What makes no sense is left out, and told in `mistakes`."""
     mistakes: list[str] = []
     zone_name = query.get("zone") or "UTC"
-    if zone_name not in available_timezones():
+    if zone_name not in zone_names():
         mistakes.append(f"There is no time zone {zone_name!r}; times are in UTC.")
         zone_name = "UTC"
     range_name: RangeName = next((each for each in RANGES if each == query.get("range")), "30d")

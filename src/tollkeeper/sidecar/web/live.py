@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 
 from tollkeeper.client import ApiError
 from tollkeeper.sidecar.web.inside import Inside
+from tollkeeper.storage.ledger import LedgerUnavailable
 
 LOOK_SECONDS = 2.0
 NAMES = ("calls", "alerts", "limits")
@@ -21,26 +22,33 @@ AGAIN_LOOKS = 2
 """A change is told once more so much later: what limits and rollups say of it may be some seconds old."""
 RECENT = timedelta(minutes=1)
 LONGEST_LOOKS = 1800
-"""After an hour the browser connects anew: whoever was signed in may not be any more."""
+"""After an hour the browser connects anew."""
+
+Asker = Callable[[], Awaitable[Inside | None]]
+"""The API as who looks may ask it now; `None`, once they are signed out. Raises `LedgerUnavailable`."""
+Pause = Callable[[float], Awaitable[None]]
 
 
-def stream(request: Request, api: Inside) -> StreamingResponse:
-    """Events named `calls`, `alerts` and `limits`, each when that has changed."""
+def stream(request: Request, asker: Asker) -> StreamingResponse:
+    """Events named `calls`, `alerts` and `limits`, each when that has changed, as long as one is signed in."""
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(request, api), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(events(request, asker), media_type="text/event-stream", headers=headers)
 
 
-async def _events(request: Request, api: Inside) -> AsyncIterator[str]:
+async def events(request: Request, asker: Asker, pause: Pause = asyncio.sleep) -> AsyncIterator[str]:
+    """As they are sent; between two looks there is a pause of so many seconds."""
     yield "retry: 5000\n\n"
-    seen = await _look(api)
+    seen = await _look(asker) or {}
     # What has come in while the page was on its way may not be on it.
     lately: deque[list[str]] = deque([["calls"] if seen.get("recent") else [], *[[]] * (AGAIN_LOOKS - 1)])
     quiet = 0
     for _ in range(LONGEST_LOOKS):
-        await asyncio.sleep(LOOK_SECONDS)
+        await pause(LOOK_SECONDS)
         if await request.is_disconnected():
             return
-        now = await _look(api)
+        now = await _look(asker)
+        if now is None:
+            return
         changed = [name for name in NAMES if name in now and seen.get(name) != now[name]]
         lately.append(changed)
         told = {*changed, *lately.popleft()}
@@ -51,13 +59,19 @@ async def _events(request: Request, api: Inside) -> AsyncIterator[str]:
             yield ": alive\n\n"
 
 
-async def _look(api: Inside) -> Mapping[str, str]:
-    """A mark of each thing, which is another one when it has changed. Of what cannot be asked just now, none."""
+async def _look(asker: Asker) -> Mapping[str, str] | None:
+    """A mark of each thing, which is another one when it has changed; of what cannot be asked just now, none.
+
+    `None`: nobody may look any more.
+    """
     try:
+        api = await asker()
+        if api is None:
+            return None
         calls, alerts, policy, emergency = await asyncio.gather(
             api.calls(limit=1), api.alerts(firing=True), api.policy(), api.emergency()
         )
-    except ApiError:
+    except (ApiError, LedgerUnavailable):
         return {}
     newest = calls.calls[0] if calls.calls else None
     return {

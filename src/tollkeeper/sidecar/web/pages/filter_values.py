@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from zoneinfo import available_timezones
 
 from starlette.responses import Response
 
-from tollkeeper.sidecar.web.filters import DIMENSIONS, NONE
+from tollkeeper.sidecar.web.filters import DIMENSIONS, NONE, zone_names
 from tollkeeper.sidecar.web.routes import Show
 from tollkeeper.sidecar.web.view import View
 
@@ -19,7 +18,7 @@ async def values(view: View) -> Response:
     """Of one dimension, as they were in the last three months."""
     name = view.request.path_params["name"]
     if name == "zone":
-        return view.page("parts/options.html", values=sorted(available_timezones()))
+        return view.page("parts/options.html", values=sorted(zone_names()))
     if name not in DIMENSIONS:
         return view.page("parts/options.html", 404, values=[])
     usage = await view.api.usage(start=view.filters.today - DAYS, group_by=name, details=False)
