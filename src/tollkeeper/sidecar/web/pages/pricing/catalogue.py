@@ -25,15 +25,14 @@ async def catalogue(view: View) -> Response:
     wanted = view.filters.wanted
     words = " ".join(filter(None, (query.get("search"), wanted.get("model"))))[:200]
     source = next((each for each in SOURCES if each == query.get("source")), None)
-    found = await view.together(
-        prices=view.api.model_prices(
-            search=words or None, provider=wanted.get("provider"), source=source, cursor=query.get("cursor") or None,
-            limit=MOST,
-        ),
+    prices = view.api.model_prices(
+        search=words or None, provider=wanted.get("provider"), source=source, cursor=query.get("cursor") or None,
+        limit=MOST,
     )  # fmt: skip
     # Only a part of the page is asked for while somebody types.
     is_part = "hx-request" in view.request.headers
-    found |= {"unpriced": None} if is_part else await view.together(unpriced=view.api.unpriced(days=30))
+    others = {} if is_part else {"unpriced": view.api.unpriced(days=30)}
+    found = {"unpriced": None, **await view.together(prices=prices, **others)}
     return view.page(
         "pricing_catalogue.html", title="Pricing", tabs=TABS, tab="catalogue", search=words, source=source, per=per,
         sources=SOURCES, unit_words=UNIT_WORDS, columns=COLUMNS, cells=lambda one: cells(one, per),
