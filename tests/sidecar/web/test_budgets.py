@@ -235,6 +235,8 @@ def test_what_calls_under_way_hold_and_whether_counters_agree(world: World, edit
     agreement = world.client("read").get("/api/v1/limits/agreement").json()
     words = told(page(editor, "/budgets/agreement"))
     assert agreement["differences"] and f"{len(agreement['differences'])} differ of" in words
+    part = editor.get("/budgets/agreement", headers={"HX-Request": "true"}).text
+    assert "<html" not in part and "differ of" in told(part), "a page that is shown already asks for this part only"
     assert send(editor, "rebuild", reason="").status_code == 422
     assert send(editor, "rebuild", reason="after a move").status_code == 303
     assert "✓ Yes" in told(page(editor, "/budgets/agreement"))
