@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -12,6 +12,16 @@ from tollkeeper.sidecar.web.view import View
 from tollkeeper.storage.access_keys import Scope
 
 Answer = Callable[[View], Awaitable[Response]]
+
+
+def tabbed(tabs: Mapping[str, Answer]) -> Answer:
+    """A page of tabs: shows the one that the URL names in `tab`, else the first."""
+    first = next(iter(tabs.values()))
+
+    async def answer(view: View) -> Response:
+        return await tabs.get(view.request.query_params.get("tab", ""), first)(view)
+
+    return answer
 
 
 class Place(NamedTuple):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
-
 from tollkeeper.sidecar.web.pages.alerts import (
     channel_form,
     channels,
@@ -14,8 +12,7 @@ from tollkeeper.sidecar.web.pages.alerts import (
     rules,
     silences,
 )
-from tollkeeper.sidecar.web.routes import Change, Show
-from tollkeeper.sidecar.web.view import View
+from tollkeeper.sidecar.web.routes import Change, Show, tabbed
 
 TABS = {
     "firing": firing.show,
@@ -25,15 +22,8 @@ TABS = {
     "channels": channels.show,
 }
 
-
-async def alerts(view: View) -> Response:
-    """The tab that the URL names."""
-    show = TABS.get(view.request.query_params.get("tab", ""), firing.show)
-    return await show(view)
-
-
 ROUTES: tuple[Show | Change, ...] = (
-    Show("/alerts", alerts),
+    Show("/alerts", tabbed(TABS)),
     *matching_now.ROUTES,
     *silences.ROUTES,
     *channel_form.ROUTES,

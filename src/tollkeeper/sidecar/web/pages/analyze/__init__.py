@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
-
 from tollkeeper.sidecar.web.pages.analyze import (
     anomalies,
     breakdown,
@@ -14,8 +12,7 @@ from tollkeeper.sidecar.web.pages.analyze import (
     what_if,
 )
 from tollkeeper.sidecar.web.pages.analyze.tabs import PATH
-from tollkeeper.sidecar.web.routes import Answer, Show
-from tollkeeper.sidecar.web.view import View
+from tollkeeper.sidecar.web.routes import Answer, Show, tabbed
 
 SHOWN: dict[str, Answer] = {
     "breakdown": breakdown.breakdown,
@@ -25,14 +22,8 @@ SHOWN: dict[str, Answer] = {
     "recommendations": recommendations.recommendations,
 }
 
-
-async def analyze(view: View) -> Response:
-    """The tab that the URL names."""
-    return await SHOWN.get(view.filters.others.get("tab", ""), breakdown.breakdown)(view)
-
-
 ROUTES = (
-    Show(PATH, analyze),
+    Show(PATH, tabbed(SHOWN)),
     *breakdown.ROUTES,
     *patterns.ROUTES,
     *providers.ROUTES,

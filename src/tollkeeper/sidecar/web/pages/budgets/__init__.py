@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from starlette.responses import Response
-
 from tollkeeper.sidecar.web.pages.budgets import (
     checking,
     editing,
@@ -17,22 +15,15 @@ from tollkeeper.sidecar.web.pages.budgets import (
     standing,
 )
 from tollkeeper.sidecar.web.pages.budgets.tabs import PATH
-from tollkeeper.sidecar.web.routes import Answer, Change, Show
-from tollkeeper.sidecar.web.view import View
+from tollkeeper.sidecar.web.routes import Answer, Change, Show, tabbed
 
 TABS: Mapping[str, Answer] = {
-    "quotas": quotas.quotas, "in-flight": in_flight.in_flight, "history": history.history,
+    "limits": standing.limits, "quotas": quotas.quotas, "in-flight": in_flight.in_flight, "history": history.history,
     "emergency": emergency.emergency,
 }  # fmt: skip
 
-
-async def budgets(view: View) -> Response:
-    """The tab that the URL names; else the list of limits."""
-    return await TABS.get(view.request.query_params.get("tab", ""), standing.limits)(view)
-
-
 ROUTES: tuple[Show | Change, ...] = (
-    Show(PATH, budgets),
+    Show(PATH, tabbed(TABS)),
     Show(f"{PATH}/limit", standing.limit),
     Show(f"{PATH}/check", checking.check),
     Show(f"{PATH}/edit", editing.edit),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
-
 from tollkeeper.sidecar.web.pages.pricing import (
     catalogue,
     discounts,
@@ -15,8 +13,7 @@ from tollkeeper.sidecar.web.pages.pricing import (
     unpriced,
 )
 from tollkeeper.sidecar.web.pages.pricing.tabs import PATH
-from tollkeeper.sidecar.web.routes import Answer, Change, Show
-from tollkeeper.sidecar.web.view import View
+from tollkeeper.sidecar.web.routes import Answer, Change, Show, tabbed
 
 SHOWN: dict[str, Answer] = {
     "catalogue": catalogue.catalogue,
@@ -26,14 +23,8 @@ SHOWN: dict[str, Answer] = {
     "discounts": discounts.discounts,
 }
 
-
-async def pricing(view: View) -> Response:
-    """The tab that the URL names."""
-    return await SHOWN.get(view.request.query_params.get("tab", ""), catalogue.catalogue)(view)
-
-
 ROUTES = (
-    Show(PATH, pricing),
+    Show(PATH, tabbed(SHOWN)),
     Show("/pricing/model", catalogue.model),
     Show("/pricing/edit", editing.edit),
     Show("/pricing/review", editing.review),

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
-
 from tollkeeper.sidecar.web.pages.settings import access, audit, health, keys, providers, recording, users
-from tollkeeper.sidecar.web.routes import Change, Show
-from tollkeeper.sidecar.web.view import View
+from tollkeeper.sidecar.web.routes import Change, Show, tabbed
 
 TABS = {
     "providers": providers.show,
@@ -16,11 +13,4 @@ TABS = {
     "health": health.show,
 }
 
-
-async def settings(view: View) -> Response:
-    """The tab that the URL names."""
-    show = TABS.get(view.request.query_params.get("tab", ""), providers.show)
-    return await show(view)
-
-
-ROUTES: tuple[Show | Change, ...] = (Show("/settings", settings), *keys.ROUTES, *users.ROUTES)
+ROUTES: tuple[Show | Change, ...] = (Show("/settings", tabbed(TABS)), *keys.ROUTES, *users.ROUTES)
