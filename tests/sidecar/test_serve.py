@@ -20,6 +20,7 @@ from services.ports import free_port
 from sidecar.receive.bodies import logs
 from sidecar.running import SECONDS, Sidecar, running
 from tollkeeper.cli.main import main
+from tollkeeper.cli.serve import SHUTDOWN_SECONDS
 from tollkeeper.sidecar.main import BOARD_SECONDS
 from tollkeeper.simulator import Simulator
 from tollkeeper.telemetry.record import LOST_EVENT
@@ -43,6 +44,16 @@ def app(simulator: Simulator, sidecar: str, folder: Path, **more: str) -> None:
     """Five calls of an app that reports to a sidecar."""
     env = environment(simulator.url + "/v1", None, TOLLKEEPER_SIDECAR=sidecar, TOLLKEEPER_SPOOL=str(folder), **more)
     run(APP, env)
+
+
+def test_a_page_that_is_open_does_not_keep_the_sidecar(tmp_path: Path) -> None:
+    """Whoever stops it, such as Docker, waits ten seconds; what it has in hand is put in order before."""
+    with running(f"sqlite:///{tmp_path / 'ledger.db'}", tmp_path) as sidecar:
+        with urllib.request.urlopen(f"{sidecar.url}/live", timeout=SECONDS) as events:
+            assert events.readline() == b"retry: 5000\n"
+            begun = time.monotonic()
+            assert sidecar.stop() == 0 and time.monotonic() - begun < SHUTDOWN_SECONDS / 2
+        assert "Traceback" not in sidecar.log.read_text()
 
 
 def test_an_app_a_sidecar_and_questions(empty_database_url: str, tmp_path: Path) -> None:

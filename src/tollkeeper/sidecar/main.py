@@ -356,7 +356,9 @@ class Factory:
         set_up_logging(self.settings.log_level)
         end_with_parent()
         # What is here now stays: the collector need not look at it again and again.
-        app = Sidecar(self.settings, self.board_folder).app
+        sidecar = Sidecar(self.settings, self.board_folder)
+        sidecar.services.ending.watch()
+        app = sidecar.app
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_ALLOCATIONS, 20, 50)

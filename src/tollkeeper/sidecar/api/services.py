@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from tollkeeper.sidecar.agreement import Agreement
 from tollkeeper.sidecar.alerting import Channels
 from tollkeeper.sidecar.api.answer import nanoseconds
 from tollkeeper.sidecar.api.vitals import Health
+from tollkeeper.sidecar.ending import Ending
 from tollkeeper.sidecar.insight.insight import Insight
 from tollkeeper.sidecar.limit_use import LimitUses
 from tollkeeper.sidecar.limit_watch import LimitWatch
@@ -74,6 +75,7 @@ class Services:
     open_to_all: bool = False
     trace_url: str | None = None
     watch: LimitWatch | None = None
+    ending: Ending = field(default_factory=Ending)
     now: Callable[[], datetime] = utc_now
 
     def now_nanoseconds(self) -> int:
