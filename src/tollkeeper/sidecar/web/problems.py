@@ -29,7 +29,7 @@ RETRY_AFTER = {"Retry-After": "5"}
 
 def problem(view: View, status: int, message: str) -> Response:
     """A page that says what is wrong; of a part that htmx asks for, the same in place of the part."""
-    template = "parts/problem.html" if "hx-request" in view.request.headers else "problem.html"
+    template = "parts/problem.html" if view.is_part else "problem.html"
     return view.page(template, status, title=TITLES.get(status, OTHERWISE), message=message)
 
 

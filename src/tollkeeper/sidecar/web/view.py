@@ -58,6 +58,11 @@ class View:
         """Whether who looks may do this."""
         return self.who.allows(scope)
 
+    @property
+    def is_part(self) -> bool:
+        """Whether htmx asks, for a place on the page that is shown already."""
+        return "hx-request" in self.request.headers
+
     async def together(self, **asked: Awaitable[Any]) -> dict[str, Any]:
         """Several answers at once. One that cannot be had is `Missing`, and the page is shown without it."""
         found = await asyncio.gather(*asked.values(), return_exceptions=True)

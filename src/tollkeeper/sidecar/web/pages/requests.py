@@ -89,7 +89,7 @@ async def news(view: View) -> Response:
 async def request(view: View) -> Response:
     """One call: beside the log, or as a page."""
     call = await view.api.call(view.request.path_params["id"])
-    template = "parts/call_drawer.html" if "hx-request" in view.request.headers else "request.html"
+    template = "parts/call_drawer.html" if view.is_part else "request.html"
     return view.page(template, title="Request", call=call, waterfall=waterfall(call.attempts))
 
 

@@ -59,7 +59,7 @@ def _shown(view: View, found: AlertDetail, status: int = 200, problem: str = "")
     about = {name: value for name, value in found.scope.items() if name in DIMENSIONS and value}
     if found.kind == "unpriced_model":
         about["model"] = found.subject
-    template = "alerts/drawer.html" if "hx-request" in view.request.headers else "alerts/one.html"
+    template = "alerts/drawer.html" if view.is_part else "alerts/one.html"
     return view.page(
         template,
         status,

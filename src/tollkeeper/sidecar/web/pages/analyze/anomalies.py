@@ -92,7 +92,7 @@ async def anomaly(view: View) -> Response:
 
 
 async def _one(view: View, found: AnomalyState, status: int = 200, error: str | None = None) -> Response:
-    template = "parts/anomaly_drawer.html" if "hx-request" in view.request.headers else "analyze_anomaly.html"
+    template = "parts/anomaly_drawer.html" if view.is_part else "analyze_anomaly.html"
     return view.page(
         template, status, title=found.title[:1].upper() + found.title[1:], found=found,
         drawn=await _drawn(view, found), error=error,

@@ -62,7 +62,7 @@ async def recommendation(view: View) -> Response:
 
 async def _one(view: View, status: int = 200, error: str | None = None) -> Response:
     found = await view.api.recommendation(view.request.path_params["id"])
-    template = "parts/advice_drawer.html" if "hx-request" in view.request.headers else "analyze_advice.html"
+    template = "parts/advice_drawer.html" if view.is_part else "analyze_advice.html"
     return view.page(
         template, status, title=found.title, found=found, evidence=list(evidence(view.formats, found.evidence)),
         states=STATES, kinds=KINDS, verdicts=VERDICTS, means=MEANS, where=WHERE, error=error,

@@ -26,7 +26,7 @@ async def in_flight(view: View) -> Response:
 
 async def agreement(view: View, mistake: str = "", status: int = 200) -> Response:
     """Whether counters and ledger agree: for a page that is shown already, or as a page."""
-    template = "parts/agreement.html" if "hx-request" in view.request.headers else "budgets_agreement.html"
+    template = "parts/agreement.html" if view.is_part else "budgets_agreement.html"
     compared = await view.together(agreement=view.api.limit_agreement())
     return view.page(
         template, status, title=TITLE, tabs=TABS, tab="in-flight", mistake=mistake, reason=view.field("reason"),

@@ -30,7 +30,7 @@ async def catalogue(view: View) -> Response:
         limit=MOST,
     )  # fmt: skip
     # Only a part of the page is asked for while somebody types.
-    is_part = "hx-request" in view.request.headers
+    is_part = view.is_part
     others = {} if is_part else {"unpriced": view.api.unpriced(days=30)}
     found = {"unpriced": None, **await view.together(prices=prices, **others)}
     return view.page(
@@ -58,7 +58,7 @@ async def model(view: View) -> Response:
         usage=view.api.usage(days=30, provider=provider, model=name),
     )
     price = found["price"]
-    template = "pricing_model_drawer.html" if "hx-request" in view.request.headers else "pricing_model.html"
+    template = "pricing_model_drawer.html" if view.is_part else "pricing_model.html"
     return view.page(
         template, title=name or "A model", provider=provider, model=name, per=per, unit_words=UNIT_WORDS,
         sources=SOURCES, source=source_of(price) if price else None, table=table(price, per) if price else [],

@@ -70,7 +70,7 @@ async def impact(view: View) -> Response:
         found = await _previewed(view, draft, begins if begins is not None and begins < view.now else None)
     except (Mistakes, Invalid) as error:
         found = Missing("; ".join(_told(error).values()))
-    template = "parts/pricing_impact.html" if "hx-request" in view.request.headers else "pricing_impact.html"
+    template = "parts/pricing_impact.html" if view.is_part else "pricing_impact.html"
     return view.page(template, title="What it would change", impact=found, draft=draft)
 
 

@@ -57,7 +57,7 @@ def recost_link(filters: Filters, start: datetime, provider: str, model: str, te
 async def recost(view: View) -> Response:
     """What it would change: worked out in a second request, as it may take a moment. Nothing is written."""
     wanted = read_wanted(view.request.query_params, view.now)
-    if "hx-request" in view.request.headers or view.request.query_params.get("now") == "yes":
+    if view.is_part or view.request.query_params.get("now") == "yes":
         return await _planned(view, wanted)
     link = view.filters.link(PATH, since=wanted.start.isoformat(), until=wanted.end.isoformat(), now="yes")
     return view.page("pricing_recost.html", title="Price calls again", wanted=wanted, plan=None, told="", later=link)
