@@ -24,7 +24,7 @@ from services.sinks import http_sink  # noqa: E402
 from sidecar.web.browser import company  # noqa: E402
 from sidecar.web.browser.looking import Tab, tab_of  # noqa: E402
 from sidecar.web.browser.site import standing  # noqa: E402
-from tollkeeper.sidecar.web.app import NAVIGATION, ROUTES  # noqa: E402
+from tollkeeper.sidecar.web.app import NAVIGATION  # noqa: E402
 
 DAYS = 90
 LOOKS = {
@@ -68,9 +68,8 @@ def _ledger(file: Path) -> Path:
 
 
 def _paths(tab: Tab, only: str) -> Iterator[str]:
-    shown = {route.path for route in ROUTES}
     for place in NAVIGATION:
-        if place.path in shown and place.path.startswith(only):
+        if place.path.startswith(only):
             yield place.path
             links = tab.page.eval_on_selector_all("nav.tabs a", "all => all.map(each => each.getAttribute('href'))")
             yield from (link for link in links if link != place.path)

@@ -35,8 +35,8 @@ def tab(browser: Browser, site: Site) -> Iterator[Tab]:
 def enter(tab: Tab, name: str, password: str = PASSWORD) -> None:
     tab.page.get_by_label("User").fill(name)
     tab.page.get_by_label("Password").fill(password)
-    tab.page.keyboard.press("Enter")
-    tab.page.wait_for_load_state("load")
+    with tab.page.expect_navigation():
+        tab.page.keyboard.press("Enter")
 
 
 @pytest.mark.parametrize("width", WIDTHS)
