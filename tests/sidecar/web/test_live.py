@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import count
 
 from starlette.requests import Request
 
 from sidecar.api.world import World, make_call
 from sidecar.web.visiting import PASSWORD, person
+from tollkeeper.sidecar.api.auth import SignedIn
 from tollkeeper.sidecar.web.csrf import VISITOR
 from tollkeeper.sidecar.web.identity import identify
 from tollkeeper.sidecar.web.inside import Inside
-from tollkeeper.sidecar.web.live import events
+from tollkeeper.sidecar.web.live import Marks, events
 from tollkeeper.storage.ledger import LedgerUnavailable
 from tollkeeper.storage.sessions import Holder
 
@@ -23,7 +25,7 @@ def told(world: World, *meanwhile: Callable[[], object]) -> list[str]:
     user = world.users.authenticate("ada", PASSWORD)
     assert user is not None
     token, _ = world.sessions.start(Holder("ada", "ada", user.password_set_at))
-    happening = iter(meanwhile)
+    happening, seconds = iter(meanwhile), count(0, 10)
 
     async def asker() -> Inside | None:
         who = await identify(request, world.services)
@@ -38,7 +40,8 @@ def told(world: World, *meanwhile: Callable[[], object]) -> list[str]:
         raise AssertionError
 
     async def hear() -> list[str]:
-        return [line async for line in events(request, asker, pause)]
+        marks = Marks(world.services.now, lambda: next(seconds))
+        return [line async for line in events(request, asker, marks, pause)]
 
     request = Request({"type": "http", "headers": [], "client": None, VISITOR: token}, nothing)
     return asyncio.run(hear())
@@ -68,3 +71,17 @@ def test_a_database_that_is_away_for_a_moment_is_nothing_new(world: World) -> No
         lambda: world.users.change("ada", disabled=True, author="tests"),
     )
     assert said == ["retry: 5000\n\n"] and len(asked) == 1
+
+
+def test_of_many_readers_one_looks(world: World) -> None:
+    """As long as a second has not passed."""
+    seconds = iter([0.0, 0.0, 0.5, 0.9, 1.5, 1.5])
+    marks, api = Marks(world.services.now, lambda: next(seconds)), Inside(world.api, SignedIn("ada", ("read",)))
+
+    async def look() -> list[str]:
+        found = [await marks.of(api), await marks.of(api)]
+        world.record(make_call(1))
+        return [each["calls"] for each in (*found, await marks.of(api), await marks.of(api))]
+
+    first, second, third, last = asyncio.run(look())
+    assert (first, second, third) == ("", "", "") and last == make_call(1).id

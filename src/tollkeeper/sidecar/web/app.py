@@ -81,6 +81,7 @@ class Web:
         self._services = services
         self._api = api
         self._public_url = public_url
+        self._marks = live.Marks(services.now)
         self._templates = Templates({"navigation": NAVIGATION, "ranges": RANGE_WORDS, "dimensions": DIMENSIONS})
         self.app = Starlette(
             routes=[
@@ -134,7 +135,7 @@ class Web:
             who = None if self._services.ending.is_near else await identify(request, self._services)
             return None if who is None else Inside(self._api, who.signed_in)
 
-        return HTMLResponse("", 401) if await asker() is None else live.stream(request, asker)
+        return HTMLResponse("", 401) if await asker() is None else live.stream(request, asker, self._marks)
 
     def _view(self, request: Request, who: Identity) -> View:
         now = self._services.now().astimezone(UTC)

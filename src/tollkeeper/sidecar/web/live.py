@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from math import inf
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -15,6 +17,8 @@ from tollkeeper.sidecar.web.inside import Inside
 from tollkeeper.storage.ledger import LedgerUnavailable
 
 LOOK_SECONDS = 2.0
+SHARED_SECONDS = 1.0
+"""For so long one look does for all readers."""
 NAMES = ("calls", "alerts", "limits")
 KEEP_ALIVE_LOOKS = 7
 """Looks without news until a line says that the connection is alive."""
@@ -29,16 +33,16 @@ Asker = Callable[[], Awaitable[Inside | None]]
 Pause = Callable[[float], Awaitable[None]]
 
 
-def stream(request: Request, asker: Asker) -> StreamingResponse:
+def stream(request: Request, asker: Asker, marks: Marks) -> StreamingResponse:
     """Events named `calls`, `alerts` and `limits`, each when that has changed, as long as one is signed in."""
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events(request, asker), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(events(request, asker, marks), media_type="text/event-stream", headers=headers)
 
 
-async def events(request: Request, asker: Asker, pause: Pause = asyncio.sleep) -> AsyncIterator[str]:
+async def events(request: Request, asker: Asker, marks: Marks, pause: Pause = asyncio.sleep) -> AsyncIterator[str]:
     """As they are sent; between two looks there is a pause of so many seconds."""
     yield "retry: 5000\n\n"
-    seen = await _look(asker) or {}
+    seen = await _look(asker, marks) or {}
     # What has come in while the page was on its way may not be on it.
     lately: deque[list[str]] = deque([["calls"] if seen.get("recent") else [], *[[]] * (AGAIN_LOOKS - 1)])
     quiet = 0
@@ -46,7 +50,7 @@ async def events(request: Request, asker: Asker, pause: Pause = asyncio.sleep) -
         await pause(LOOK_SECONDS)
         if await request.is_disconnected():
             return
-        now = await _look(asker)
+        now = await _look(asker, marks)
         if now is None:
             return
         changed = [name for name in NAMES if name in now and seen.get(name) != now[name]]
@@ -59,24 +63,41 @@ async def events(request: Request, asker: Asker, pause: Pause = asyncio.sleep) -
             yield ": alive\n\n"
 
 
-async def _look(asker: Asker) -> Mapping[str, str] | None:
-    """A mark of each thing, which is another one when it has changed; of what cannot be asked just now, none.
+class Marks:
+    """What is looked at, for all readers of a process at once. `clock` tells seconds, `now` the time of day."""
 
-    `None`: nobody may look any more.
-    """
-    try:
-        api = await asker()
-        if api is None:
-            return None
+    def __init__(self, now: Callable[[], datetime], clock: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._looked: tuple[float, Mapping[str, str]] = (-inf, {})
+
+    async def of(self, api: Inside) -> Mapping[str, str]:
+        """A mark of each thing, which is another one when it has changed. Raises `ApiError`."""
+        async with self._lock:
+            at, marks = self._looked
+            if self._clock() - at >= SHARED_SECONDS:
+                marks = await self._look(api)
+                self._looked = self._clock(), marks
+            return marks
+
+    async def _look(self, api: Inside) -> Mapping[str, str]:
         calls, alerts, policy, emergency = await asyncio.gather(
             api.calls(limit=1), api.alerts(firing=True), api.policy(), api.emergency()
         )
+        newest = calls.calls[0] if calls.calls else None
+        return {
+            "calls": "" if newest is None else newest.id,
+            "recent": "yes" if newest is not None and newest.started_at > self._now() - RECENT else "",
+            "alerts": ";".join(f"{each.id}:{each.level}:{each.acknowledged_by}" for each in alerts.alerts),
+            "limits": f"{policy.version}:{emergency.active}",
+        }
+
+
+async def _look(asker: Asker, marks: Marks) -> Mapping[str, str] | None:
+    """The marks; of what cannot be asked just now, none. `None`: this one may not look any more."""
+    try:
+        api = await asker()
+        return None if api is None else await marks.of(api)
     except (ApiError, LedgerUnavailable):
         return {}
-    newest = calls.calls[0] if calls.calls else None
-    return {
-        "calls": "" if newest is None else newest.id,
-        "recent": "yes" if newest is not None and newest.started_at > datetime.now(UTC) - RECENT else "",
-        "alerts": ";".join(f"{each.id}:{each.level}:{each.acknowledged_by}" for each in alerts.alerts),
-        "limits": f"{policy.version}:{emergency.active}",
-    }
