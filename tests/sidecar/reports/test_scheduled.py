@@ -110,7 +110,9 @@ def test_a_channel_is_sent_each_report_once(database_url: str, web: HttpSink) ->
         told = {request.json["title"]: request for request in web.requests}
         assert len(web.requests) == 2
     day, month = told["Daily cost summary, Tuesday, 2026-03-31"].json, told["Statement, March 2026: tenant acme"].json
-    assert (day["alert_type"], day["link"]) == ("report", "https://toll.example/api/v1/reports/daily")
+    of_day = "https://toll.example/reports?report=daily&start=2026-03-31&end=2026-03-31&zone=UTC"
+    assert (day["alert_type"], day["link"]) == ("report", of_day)
+    assert month["link"].endswith("?report=statement&start=2026-03-01&end=2026-03-31&zone=UTC&tenant=acme")
     assert "Cost: $0.0035 (+0.0 % on the period before)" in day["message"]
     assert day["file"]["name"] == "every-day-daily-2026-03-31.csv"
     table = base64.b64decode(day["file"]["base64"]).decode()

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from tollkeeper.alerting.schedule import ReportSchedule
 from tollkeeper.model.alert import Alert, Notification
+from tollkeeper.model.calendar import zone_named
 from tollkeeper.model.finding import Finding
 from tollkeeper.sidecar.notify.contract import Attachment, Delivery, Message
 from tollkeeper.sidecar.notify.names import clean
@@ -131,7 +133,7 @@ def _alert(schedule: ReportSchedule, due: tuple[int, int], now: int, link: str |
     facts = {
         "title": f"Report {schedule.name}",
         "body": "",
-        "link": None if link is None else f"{link}/api/v1/reports/{schedule.report}",
+        "link": None if link is None else f"{link}{_page_of(schedule, due)}",
         FACT: {
             "kind": schedule.report,
             "format": schedule.format,
@@ -171,3 +173,12 @@ def _write(path: Path, pieces: Iterable[bytes]) -> None:
     except BaseException:
         Path(unfinished).unlink(missing_ok=True)
         raise
+
+
+def _page_of(schedule: ReportSchedule, due: tuple[int, int]) -> str:
+    """Where the same report is on the page. Its bar takes one value of each kind; with several, it is of all."""
+    zone = zone_named(schedule.zone)
+    first, last = (datetime.fromtimestamp(moment // NANO, zone).date() for moment in (due[0], due[1] - 1))
+    only = {name: values[0] for name, values in schedule.only.items() if len(values) == 1}
+    asked = {"report": schedule.report, "start": first, "end": last, "zone": schedule.zone, **only}
+    return f"/reports?{urlencode(asked)}"
