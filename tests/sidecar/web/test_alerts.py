@@ -108,6 +108,7 @@ def test_an_alert_is_a_page_and_a_drawer(world: World, editor: Visitor) -> None:
     page, drawer = editor.get(f"/alerts/{alert['id']}"), editor.get(f"/alerts/{alert['id']}", headers=HTMX)
     assert "<h1>Warning: daily at 85 % for tenant acme" in page.text and "/budgets/limit?name=daily" in page.text
     assert drawer.text.startswith('<dialog class="drawer" data-open') and "<h1>" not in drawer.text
+    assert f'href="/alerts/{alert["id"]}">Open as a page' in drawer.text and 'name="back" value="firing"' in drawer.text
     assert ">hook</a>" in page.text and "Waiting" in page.text
     assert editor.get("/alerts/none").status_code == 404
 
