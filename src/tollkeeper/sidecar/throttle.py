@@ -18,8 +18,17 @@ from tollkeeper.storage.counters.memory import MemoryCounters
 log = logging.getLogger("tollkeeper")
 
 PER_ADDRESS = Limit("sign-in per address", "requests", 60, Window("hour", rolling=True, burst=20), per=("user",))
-PER_ACCOUNT = Limit("sign-in per account", "requests", 20, Window("hour", rolling=True, burst=10), per=("user",))
-"""Failures that follow each other at once: the burst. After it, one more each minute, or each three."""
+PER_ACCOUNT = Limit(
+    "sign-in per account and network", "requests", 20, Window("hour", rolling=True, burst=10), per=("user",)
+)
+PER_ACCOUNT_ANYWHERE = Limit(
+    "sign-in per account", "requests", 100, Window("hour", rolling=True, burst=100), per=("user",)
+)
+"""Failures that follow each other at once: the burst. After it, one more each 60, 180 or 36 seconds.
+
+Whoever knows a name can fail in it: that holds up others of the network, and its owner elsewhere only where many
+networks do so together.
+"""
 
 LONGEST_ATTEMPT_NS = 60_000_000_000
 NS_A_SECOND = 1_000_000_000
@@ -66,7 +75,10 @@ class Throttle:
 
 def _begin(counters: Counters, address: str, account: str | None) -> Attempt:
     now = counters.now()
-    asked = [(PER_ADDRESS, _network(address))] + ([] if account is None else [(PER_ACCOUNT, account)])
+    network = _network(address)
+    asked = [(PER_ADDRESS, network)]
+    if account is not None:
+        asked += [(PER_ACCOUNT, f"{network} {account}"), (PER_ACCOUNT_ANYWHERE, account)]
     # Counters are shown here and there: who tries is no name there.
     bindings = [Binder((limit,)).of_scope({"user": _digest(value)})[0] for limit, value in asked]
     charges = tuple(binding.charge(1, now) for binding in bindings)

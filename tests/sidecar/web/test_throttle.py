@@ -10,10 +10,11 @@ import pytest
 from sidecar.api.world import World
 from sidecar.web.visiting import PASSWORD, Visitor, person
 from tollkeeper.sidecar.api.counters import NoCounters
-from tollkeeper.sidecar.throttle import PER_ACCOUNT, PER_ADDRESS, Throttle, TooMany
+from tollkeeper.sidecar.throttle import PER_ACCOUNT_ANYWHERE, PER_ADDRESS, PER_ACCOUNT, Throttle, TooMany
 from tollkeeper.storage.counters.memory import MemoryCounters
 
 ACCOUNT = PER_ACCOUNT.window.burst or 0  # type: ignore[union-attr]
+EVERYWHERE = PER_ACCOUNT_ANYWHERE.window.burst or 0  # type: ignore[union-attr]
 ADDRESS = PER_ADDRESS.window.burst or 0  # type: ignore[union-attr]
 
 
@@ -26,21 +27,33 @@ def throttle(world: World) -> Throttle:
     return Throttle(world.counters, world.clock.nanoseconds)
 
 
-def test_an_account_is_guarded_wherever_one_guesses_from(world: World, throttle: Throttle) -> None:
+def test_nobody_is_locked_out_by_whoever_knows_the_name(world: World, throttle: Throttle) -> None:
     for number in range(ACCOUNT):
+        fail(throttle, f"2001:db8::{number}", "ada")
+    with pytest.raises(TooMany) as many:
+        throttle.begin("2001:db8::ffff", "ada")
+    assert many.value.seconds == 3600 // PER_ACCOUNT.amount
+    throttle.end(throttle.begin("198.51.100.1", "ada"), failed=False)
+    throttle.end(throttle.begin("2001:db8::ffff", "grace"), failed=False)
+    world.clock.now += timedelta(seconds=many.value.seconds - 1)
+    with pytest.raises(TooMany):
+        throttle.begin("2001:db8::ffff", "ada")
+    world.clock.now += timedelta(seconds=1)
+    fail(throttle, "2001:db8::ffff", "ada")
+    with pytest.raises(TooMany):
+        throttle.begin("2001:db8::ffff", "ada")
+
+
+def test_an_account_is_guarded_wherever_one_guesses_from(world: World, throttle: Throttle) -> None:
+    for number in range(EVERYWHERE):
+        throttle.end(throttle.begin("198.51.100.1", "ada"), failed=False)
         fail(throttle, f"203.0.113.{number}", "ada")
     with pytest.raises(TooMany) as many:
         throttle.begin("198.51.100.1", "ada")
-    assert many.value.seconds == 3600 // PER_ACCOUNT.amount
+    assert many.value.seconds == 3600 // PER_ACCOUNT_ANYWHERE.amount
     throttle.end(throttle.begin("198.51.100.1", "grace"), failed=False)
-    throttle.begin("198.51.100.1")
-    world.clock.now += timedelta(seconds=many.value.seconds - 1)
-    with pytest.raises(TooMany):
-        throttle.begin("198.51.100.1", "ada")
-    world.clock.now += timedelta(seconds=1)
-    fail(throttle, "198.51.100.1", "ada")
-    with pytest.raises(TooMany):
-        throttle.begin("198.51.100.1", "ada")
+    world.clock.now += timedelta(seconds=many.value.seconds)
+    throttle.begin("198.51.100.1", "ada")
 
 
 @pytest.mark.parametrize(
