@@ -253,7 +253,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
 
 def test_the_page_tells_where_things_are(tmp_path: Path) -> None:
     with running(f"sqlite:///{tmp_path}/ledger.db", tmp_path) as sidecar:
-        assert "/api/v1/stats" in get(sidecar.url)
+        assert "Overview · Tollkeeper" in get(sidecar.url)
         page = sidecar.url + "/api/v1/docs"
         files = re.findall(r'(?:href|src|url:) ?=? ?["\']([^"\']+)', text := get(page))
         assert "Tollkeeper" in text and len(files) == 4

@@ -17,8 +17,8 @@ from tollkeeper.client.standings import (
     Limits,
     LimitUsages,
     PolicyHistory,
+    PolicyInForce,
     PolicySet,
-    PolicyState,
     QuotaStatus,
     QuotaStatuses,
     Rebuilt,
@@ -66,9 +66,9 @@ def check(
     return Ask("POST", "/check", reader(Check), body=body_of({**given, **counts}))
 
 
-def policy(*, version: int | None = None) -> Ask[PolicyState]:
+def policy(*, version: int | None = None) -> Ask[PolicyInForce]:
     """The limits in force, and who has set them; or a `version` that was in force."""
-    return Ask("GET", "/policy", reader(PolicyState), query_of(locals()))
+    return Ask("GET", "/policy", reader(PolicyInForce), query_of(locals()))
 
 
 def set_policy(

@@ -230,17 +230,20 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyState:
-    """A version of the policy; `document` is as a policy file in JSON. Version 0: nobody has set one.
-
-    `file` is put in force at each start of the sidecar; of a history, it is always `None`.
-    """
+    """A version of the policy; `document` is as a policy file in JSON. Version 0: nobody has set one."""
 
     version: int
     recorded_at: datetime | None
     author: str | None
     reason: str | None
     document: dict[str, Any]
-    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyInForce(PolicyState):
+    """One that was asked for; `file` is what the sidecar puts in force at each start, if anything."""
+
+    file: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

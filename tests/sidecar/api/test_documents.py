@@ -47,6 +47,7 @@ NAMED_OTHERWISE = {
     "Recommendation": "RecommendationState",
     "Recommendations": "RecommendationList",
     "Report": "ReportBody",
+    "ReportSchedules": "ReportScheduleList",
     "Session": "SessionState",
     "Sessions": "SessionList",
     "Silences": "SilenceList",
