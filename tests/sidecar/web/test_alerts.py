@@ -199,7 +199,7 @@ def test_a_channel_is_added_tried_and_removed(world: World, admin: Visitor) -> N
     assert send(admin, "/alerts/channels", **fields).headers["location"] == "/alerts/channels/team"
     made = api(world, "/channels/team")
     assert (made["url"], made["only"], made["repeat"]) == ("env:NO_SUCH_URL", {"tenant": ["acme", "glob*"]}, 14_400)
-    assert "there is a channel team already" in send(admin, "/alerts/channels", **fields).text
+    assert "There is a channel team already" in send(admin, "/alerts/channels", **fields).text
     tried = send(admin, "/alerts/channels/team/test")
     assert "NO_SUCH_URL is not set" in tried.text and "start the sidecar again" in tried.text
     assert send(admin, "/alerts/channels/team/remove", reason="no").status_code == 303

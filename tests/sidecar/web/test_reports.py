@@ -192,6 +192,7 @@ def test_a_schedule_is_set_changed_and_removed(world: World, editor: Visitor, vi
     refused = send(editor, "/reports/schedules", **fields)
     assert refused.status_code == 422 and "Say why" in refused.text and "<script>alert" not in refused.text
     assert 'value="acme"' in refused.text and 'name="to" value="finance" checked' in refused.text
+    assert 'aria-describedby="wrong-reason"><span class="wrong" id="wrong-reason" role="alert">Say why' in refused.text
     done = send(editor, "/reports/schedules", **fields, reason="They asked")
     assert done.status_code == 303 and "1 Apr 2026, 05:30" in editor.get(done.headers["location"]).text
     (kept,) = world.client("read").get("/api/v1/report-schedules").json()["schedules"]

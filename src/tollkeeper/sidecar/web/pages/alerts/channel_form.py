@@ -65,7 +65,7 @@ async def create(view: View) -> Response:
     wrong = _mistakes(service, said)
     name = said["name"]
     if not wrong and name in {each.name for each in (await view.api.channels()).channels}:
-        wrong = {"name": f"there is a channel {name} already; another name, or change that one"}
+        wrong = {"name": f"There is a channel {name} already: another name, or change that one."}
     if wrong:
         return _form(view, service, said, 422, wrong=wrong)
     try:
@@ -159,9 +159,10 @@ def _mistakes(service: Service, said: dict[str, str]) -> dict[str, str]:
     """What is wrong, by field. A secret that was put into the form is taken out of it."""
     wrong = {}
     if not said["name"]:
-        wrong["name"] = "a name, such as finance"
+        wrong["name"] = "Expected a name, such as finance."
     if not said["url"]:
-        wrong["url"] = f"a name such as {service.variable}" if service.is_secret else f"such as {service.example}"
+        such_as = f"a name such as {service.variable}" if service.is_secret else f"such as {service.example}"
+        wrong["url"] = f"Expected {such_as}."
     elif _is_secret(service, said["url"]):
         wrong["url"] = PASTED
         said["url"] = service.variable
@@ -178,8 +179,8 @@ def _is_secret(service: Service, url: str) -> bool:
     return service.is_secret or _USER.match(url) is not None
 
 
-PASTED = "pasted"
-"""A secret stood where a reference to it should be. The form says what to do with it instead."""
+PASTED = "Expected where the secret is, and not the secret itself."
+"""The form says above it what to do instead."""
 
 
 def _changes(before: Said, after: Said) -> Sequence[tuple[str, str, str]]:
