@@ -43,6 +43,13 @@ def typed(monkeypatch: pytest.MonkeyPatch, *passwords: str) -> None:
     monkeypatch.setattr(users.getpass, "getpass", lambda _: next(answers))
 
 
+def test_the_last_admin_stays(world: World, tollkeeper: Tell) -> None:
+    world.users.create("ada", "admin", PASSWORD, author="tests")
+    for leaving in (("disable", "ada"), ("set", "ada", "--role", "viewer")):
+        told = tollkeeper("users", *leaving)
+        assert told.code and "ada is the last active admin; make somebody else an admin first" in told.err
+
+
 def test_a_user_from_the_first_day_to_the_last(world: World, tollkeeper: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tollkeeper("users", "list").out == "There are no users. `tollkeeper users create NAME` makes one.\n"
     typed(monkeypatch, PASSWORD, PASSWORD)

@@ -142,6 +142,25 @@ def test_who_edits_an_old_version_is_told(users: Users) -> None:
     assert users.authenticate("ada", PASSWORD) is not None
 
 
+def test_of_two_admins_who_leave_at_once_one_stays(database: Database, users: Users) -> None:
+    for name in ("ada", "grace", "gone"):
+        users.create(name, "admin", PASSWORD, author="root")
+    users.change("gone", disabled=True, author="root")
+    assert users.change("ada", role="admin", author="root").version == 1
+
+    def leave(name: str) -> str:
+        try:
+            Users(database, passwords=Passwords(QUICK)).change(name, role="viewer", author=name)
+        except UserConflict as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        refused = [told for told in pool.map(leave, ("ada", "grace")) if told]
+    (last,) = (user.name for user in users.users() if user.is_active_admin)
+    assert refused == [f"{last} is the last active admin; make somebody else an admin first"]
+
+
 def test_a_session_is_known_to_every_sidecar(database_url: str, sessions: Sessions, users: Users, clock: Clock) -> None:
     token, session = signed_in(sessions, users.create("ada", "viewer", PASSWORD, author="root"))
     elsewhere = Sessions(Database(database_url), clock)
@@ -197,7 +216,7 @@ def test_another_password_ends_all_sessions_but_the_one_that_set_it(
 
 
 def test_who_is_disabled_is_out(users: Users, sessions: Sessions, clock: Clock) -> None:
-    token, _ = signed_in(sessions, users.create("ada", "admin", PASSWORD, author="root"))
+    token, _ = signed_in(sessions, users.create("ada", "editor", PASSWORD, author="root"))
     assert users.change("ada", disabled=True, author="root").disabled_at == clock.now
     assert sessions.find(token) is None
     assert users.authenticate("ada", PASSWORD) is None

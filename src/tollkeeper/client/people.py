@@ -96,7 +96,10 @@ def change_user(
     reason: str | None = None,
     expected: int | None = None,
 ) -> Ask[User]:
-    """Set what is given, from their next request on; `Outdated` if they are not at the version `expected` any more."""
+    """Set what is given, from their next request on.
+
+    `Outdated` if they are not at the version `expected` any more, or would be the last active admin no more.
+    """
     body = body_of({"role": role, "active": active, "reason": reason})
     return Ask("PATCH", _path(name), reader(User), body=body, headers=_matching(expected))
 

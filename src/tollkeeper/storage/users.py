@@ -53,7 +53,7 @@ class UserError(ValueError):
 
 
 class UserConflict(Exception):
-    """The user is another one by now, or there is one of this name."""
+    """The user is another one by now, or there is one of this name, or nobody else could make admins."""
 
 
 class User(NamedTuple):
@@ -77,6 +77,11 @@ class User(NamedTuple):
     def is_good(self) -> bool:
         """Whether they may sign in, and stay."""
         return self.disabled_at is None
+
+    @property
+    def is_active_admin(self) -> bool:
+        """Whether they may do everything, now."""
+        return self.role == "admin" and self.is_good
 
 
 class Users:
@@ -128,18 +133,23 @@ class Users:
     ) -> User:
         """Set what is given. Whoever is disabled is out at once.
 
-        Raises `UserError`, `LookupError` for nobody, and `UserConflict` if they are not at the version `expected`.
+        Raises `UserError`, `LookupError` for nobody, and `UserConflict` if they are not at the version `expected`, or
+        would be the last active admin no more.
         """
         if role is not None:
             _check({"role": _mistake_in_role(role)})
         now = self._clock()
 
-        def changed(before: User) -> User:
-            known: Role = next((each for each in ROLES if each == role), before.role)
-            since = before.disabled_at if disabled is None else (before.disabled_at or now) if disabled else None
-            return before._replace(role=known, disabled_at=since)
-
         with told_apart(self._database), self._database.write() as connection:
+
+            def changed(before: User) -> User:
+                known: Role = next((each for each in ROLES if each == role), before.role)
+                since = before.disabled_at if disabled is None else (before.disabled_at or now) if disabled else None
+                after = before._replace(role=known, disabled_at=since)
+                if before.is_active_admin and not after.is_active_admin:
+                    _check_other_admin(connection, before.name)
+                return after
+
             after = self._update(connection, name, changed, "change", author, reason, expected)
             if not after.is_good:
                 forget_sessions_of(connection, after.name)
@@ -252,6 +262,12 @@ def _mistake_in_role(role: str) -> str | None:
 def _check(found: Mapping[str, str | None]) -> None:
     if mistakes := {name: mistake for name, mistake in found.items() if mistake is not None}:
         raise UserError(mistakes)
+
+
+def _check_other_admin(connection: Connection, name: str) -> None:
+    others = (USERS.c.name != name) & (USERS.c.role == "admin") & USERS.c.disabled_at.is_(None)
+    if connection.execute(select(USERS.c.name).where(others).limit(1)).first() is None:
+        raise UserConflict(f"{name} is the last active admin; make somebody else an admin first")
 
 
 def _row(connection: Connection, name: str) -> Row[Any] | None:

@@ -95,6 +95,12 @@ def test_a_user_is_made_changed_and_shut_out(world: World, admin: Visitor) -> No
     assert not grace.is_in and not api(world, "/users/grace")["active"]
 
 
+def test_the_last_admin_cannot_shut_everybody_out(admin: Visitor) -> None:
+    answer = send(admin, "/settings/users/admin", role="admin", active="no", version="1", reason="bye")
+    assert answer.status_code == 409 and "Not saved" in answer.text
+    assert "admin is the last active admin; make somebody else an admin first" in answer.text and admin.is_in
+
+
 def test_somebody_signed_in_can_be_signed_out(world: World, admin: Visitor) -> None:
     person(world, "ada", "viewer")
     first, second = Visitor(world).as_user("ada"), Visitor(world).as_user("ada")

@@ -23,6 +23,9 @@ router = APIRouter(tags=["users"])
 
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Refusal, "description": "There is no such user."}}
 OUTDATED: dict[int | str, dict[str, Any]] = {409: {"model": Refusal, "description": "The user is another one by now."}}
+LAST_ADMIN: dict[int | str, dict[str, Any]] = {
+    409: {"model": Refusal, "description": "The user is another one by now, or is the last active admin."},
+}
 Name = Annotated[str, Path(min_length=1, max_length=LONGEST_NAME, description="The user's name.")]
 Reason = Annotated[str, Field(max_length=2000, description="For the audit trail.")]
 PASSWORD = f"{SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters; kept is a hash of it, and it is shown nowhere."
@@ -146,7 +149,7 @@ def user(given: Given, name: Name) -> Answer:
 
 
 @router.patch(
-    "/users/{name}", response_model=UserState, summary="Change a user", responses={**NOT_FOUND, **OUTDATED}
+    "/users/{name}", response_model=UserState, summary="Change a user", responses={**NOT_FOUND, **LAST_ADMIN}
 )  # fmt: skip
 def change_user(request: Request, given: Given, name: Name, change: UserChange, if_match: IfMatch = None) -> Answer:
     """It holds from the next request of theirs on."""
