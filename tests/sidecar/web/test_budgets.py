@@ -149,6 +149,8 @@ def test_somebody_else_was_quicker(world: World, editor: Visitor) -> None:
     assert refused.status_code == 409 and "usd-week" not in limits(world)
     assert "grace" in words and "“more for all”" in words and "limit all: how much $1 / month $2 / month" in words
     assert "limit usd-week – $7 / week" in words and 'name="amount" value="7"' in refused.text
+    for none in ({"version": ""}, {"version": "x"}):
+        assert send(editor, "save", **{**said, **none}, reason="mine").status_code == 409, "it has to be said"
     again = {**said, "version": str(version(world))}
     assert send(editor, "save", **again, reason="mine").status_code == 303
     assert (limits(world)["all"], limits(world)["usd-week"]) == ("$2 / month", "$7 / week")
@@ -166,6 +168,7 @@ def test_a_limit_is_changed_and_removed(world: World, editor: Visitor) -> None:
     assert send(editor, "save", **said, reason="more").status_code == 303
     assert limits(world)["tokens"] == "3,000 tokens / day per tenant"
     removed = {"what": "remove", "name": "tokens", "version": str(version(world))}
+    assert f'name="version" value="{version(world)}"' in page(editor, "/budgets/limit", name="tokens")
     assert "steps of tokens" in told(send(editor, "review", **removed).text)
     assert send(editor, "save", **removed, reason="enough").status_code == 303
     assert list(limits(world)) == ["all", "usd-per-request"]

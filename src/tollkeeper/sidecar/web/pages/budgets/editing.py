@@ -9,7 +9,6 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from tollkeeper.client import NotFound
-from tollkeeper.client.standings import PolicyState
 from tollkeeper.model.limit import PER
 from tollkeeper.policy.document import Document
 from tollkeeper.policy.presets import PRESETS
@@ -83,7 +82,7 @@ async def again(view: View) -> Response:
 
 def form_again(view: View, form: FormData, mistakes: dict[str, str], status: int = UNPROCESSABLE) -> Response:
     """The form that was sent, with what is wrong beside its fields."""
-    version = _version_of(form)
+    version = version_shown(form)
     if form.get("what") == "emergency":
         return declared_page(view, version, typed_emergency(form), mistakes, status)
     if form.get("what") == "text":
@@ -139,10 +138,6 @@ def _replaced(document: Document, table: Document, ladder: Document | None) -> D
     return {**document, "limit": limits, **({"ladder": ladders} if ladders else {})}
 
 
-def _version_of(form: FormData) -> int:
+def version_shown(form: FormData) -> int:
+    """The version that was shown with the form; of a form that does not say it, the one before all others."""
     return number_in(form.get("version")) or 0
-
-
-def version_shown(form: FormData, policy: PolicyState) -> int:
-    """The version that was shown with the form; of a form that does not say it, the one in force."""
-    return _version_of(form) if form.get("version") else policy.version

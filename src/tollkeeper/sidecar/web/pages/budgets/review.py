@@ -41,7 +41,7 @@ async def backtest(view: View) -> Response:
 async def save(view: View) -> Response:
     """Put it in force, unless somebody else was quicker."""
     policy = await view.api.policy()
-    shown = version_shown(view.form, policy)
+    shown = version_shown(view.form)
     try:
         proposal = await _proposed(view, policy)
     except Mistaken as mistaken:
@@ -67,7 +67,7 @@ async def _reviewed(view: View, with_backtest: bool = False) -> Response:
         proposal = await _proposed(view, policy)
     except Mistaken as mistaken:
         return await _mistaken(view, mistaken)
-    shown = version_shown(view.form, policy)
+    shown = version_shown(view.form)
     tested = await _backtested(view, proposal) if with_backtest else None
     return await _page(view, policy, proposal, shown, tested=tested)
 

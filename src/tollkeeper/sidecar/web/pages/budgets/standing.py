@@ -103,7 +103,7 @@ async def limit(view: View) -> Response:
     one = shown(usage.limits[0], known)
     return view.page(
         "budgets_limit.html", title=one.limit.form, tabs=TABS, tab="limits", live=True, one=one, at=usage.at,
-        step_words=STEPS, most=MOST, list_path=PATH, **parts,
+        version=usage.policy_version, step_words=STEPS, most=MOST, list_path=PATH, **parts,
     )  # fmt: skip
 
 
