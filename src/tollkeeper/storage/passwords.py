@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import threading
 import unicodedata
 
 from argon2 import PasswordHasher
@@ -11,6 +12,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 200
+HASHED_AT_ONCE = 2
+"""Each takes 64 MiB and a processor; the others wait."""
 
 
 class Passwords:
@@ -18,17 +21,20 @@ class Passwords:
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
+        self._turns = threading.BoundedSemaphore(HASHED_AT_ONCE)
         self._nobodys = _hash_of_nothing(self._hasher)
 
     def hash(self, password: str) -> str:
         """What may be kept of it."""
-        return self._hasher.hash(_same_everywhere(password))
+        with self._turns:
+            return self._hasher.hash(_same_everywhere(password))
 
     def matches(self, kept: str | None, password: str) -> bool:
         """Whether it is this one. Of nobody, `None`, it takes the same work to say no."""
         given = _same_everywhere(password[: LONGEST_PASSWORD + 1])
         try:
-            return self._hasher.verify(self._nobodys if kept is None else kept, given) and kept is not None
+            with self._turns:
+                return self._hasher.verify(self._nobodys if kept is None else kept, given) and kept is not None
         except (VerificationError, InvalidHashError):
             return False
 

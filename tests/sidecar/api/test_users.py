@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from sidecar.api.world import World
 from tollkeeper.sidecar.api.auth import SIGNED_IN, SignedIn
 from tollkeeper.sidecar.throttle import PER_ACCOUNT
+from tollkeeper.storage.ledger import LedgerUnavailable
 from tollkeeper.storage.sessions import Holder
 
 API = "/api/v1"
@@ -53,11 +54,16 @@ def test_a_user_is_made_changed_and_disabled(world: World) -> None:
     late = admin.patch(f"{API}/users/ada", json={"active": False}, headers={"If-Match": '"1"'})
     assert late.status_code == 409 and "at version 2, and not at 1" in late.json()["error"]["message"]
     session(world)
+    for less in ({"active": False}, {"role": "editor"}):
+        last = admin.patch(f"{API}/users/ada", json=less)
+        assert last.status_code == 409 and "ada is the last active admin" in last.json()["error"]["message"]
+    assert create(world, "grace", role="admin", reason="to follow").status_code == 201
     out = admin.patch(f"{API}/users/ada", json={"active": False, "reason": "left"})
     assert out.json()["active"] is False and out.json()["disabled_at"] is not None
     assert admin.get(f"{API}/sessions").json() == {"sessions": []}
     assert [each["reason"] for each in admin.get(f"{API}/audit?kind=user").json()["changes"]] == [
         "left",
+        "to follow",
         "",
         "new here",
     ]
@@ -119,6 +125,20 @@ def test_who_finds_a_browser_open_cannot_guess_the_password(sqlite_world: World)
     said = [ada.put("/me/password", json=guess) for _ in range((PER_ACCOUNT.window.burst or 0) + 1)]  # type: ignore[union-attr]
     assert {each.status_code for each in said[:-1]} == {422}
     assert (said[-1].status_code, said[-1].headers["retry-after"]) == (429, "180")
+
+
+def test_a_database_that_is_away_is_no_wrong_password(sqlite_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(name: str, password: str) -> None:
+        raise LedgerUnavailable("gone")
+
+    create(sqlite_world)
+    ada = signed_in(sqlite_world, SignedIn("ada", ("read",), user="ada", session="x"))
+    wanted = {"current": PASSWORD, "password": OTHER}
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_world.users, "authenticate", away)
+        said = {ada.put("/me/password", json=wanted).status_code for _ in range((PER_ACCOUNT.window.burst or 0) + 1)}  # type: ignore[union-attr]
+    assert said == {503}
+    assert ada.put("/me/password", json=wanted).status_code == 200
 
 
 @pytest.mark.parametrize("who", [None, SignedIn("grafana", ("read",), key_prefix="abcd1234", session="x")])

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from sidecar.api.world import World, make_call
 from sidecar.web.visiting import PASSWORD, person
 from tollkeeper.sidecar.api.auth import SignedIn
-from tollkeeper.sidecar.web.csrf import VISITOR
+from tollkeeper.sidecar.web.cookies import SECURE, SESSION
 from tollkeeper.sidecar.web.identity import identify
 from tollkeeper.sidecar.web.inside import Inside
 from tollkeeper.sidecar.web.live import Marks, events
@@ -43,7 +43,8 @@ def told(world: World, *meanwhile: Callable[[], object]) -> list[str]:
         marks = Marks(world.services.now, lambda: next(seconds))
         return [line async for line in events(request, asker, marks, pause)]
 
-    request = Request({"type": "http", "headers": [], "client": None, VISITOR: token}, nothing)
+    headers = [(b"cookie", f"{SESSION}={token}".encode())]
+    request = Request({"type": "http", "headers": headers, "client": None, SECURE: False}, nothing)
     return asyncio.run(hear())
 
 

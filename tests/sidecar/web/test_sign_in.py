@@ -106,8 +106,17 @@ def test_signing_out_ends_it_for_good(world: World) -> None:
     assert actions == [("ada", "sign_out"), ("ada", "sign_in")]
 
 
+def test_a_token_in_the_cookie_of_a_visit_signs_nobody_in(world: World) -> None:
+    person(world, "eve", "viewer")
+    eve, ada = Visitor(world).as_user("eve"), Visitor(world)
+    ada.cookies.set("tollkeeper_visit", eve.cookies[SESSION])
+    assert not ada.is_in and ada.get("/").status_code == 303
+    assert ada.post("/sign-out", data={"csrf_token": ada.token()}).status_code == 303
+    assert eve.is_in, "and ends nobody's session"
+
+
 def test_who_is_out_is_out_at_once(world: World) -> None:
-    person(world, "ada", "admin")
+    person(world, "ada", "editor")
     text, key = world.access_keys.create("grafana", ["read"], author="tests")
     by_key, by_password, after = Visitor(world), Visitor(world), Visitor(world)
     assert by_key.sign_in(key=text).status_code == 303 and by_key.is_in

@@ -10,7 +10,7 @@ import pytest
 from sidecar.api.world import World
 from sidecar.web.visiting import PASSWORD, Visitor, person
 from tollkeeper.sidecar.api.counters import NoCounters
-from tollkeeper.sidecar.throttle import PER_ACCOUNT_ANYWHERE, PER_ADDRESS, PER_ACCOUNT, Throttle, TooMany
+from tollkeeper.sidecar.throttle import PER_ACCOUNT, PER_ACCOUNT_ANYWHERE, PER_ADDRESS, Throttle, TooMany
 from tollkeeper.storage.counters.memory import MemoryCounters
 
 ACCOUNT = PER_ACCOUNT.window.burst or 0  # type: ignore[union-attr]

@@ -97,9 +97,12 @@ def _check_password(given: Services, name: str, password: str) -> None:
         raise Refused(
             429, Problem(message=f"{many}", field="current"), {"Retry-After": str(many.seconds)}
         ) from None  # fmt: skip
-    is_right = given.users.authenticate(name, password) is not None
-    given.throttle.end(attempt, failed=not is_right)
-    if not is_right:
+    failed = False
+    try:
+        failed = given.users.authenticate(name, password) is None
+    finally:
+        given.throttle.end(attempt, failed=failed)
+    if failed:
         raise mistaken("current", "the password that is good now")
 
 

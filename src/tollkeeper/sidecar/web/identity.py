@@ -10,7 +10,7 @@ from starlette.requests import Request
 from tollkeeper.sidecar.api.auth import ANYBODY, LOCAL_AUTHOR, SignedIn
 from tollkeeper.sidecar.api.services import Services
 from tollkeeper.sidecar.loopback import is_local
-from tollkeeper.sidecar.web.csrf import VISITOR
+from tollkeeper.sidecar.web import cookies
 from tollkeeper.storage.access_keys import Scope, allows
 from tollkeeper.storage.sessions import Session
 from tollkeeper.storage.users import Role
@@ -54,8 +54,13 @@ async def identify(request: Request, services: Services) -> Identity | None:
     address = None if request.client is None else request.client.host
     if services.open_on_loopback and is_local(address, request.headers):
         return Identity(LOCAL_AUTHOR, ("admin",), is_local=True)
-    # Of whoever is not signed in, it is the token of no session.
-    return await asyncio.to_thread(_of_session, services, request.scope[VISITOR])
+    token = session_token(request)
+    return None if token is None else await asyncio.to_thread(_of_session, services, token)
+
+
+def session_token(request: Request) -> str | None:
+    """What they may be signed in by. The visit's cookie is no such thing: others can have put a token of theirs in."""
+    return cookies.read(request, cookies.SESSION, request.scope[cookies.SECURE])
 
 
 def _of_session(services: Services, token: str) -> Identity | None:

@@ -19,17 +19,16 @@ from tollkeeper.sidecar.api.services import Services
 from tollkeeper.sidecar.throttle import TooMany
 from tollkeeper.sidecar.web import cookies, csrf
 from tollkeeper.sidecar.web.forms import read_form
-from tollkeeper.sidecar.web.identity import identify
+from tollkeeper.sidecar.web.identity import identify, session_token
 from tollkeeper.sidecar.web.rendering import Templates
 from tollkeeper.storage.ledger import LedgerUnavailable
+from tollkeeper.storage.passwords import HASHED_AT_ONCE
 from tollkeeper.storage.sessions import LONGEST_NS, Holder
 from tollkeeper.storage.users import LONGEST_NAME, folded
 
 log = logging.getLogger("tollkeeper")
 
 PATH, OUT = "/sign-in", "/sign-out"
-HASHED_AT_ONCE = 2
-"""Each takes 64 MiB and a processor; the others wait."""
 LONGEST_FORM = 16 << 10
 LONGEST_SECRET = 1000
 MOST_FIELDS = 10
@@ -147,7 +146,8 @@ class SignIn:
 
     def _end_session(self, request: Request) -> None:
         """End that of the browser's cookie, if it has one."""
-        session = self._services.sessions.find(request.scope[csrf.VISITOR])
+        token = session_token(request)
+        session = None if token is None else self._services.sessions.find(token)
         if session is not None:
             whose = session.user or f"tk_{session.key_prefix}"
             self._services.sessions.end(session.id, author=whose)
