@@ -85,7 +85,8 @@ def test_what_is_told_fits_a_cookie() -> None:
         ("/budgets/quota/reset", {"config": ""}, 422),
         ("/budgets/quota/remove", {"config": ".."}, 422),
         ("/pricing/end", {"row": "9" * 4500}, 404),
-        ("/pricing/cancel", {"version": "٣" * 4500}, 303),
+        ("/pricing/cancel", {"version": "٣" * 4500}, 422),
+        ("/settings/keys/nonsense/revoke", {}, 404),
     ],
 )
 def test_a_form_that_says_no_number_changes_nothing(world: World, path: str, said: dict[str, str], status: int) -> None:

@@ -144,12 +144,13 @@ def test_what_is_scheduled_is_listed_and_cancelled(world: World, editor: Visitor
     shown = page(editor, "/pricing", tab="scheduled")
     assert "Input $1.00 $3.00 +200%" in told(shown) and "it ends" in shown and "<script>alert" not in shown
     assert shown.index("it ends") < shown.index("Input"), "the next one first"
-    assert send(editor, "/pricing/cancel", version=str(later.id)).status_code == 303
-    assert "Not cancelled: say why" in page(editor, "/pricing?tab=scheduled")
+    mute = send(editor, "/pricing/cancel", version=str(later.id))
+    assert mute.status_code == 422 and "Not cancelled. Say why" in told(mute.text) and "/pricing?tab=sch" in mute.text
+    assert mute.text.count('<details class="inline" open>') == 1
     assert send(editor, "/pricing/cancel", version=str(later.id), reason="put off").status_code == 303
     assert "Input" not in told(page(editor, "/pricing?tab=scheduled"))
-    send(editor, "/pricing/cancel", version=str(later.id), reason="again")
-    assert "there is nothing to cancel" in page(editor, "/pricing?tab=scheduled")
+    late = send(editor, "/pricing/cancel", version=str(later.id), reason="again")
+    assert late.status_code == 422 and "there is nothing to cancel" in late.text
 
 
 def test_the_history_says_who_and_why_and_leads_back(world: World, editor: Visitor) -> None:

@@ -12,6 +12,7 @@ from tollkeeper.sidecar.web.forms import number_in
 from tollkeeper.sidecar.web.pages.pricing.differences import between
 from tollkeeper.sidecar.web.pages.pricing.draft import Draft, Mistakes, draft_of, read_draft
 from tollkeeper.sidecar.web.pages.pricing.recosting import recost_link
+from tollkeeper.sidecar.web.pages.pricing.scheduled import scheduled_page
 from tollkeeper.sidecar.web.pages.pricing.tabs import tab
 from tollkeeper.sidecar.web.view import View
 
@@ -46,16 +47,12 @@ async def cancel(view: View) -> Response:
     """Undoes what is scheduled."""
     reason = view.field("reason")
     if not reason:
-        return await _scheduled_again(view, "Not cancelled: say why, for the audit trail.")
+        return await scheduled_page(view, 422, "Say why, for the audit trail: a few words will do.")
     try:
         said = await view.api.cancel_price(number_in(view.field("version")) or 0, reason=reason)
     except (Outdated, Invalid) as error:
-        return await _scheduled_again(view, f"Not cancelled: {error.message}.")
+        return await scheduled_page(view, error.status or 422, error.message)
     return view.done(tab(view.filters, "scheduled"), f"Cancelled: {said.model} of {said.provider} stays as it was.")
-
-
-async def _scheduled_again(view: View, notice: str) -> Response:
-    return view.done(tab(view.filters, "scheduled"), notice)
 
 
 async def _form(view: View, draft: Draft, status: int = 200, wrong: dict[str, str] | None = None) -> Response:

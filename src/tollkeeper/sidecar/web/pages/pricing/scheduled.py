@@ -10,9 +10,10 @@ from starlette.responses import Response
 
 from tollkeeper.client import NotFound
 from tollkeeper.client.records import EffectivePrice, HeldPrice, Price
+from tollkeeper.sidecar.web.forms import number_in
 from tollkeeper.sidecar.web.pages.pricing.differences import Line, between, from_effective
 from tollkeeper.sidecar.web.pages.pricing.meters import UNIT_WORDS, Unit, unit_of
-from tollkeeper.sidecar.web.pages.pricing.tabs import TABS
+from tollkeeper.sidecar.web.pages.pricing.tabs import PATH, TABS
 from tollkeeper.sidecar.web.view import Missing, View
 
 
@@ -29,12 +30,18 @@ class Coming(NamedTuple):
 
 async def scheduled(view: View) -> Response:
     """The next one first."""
+    return await scheduled_page(view)
+
+
+async def scheduled_page(view: View, status: int = 200, wrong: str = "") -> Response:
+    """The same; `wrong` is why what was to be cancelled is not."""
     found = await view.together(rows=view.api.prices(state=["current", "scheduled"]))
     rows = found["rows"]
     coming = Missing(rows.reason) if isinstance(rows, Missing) else await _coming(view, rows.prices)
     return view.page(
-        "pricing_scheduled.html", title="Pricing", tabs=TABS, tab="scheduled", coming=coming,
-        per=unit_of(view.request.query_params), unit_words=UNIT_WORDS,
+        "pricing_scheduled.html", status, title="Pricing", tabs=TABS, tab="scheduled", coming=coming,
+        per=unit_of(view.request.query_params), unit_words=UNIT_WORDS, path=PATH, wrong=wrong,
+        wrong_version=number_in(view.field("version")), reason=view.field("reason"),
     )  # fmt: skip
 
 

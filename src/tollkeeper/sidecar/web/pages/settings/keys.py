@@ -38,7 +38,7 @@ async def revoke(view: View) -> Response:
     try:
         await view.api.revoke_key(prefix, reason=view.field("reason") or None)
     except NotFound:
-        return view.done(HERE, f"There is no key {prefix}.")
+        return await access.show(view, 404, problem=f"There is no key {prefix}.", wrong_form="keys")
     return view.done(HERE, f"The key {prefix} is revoked: it is of no use any more.")
 
 
