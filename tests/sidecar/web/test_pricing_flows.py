@@ -150,7 +150,7 @@ def test_what_is_scheduled_is_listed_and_cancelled(world: World, editor: Visitor
     assert send(editor, "/pricing/cancel", version=str(later.id), reason="put off").status_code == 303
     assert "Input" not in told(page(editor, "/pricing?tab=scheduled"))
     late = send(editor, "/pricing/cancel", version=str(later.id), reason="again")
-    assert late.status_code == 422 and "there is nothing to cancel" in late.text
+    assert late.status_code == 409 and "there is nothing to cancel" in late.text
 
 
 def test_the_history_says_who_and_why_and_leads_back(world: World, editor: Visitor) -> None:
