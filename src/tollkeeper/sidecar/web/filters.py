@@ -20,6 +20,8 @@ RANGE_WORDS: Mapping[str, str] = {
     "today": "Today", "7d": "7 days", "30d": "30 days", "90d": "90 days", "month": "This month",
     "last-month": "Last month", "custom": "Custom",
 }  # fmt: skip
+NAMED_RANGES: Mapping[str, str] = {name: words for name, words in RANGE_WORDS.items() if name != "custom"}
+"""Those that need no days to be said."""
 DIMENSIONS = ("service", "provider", "model", "tenant", "user", "feature", "project", "operation", "config")
 """What calls can be told apart by, in the order of the bar; the first six are always there."""
 FIRST = 6

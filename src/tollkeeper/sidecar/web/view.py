@@ -24,6 +24,9 @@ from tollkeeper.storage.access_keys import Scope
 
 T = TypeVar("T")
 
+UNPROCESSABLE = 422
+"""The form again, with what is wrong in it."""
+SAY_WHY = "Say why: it is kept in the audit trail."
 NOTICE_COOKIE = "tollkeeper_notice"
 LONGEST_NOTICE = 300
 """Characters; each can be twelve of a cookie, of which browsers keep 4096."""

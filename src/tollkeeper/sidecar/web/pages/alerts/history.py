@@ -5,13 +5,12 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from tollkeeper.model.finding import FINDING_KINDS, SEVERITIES
-from tollkeeper.sidecar.web.filters import RANGE_WORDS
+from tollkeeper.sidecar.web.filters import NAMED_RANGES
 from tollkeeper.sidecar.web.pages.alerts.matching import KIND_WORDS
 from tollkeeper.sidecar.web.view import View
 
 MOST = 200
 STATES = {"": "Firing and over", "firing": "Firing", "over": "Over"}
-RANGES = {name: words for name, words in RANGE_WORDS.items() if name != "custom"}
 
 
 async def show(view: View) -> Response:
@@ -33,5 +32,5 @@ async def show(view: View) -> Response:
     )
     return view.page(
         "alerts/history.html", title="Alerts", tab="history", wanted=wanted, kinds=FINDING_KINDS,
-        severities=SEVERITIES, states=STATES, ranges=RANGES, kind_words=KIND_WORDS, most=MOST, **found,
+        severities=SEVERITIES, states=STATES, ranges=NAMED_RANGES, kind_words=KIND_WORDS, most=MOST, **found,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from tollkeeper.client import Invalid, NotFound
 from tollkeeper.sidecar.web.pages.alerts.matching import CHOICES, KIND_WORDS, of_form, of_query, read_globs
 from tollkeeper.sidecar.web.pages.alerts.matching_now import meant_by
 from tollkeeper.sidecar.web.routes import Change, Show
-from tollkeeper.sidecar.web.view import View
+from tollkeeper.sidecar.web.view import SAY_WHY, View
 
 DURATIONS = {"1h": "1 hour", "4h": "4 hours", "12h": "12 hours", "1d": "1 day", "3d": "3 days", "7d": "a week"}
 USUAL = "4h"
@@ -43,7 +43,7 @@ async def create(view: View) -> Response:
         match = read_globs(said)
         made = await view.api.silence(match, comment=asked["comment"], duration=asked["duration"])
     except Invalid as error:
-        message = "Say why, so that others know." if error.field == "comment" else error.message
+        message = SAY_WHY if error.field == "comment" else error.message
         return await _form(view, {**said, **asked}, 422, message)
     until = view.formats.minute(made.ends_at)
     return view.done("/alerts?tab=silences", f"Nobody is told of it until {until} {view.filters.zone_name}.")

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple, get_args
-from urllib.parse import quote
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from tollkeeper.client import NotFound
 from tollkeeper.client.alerting import Severity
@@ -19,7 +18,7 @@ from tollkeeper.client.keywords import Dimension, Whose
 from tollkeeper.sidecar.web.charts import Band, Chart, Line, Mark, Number, Unit
 from tollkeeper.sidecar.web.filters import NONE, Filters
 from tollkeeper.sidecar.web.pages.analyze.intervals import csv_of, starts
-from tollkeeper.sidecar.web.pages.analyze.tabs import PATH, TABS, Choice, one_of
+from tollkeeper.sidecar.web.pages.analyze.tabs import PATH, TABS, Choice, one_of, to_one
 from tollkeeper.sidecar.web.routes import Change, Show
 from tollkeeper.sidecar.web.view import Missing, View
 
@@ -58,9 +57,9 @@ class Drawn(NamedTuple):
 
 async def anomalies(view: View) -> Response:
     """The tab."""
+    if one := to_one(view.filters, WHERE):
+        return one
     said = view.filters.others
-    if "id" in said:
-        return RedirectResponse(f"{WHERE}/{quote(said['id'], safe='')}", 303)
     state = one_of(get_args(State), said.get("state"), "all")
     kind = next((each for each in KINDS if each == said.get("kind")), None)
     metric = next((each for each in METRICS if each == said.get("metric")), None)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, get_args
-from urllib.parse import quote
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from tollkeeper.client import Invalid, Outdated
 from tollkeeper.client.advice import AdviceKind, AdviceState, RecommendationDetail
 from tollkeeper.sidecar.web.filters import Filters
 from tollkeeper.sidecar.web.formats import Formats
 from tollkeeper.sidecar.web.pages.analyze import what_if
-from tollkeeper.sidecar.web.pages.analyze.tabs import PATH, TABS, Choice, one_of
+from tollkeeper.sidecar.web.pages.analyze.tabs import PATH, TABS, Choice, one_of, to_one
 from tollkeeper.sidecar.web.routes import Change, Show
 from tollkeeper.sidecar.web.view import View
 
@@ -40,9 +39,9 @@ IN_MEASURE = ("amount", "highest_use", "median_use", "proposed_amount")
 
 async def recommendations(view: View) -> Response:
     """The tab."""
+    if one := to_one(view.filters, WHERE):
+        return one
     said = view.filters.others
-    if "id" in said:
-        return RedirectResponse(f"{WHERE}/{quote(said['id'], safe='')}", 303)
     state = one_of(get_args(AdviceState), said.get("state"), "open")
     kind = next((each for each in KINDS if each == said.get("kind")), None)
     parts = await view.together(advice=view.api.recommendations(state=state, kind=kind))

@@ -12,10 +12,9 @@ from tollkeeper.sidecar.web.amounts import read_whole
 from tollkeeper.sidecar.web.pages.budgets.conditions import read_conditions
 from tollkeeper.sidecar.web.pages.budgets.limit_form import STEPS
 from tollkeeper.sidecar.web.pages.budgets.tabs import TABS
-from tollkeeper.sidecar.web.view import View
+from tollkeeper.sidecar.web.view import UNPROCESSABLE, View
 
 FIELDS = ("to", "asked", "with", "input", "output")
-UNPROCESSABLE = 422
 
 
 async def check(view: View) -> Response:

@@ -8,9 +8,8 @@ from starlette.responses import Response
 
 from tollkeeper.client.standings import HeldCall
 from tollkeeper.sidecar.web.pages.budgets.tabs import PATH, TABS, TITLE
-from tollkeeper.sidecar.web.view import View
+from tollkeeper.sidecar.web.view import SAY_WHY, UNPROCESSABLE, View
 
-UNPROCESSABLE = 422
 SHOWN = 200
 
 
@@ -38,7 +37,7 @@ async def rebuild(view: View) -> Response:
     """Book what the ledger has and the counters have not."""
     reason = view.field("reason")
     if not reason:
-        return await agreement(view, "Say why, for the audit log.", UNPROCESSABLE)
+        return await agreement(view, SAY_WHY, UNPROCESSABLE)
     done = await view.api.rebuild_limits(reason=reason, lower=view.field("lower") == "yes")
     changed = len(done.booked)
     words = "Nothing was missing." if not changed else f"{changed} counters agree with the ledger again."

@@ -11,15 +11,13 @@ from tollkeeper.client import Invalid, NotFound
 from tollkeeper.client.standings import QuotaStatus
 from tollkeeper.sidecar.web.amounts import read_whole
 from tollkeeper.sidecar.web.pages.budgets.tabs import PATH, TABS, TITLE
-from tollkeeper.sidecar.web.view import View
+from tollkeeper.sidecar.web.view import SAY_WHY, UNPROCESSABLE, View
 
 LIST = f"{PATH}?tab=quotas"
-UNPROCESSABLE = 422
 USUAL = {"quota_limit": "", "threshold": "80", "mode": "hard", "reason": ""}
 MODES = {"hard": "refuse further calls", "soft": "only warn, and let calls go"}
 FIELDS = {"quota_limit": "quota_limit", "alert_threshold_percent": "threshold", "reason": "reason"}
 """Of the form, by the field of the API."""
-WHY = "say why, for the history"
 
 
 async def quotas(view: View) -> Response:
@@ -49,7 +47,7 @@ async def set_quota(view: View) -> Response:
     if not config:
         mistakes["config"] = "say which configuration: the tag config of its calls"
     if not view.field("reason"):
-        mistakes["reason"] = WHY
+        mistakes["reason"] = SAY_WHY
     if not mistakes:
         mistakes = await _set(view, config, amounts["quota_limit"], amounts["threshold"])
     if mistakes:
@@ -84,7 +82,7 @@ async def remove_quota(view: View) -> Response:
 async def _done(view: View, what: str, do: Callable[..., Awaitable[QuotaStatus]], told: str) -> Response:
     config, reason = view.field("config"), view.field("reason")
     if not reason:
-        return await _page(view, config, {what: WHY}, UNPROCESSABLE)
+        return await _page(view, config, {what: SAY_WHY}, UNPROCESSABLE)
     try:
         await do(config, reason=reason)
     except ValueError as error:

@@ -16,7 +16,7 @@ from tollkeeper.sidecar.web.pages.pricing.draft import Draft, Mistakes, draft_of
 from tollkeeper.sidecar.web.pages.pricing.meters import BY_FIELD, COLUMNS, METERS, UNIT_WORDS, own_prices
 from tollkeeper.sidecar.web.pages.pricing.recosting import recost_link
 from tollkeeper.sidecar.web.pages.pricing.tabs import tab
-from tollkeeper.sidecar.web.view import Missing, View
+from tollkeeper.sidecar.web.view import SAY_WHY, Missing, View
 
 SHORTER = (30, 7, 1)
 """Days to look at, the first that has not too many calls."""
@@ -80,7 +80,7 @@ async def save(view: View) -> Response:
     try:
         standing = await _standing(view, draft)
         if not reason:
-            raise Mistakes({"reason": "Say why, for the audit trail: a few words will do."})
+            raise Mistakes({"reason": SAY_WHY})
         said = await _say(view, draft, standing.begins, reason)
     except Outdated as error:
         return _review(view, await _clashing(view, draft), 409, {"": str(error)})

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from tollkeeper.client import ApiError, Invalid, KeyRefused, Outdated
 from tollkeeper.client.records import Change
 from tollkeeper.sidecar.web.filters import Filters
-from tollkeeper.sidecar.web.view import View
+from tollkeeper.sidecar.web.view import SAY_WHY, View
 
 PATH = "/pricing/recost"
 GLOB = frozenset("*?[")
@@ -67,7 +67,7 @@ async def book(view: View) -> Response:
     """Writes the corrections, if they still are those that were looked at."""
     wanted, reason = read_wanted(view.form, view.now), view.field("reason")
     if not reason:
-        return await _planned(view, wanted, 422, "Say why, for the audit trail: a few words will do.")
+        return await _planned(view, wanted, 422, SAY_WHY)
     try:
         done = await view.api.reprice(apply=True, plan=view.field("plan"), reason=reason, **wanted.asked())
     except KeyRefused:

@@ -8,9 +8,9 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from tollkeeper.client import ApiError
-from tollkeeper.sidecar.web.pages.reports.reconciliation import HERE, REASON_MISSING, shown
+from tollkeeper.sidecar.web.pages.reports.reconciliation import HERE, shown
 from tollkeeper.sidecar.web.routes import Change
-from tollkeeper.sidecar.web.view import View
+from tollkeeper.sidecar.web.view import SAY_WHY, View
 
 LARGEST = 8 << 20
 COLUMNS = ("provider", "day", "model", "amount", "currency", "prompt", "output", "requests", "day_format")
@@ -39,7 +39,7 @@ async def keep(view: View) -> Response:
     try:
         if not view.field("reason"):
             found = await view.api.import_invoice(content, **_how(view, name))
-            return _review(view, content, name, found, REASON_MISSING)
+            return _review(view, content, name, found, SAY_WHY)
         done = await view.api.import_invoice(content, **_how(view, name), apply=True, reason=view.field("reason"))
     except ApiError as error:
         return await _again(view, error.message)

@@ -9,12 +9,11 @@ from starlette.responses import Response
 from tollkeeper.client import ApiError, Outdated
 from tollkeeper.sidecar.web.pages.reports.tabs import TABS
 from tollkeeper.sidecar.web.routes import Change
-from tollkeeper.sidecar.web.view import View
+from tollkeeper.sidecar.web.view import SAY_WHY, View
 
 HERE = "/reports?tab=reconciliation"
 MOST_DAYS = 200
 """Of models, on the page."""
-REASON_MISSING = "Say why: it is kept in the audit trail."
 
 
 async def compared(view: View) -> Response:
@@ -54,7 +53,7 @@ async def look(view: View) -> Response:
 async def book(view: View) -> Response:
     """Exactly what was looked at."""
     if not view.field("reason"):
-        return await _plan(view, 422, REASON_MISSING)
+        return await _plan(view, 422, SAY_WHY)
     try:
         done = await view.api.adjust_to_invoice(
             **_wanted(view), apply=True, plan=view.field("plan"), reason=view.field("reason")

@@ -13,7 +13,7 @@ from tollkeeper.client.alerting import Message
 from tollkeeper.client.reporting import ReportScheduleState
 from tollkeeper.sidecar.web.pages.reports.tabs import TABS
 from tollkeeper.sidecar.web.routes import Change
-from tollkeeper.sidecar.web.view import View
+from tollkeeper.sidecar.web.view import SAY_WHY, View
 
 HERE = "/reports?tab=schedules"
 FIELDS = ("name", "report", "every", "at", "zone", "format", "reason")
@@ -68,7 +68,7 @@ def _first_mistake(said: Mapping[str, str], to: list[str]) -> tuple[str, str]:
         return "Give it a name, of letters, digits, '-', '_' and '.'.", "name"
     if not to:
         return "Choose at least one channel.", "to"
-    return ("", "") if said["reason"] else ("Say why: it is kept in the audit trail.", "reason")
+    return ("", "") if said["reason"] else (SAY_WHY, "reason")
 
 
 def _values(text: str) -> list[str]:

@@ -9,14 +9,13 @@ from starlette.responses import Response
 
 from tollkeeper.client.records import Change
 from tollkeeper.sidecar.api.answer import moment
-from tollkeeper.sidecar.web.filters import RANGE_WORDS
+from tollkeeper.sidecar.web.filters import NAMED_RANGES
 from tollkeeper.sidecar.web.view import View
 
 PAGE = 50
 LONGEST_VALUE = 400
 A_MOMENT = 10**17
 """A number as large as this that is called a moment is one, in nanoseconds since the epoch."""
-RANGES = {name: words for name, words in RANGE_WORDS.items() if name != "custom"}
 FIELDS = ("author", "kind", "action", "object_id")
 
 
@@ -43,7 +42,7 @@ async def show(view: View) -> Response:
         "audit"
     ] else []  # fmt: skip
     return view.page(
-        "settings/audit.html", title="Settings", tab="audit", entries=entries, wanted=wanted, ranges=RANGES,
+        "settings/audit.html", title="Settings", tab="audit", entries=entries, wanted=wanted, ranges=NAMED_RANGES,
         verified=query.get("verify") == "yes", **found, **checked,
     )  # fmt: skip
 
