@@ -131,6 +131,8 @@ OVERFLOW = """() => {
 def see_colours(tab: Tab, scheme: str) -> None:
     """That all can be read in another scheme, too."""
     tab.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+    tab.settle()
+    tab.page.evaluate(NEXT_FRAMES)
     found = violations(tab.page, {"type": "rule", "values": ["color-contrast"]})
     assert not found, "\n".join(found)
 
@@ -162,6 +164,8 @@ def tab_through(page: Page) -> list[str]:
     return faults
 
 
+NEXT_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+"""Once it is drawn with what has changed."""
 FOCUS = """() => {
   const at = document.activeElement;
   if (!at || at === document.body || at === document.documentElement) return 'end';

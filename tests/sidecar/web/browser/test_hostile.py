@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from sidecar.web.browser.hostile import ATTACKS
-from sidecar.web.browser.looking import WIDTHS, Tab, overflow, tab_of
+from sidecar.web.browser.looking import NEXT_FRAMES, WIDTHS, Tab, overflow, tab_of
 from sidecar.web.browser.site import Site
 from tollkeeper.sidecar.web.app import NAVIGATION
 
@@ -136,7 +136,6 @@ def tabs_of(tab: Tab, path: str) -> list[str]:
     return sorted({link for link in links if link != path})
 
 
-NEXT_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
 HARM = """() => {
   const all = [...document.querySelectorAll('*')];
   const found = all.filter(each => [...each.attributes].some(one => /^(on|hx-on)/.test(one.name)));
