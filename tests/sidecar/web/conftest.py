@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.api.world import World
+from sidecar.web.visiting import Visitor
 
 
 @pytest.fixture
@@ -15,3 +16,15 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = World(f"sqlite:///{tmp_path / 'ledger.db'}")
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def editor(world: World) -> Visitor:
+    """Of a module whose world is of the module, too, and knows `ed`."""
+    return Visitor(world).as_user("ed")
+
+
+@pytest.fixture(scope="module")
+def viewer(world: World) -> Visitor:
+    """Of a module whose world is of the module, too, and knows `vi`."""
+    return Visitor(world).as_user("vi")

@@ -47,16 +47,6 @@ def as_before(world: World) -> None:
     world.limiting.admission().emergency.leave()
 
 
-@pytest.fixture(scope="module")
-def editor(world: World) -> Visitor:
-    return Visitor(world).as_user("ed")
-
-
-@pytest.fixture(scope="module")
-def viewer(world: World) -> Visitor:
-    return Visitor(world).as_user("vi")
-
-
 def page(visitor: Visitor, path: str, status: int = 200, **query: str) -> str:
     answer = visitor.get(path, params=query)
     assert answer.status_code == status, answer.text

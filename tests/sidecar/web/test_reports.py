@@ -36,16 +36,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made.close()
 
 
-@pytest.fixture(scope="module")
-def viewer(world: World) -> Visitor:
-    return Visitor(world).as_user("vi")
-
-
-@pytest.fixture(scope="module")
-def editor(world: World) -> Visitor:
-    return Visitor(world).as_user("ed")
-
-
 def page(visitor: Visitor, path: str = "/reports", status: int = 200, **query: str) -> str:
     answer = visitor.get(path, params=query)
     assert answer.status_code == status, answer.text

@@ -11,11 +11,11 @@ from tollkeeper.client import ApiError, Invalid, NotFound, Outdated
 from tollkeeper.client.standings import Backtested, PolicyState
 from tollkeeper.sidecar.web.forms import number_in
 from tollkeeper.sidecar.web.pages.budgets.difference import NOTHING, differences, line_differences, touched
-from tollkeeper.sidecar.web.pages.budgets.editing import UNPROCESSABLE, form_again, version_shown
+from tollkeeper.sidecar.web.pages.budgets.editing import form_again, version_shown
 from tollkeeper.sidecar.web.pages.budgets.limit_form import Mistaken
 from tollkeeper.sidecar.web.pages.budgets.proposal import Proposal, propose
 from tollkeeper.sidecar.web.pages.budgets.tabs import PATH, TABS
-from tollkeeper.sidecar.web.view import Missing, View
+from tollkeeper.sidecar.web.view import SAY_WHY, UNPROCESSABLE, Missing, View
 
 BACKTEST_DAYS = 30
 REPLAYED_UNASKED = 100_000
@@ -50,8 +50,7 @@ async def save(view: View) -> Response:
         return await _page(view, policy, proposal, shown, status=CONFLICT)
     reason = view.field("reason")
     if not reason:
-        mistake = "Say why: whoever looks at the history later will ask."
-        return await _page(view, policy, proposal, shown, mistake, status=UNPROCESSABLE)
+        return await _page(view, policy, proposal, shown, SAY_WHY, status=UNPROCESSABLE)
     try:
         now = await view.api.set_policy(proposal.document, reason=reason, expected=shown, drop_quotas=True)
     except Outdated:
