@@ -221,7 +221,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             with stack(Path(folder), options.policy, options.seconds) as places:
                 sidecar, app, prometheus, alertmanager, _ = places.values()
-                print(f"Sidecar       http://{sidecar} (its page), http://{sidecar}/api/v1/docs, http://{sidecar}/metrics")
+                print(
+                    f"Sidecar       http://{sidecar} (its page), http://{sidecar}/api/v1/docs, http://{sidecar}/metrics"
+                )
                 print(f"App           http://{app}/metrics")
                 print(f"Prometheus    http://{prometheus}/api/v1/alerts  (rules: dashboards/prometheus)")
                 print(f"Alertmanager  http://{alertmanager}/api/v2/alerts  (routes: deploy/alertmanager)")

@@ -36,9 +36,7 @@ class PatternParams(BaseModel):
         "UTC", max_length=LONGEST, description="The time zone (IANA) whose hours and days are meant.",
         examples=["Europe/Berlin"],
     )  # fmt: skip
-    top: int = Field(
-        default=10, ge=1, le=MOST_TOP, description="So many users, features, sessions, …"
-    )
+    top: int = Field(default=10, ge=1, le=MOST_TOP, description="So many users, features, sessions, …")
 
 
 class SpentOn(BaseModel):
