@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from decimal import Decimal
@@ -11,6 +12,10 @@ import pytest
 
 from sidecar.api.world import NOW, World, failed, make_call, unpriced
 from sidecar.web.visiting import Visitor, person
+from tollkeeper.client.reading import read
+from tollkeeper.client.standings import LimitUsages
+from tollkeeper.policy.document import read_policy
+from tollkeeper.sidecar.web.pages.overview import month_limits
 
 FIGURE = re.compile(r'data-figure="([a-z]+)">(?:<data class="number" value="([^"]*)"|([^<]*))')
 
@@ -103,3 +108,16 @@ def test_values_of_the_filter_bar(visitor: Visitor) -> None:
     assert [each for each in ("acme", "globex", "(none)") if f'value="{each}"' in found] == ["acme", "globex", "(none)"]
     assert 'value="Europe/Berlin"' in visitor.get("/filter-values/zone").text
     assert visitor.get("/filter-values/secrets").status_code == 404
+
+
+def test_the_months_limits_are_those_of_everything(world: World) -> None:
+    policy = read_policy(
+        b'{"limit": [{"name": "company", "limit": "$520 / month"}, {"name": "a-day", "limit": "$9 / day"},'
+        b' {"name": "each", "limit": "$9 / month per tenant"},'
+        b' {"name": "chat", "limit": "$5 / month", "match": {"operation": "chat"}}]}',
+        "policy.json",
+    )
+    world.policies.set(policy, author="tests", reason="a test")
+    answer = world.client("read").get("/api/v1/limits/usage")
+    found = month_limits(read(LimitUsages, json.loads(answer.content, parse_float=Decimal)))
+    assert [(each.name, each.amount) for each in found] == [("company", 520)]

@@ -25,6 +25,8 @@ from tollkeeper.sidecar.web.view import Missing, View
 
 GROUPS: tuple[Dimension, ...] = ("provider", "model", "tenant", "user", "feature", "service", "operation")
 """What spend can be shown by, in this order."""
+EVERY_CALL = "every call"
+"""How the API says of a limit that it binds all of them."""
 RANKED, ADVICE, MOST_ALERTS, MOST_MARKS = 12, 3, 6, 5
 
 
@@ -52,7 +54,9 @@ async def overview(view: View) -> Response:
     groups = [] if isinstance(usage, Missing) else ranked(asked, usage, parts["before"])
     month_end = None if filters.wanted else of_everything(parts["forecasts"])
     if asked.cumulative and month_end is not None and parts["month"]:
-        chart: Chart | Missing = month_chart(parts["month"], month_end, view.filters.today)
+        chart: Chart | Missing = month_chart(
+            parts["month"], month_end, view.filters.today, month_limits(parts["budgets"])
+        )
     else:
         chart = with_marks(await over_time(view, asked, usage, groups), parts)
     return view.page(
@@ -76,8 +80,8 @@ def read_asked(view: View) -> Asked:
     )
 
 
-def month_chart(month: Usage, end: ForecastState, today: date) -> Chart:
-    """The month's cost so far, and the band that its end is in, four times of five."""
+def month_chart(month: Usage, end: ForecastState, today: date, limits: Sequence[LimitUsage]) -> Chart:
+    """The month's cost so far, and the band that its end is in, four times of five; and what it may be."""
     zone = ZoneInfo(month.zone)
     days = [each for each in month.by_day if each.date < today]
     so_far = list(accumulate(day.cost or Decimal(0) for day in days))
@@ -97,7 +101,7 @@ def month_chart(month: Usage, end: ForecastState, today: date) -> Chart:
         band=Band(
             "4 of 5 times", [*joined, *(point.low for point in ahead)], [*joined, *(point.high for point in ahead)]
         ),
-        levels=[Level(end.amount, "Limit")] if end.amount is not None else [],
+        levels=[Level(limit.amount, limit.name) for limit in limits],
         zone=month.zone,
         source="ledger and forecast",
     )
@@ -116,6 +120,17 @@ def tightest_budget(budgets: Any) -> LimitUsage | None:
     if isinstance(budgets, Missing):
         return None
     return next((each for each in budgets.limits if each.measure == "usd" and each.uses), None)
+
+
+def month_limits(budgets: Any) -> list[LimitUsage]:
+    """The limits of all that is spent in a month."""
+    if isinstance(budgets, Missing):
+        return []
+    return [
+        each
+        for each in budgets.limits
+        if (each.measure, each.window, each.calls) == ("usd", "month", EVERY_CALL) and not each.per
+    ]
 
 
 def of_everything(forecasts: Any) -> ForecastState | None:
