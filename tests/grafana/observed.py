@@ -22,6 +22,7 @@ from services.ports import free_port
 from sidecar.billed import bring_a_bill
 from sidecar.running import Sidecar
 from sidecar.running import running as sidecar_running
+from tollkeeper.grafana.dashboards.overview import FIRING
 from tollkeeper.telemetry import sidecar_metrics
 
 HERE = Path(__file__).parent
@@ -134,14 +135,15 @@ def running(
 
 
 def _settle(sidecar: Sidecar, prometheus: Prometheus) -> None:
-    """Until Prometheus has all calls, and some of what channels were told."""
+    """Until Prometheus has all calls, some of what channels were told, and a rule of its own that fires."""
     calls = sidecar.get("/api/v1/usage?days=2")["total_calls"]
     until = time.monotonic() + SECONDS
     while True:
         prometheus.at = time.time()
         shown = prometheus.value(f"sum({sidecar_metrics.LEDGER_CALLS})")
         told = [
-            prometheus.value(metric) for metric in (sidecar_metrics.NOTIFICATIONS, sidecar_metrics.NOTIFICATIONS_OLDEST)
+            prometheus.value(metric)
+            for metric in (sidecar_metrics.NOTIFICATIONS, sidecar_metrics.NOTIFICATIONS_OLDEST, FIRING)
         ]
         if shown and float(shown[0]["value"][1]) == calls and all(told):
             return

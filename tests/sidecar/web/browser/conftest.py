@@ -18,9 +18,9 @@ from sidecar.web.browser.looking import Tab, tab_of
 from sidecar.web.browser.site import Site, standing
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """It ends with these tests: while it is there, no other event loop can run in this thread."""
+    """It ends with each file: while it is there, no other event loop can run in this thread."""
     program = chromium.need()
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=program, args=list(chromium.OPTIONS))
