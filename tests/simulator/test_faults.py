@@ -117,6 +117,18 @@ def test_a_stream_can_fail_with_an_event(simulator: Simulator, stream: Callable[
     assert simulator.requests[0].pieces == 5
 
 
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_stream_stalls_until_its_reader_leaves(simulator: Simulator, after: int):
+    request = {"model": "gpt-4o-mini", "stream": True, "messages": [{"role": "user", "content": "x"}]}
+    turned = {"X-Simulator": f"stall={after},chunks=8"}
+    url = simulator.url + "/v1/chat/completions"
+    with httpx.Client(timeout=httpx.Timeout(5, read=0.2)) as client:
+        with client.stream("POST", url, json=request, headers=turned) as answer, pytest.raises(httpx.ReadTimeout):
+            answer.read()
+        assert client.post(url, json=request, headers={"X-Simulator": "stall=99,chunks=8"}).text.endswith("[DONE]\n\n")
+    assert [(arrival.pieces, arrival.finished) for arrival in simulator.requests][:1] == [(after, False)]
+
+
 def test_rates_are_shares_and_repeat_with_the_seed():
     def outcomes() -> list[int | None]:
         with Simulator(seed=5, error_rate=0.5, error_status=(503,)) as simulator:

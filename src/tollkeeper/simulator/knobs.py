@@ -27,6 +27,8 @@ class Knobs:
     """What the `retry-after` header of a 429, 503 or 529 says."""
     drop: int | None = None
     """Cut the connection after this many events of a stream."""
+    stall: int | None = None
+    """Send no more after this many events of a stream, and wait until the client hangs up."""
     fail: int | None = None
     """Send an error event, of `status` or else 500, after this many events of a stream, and end it there."""
     usage: bool = True

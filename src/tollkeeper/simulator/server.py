@@ -233,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer.headers["x-simulator-match"] = dispatched.match
         self._pause(dispatched.knobs.latency)
         if answer.pieces is not None:
-            self._send_stream(answer, answer.pieces, dispatched.knobs.chunk_delay, arrival)
+            self._send_stream(answer, answer.pieces, dispatched.knobs, arrival)
             return
         # Noted before the last byte is sent, so that a client that has read it finds the note.
         arrival.finished = True
@@ -244,6 +244,11 @@ class _Handler(BaseHTTPRequestHandler):
         if seconds > 0 and self.server.simulator.stopping.wait(seconds):
             raise Cut
 
+    def _await_hang_up(self) -> None:
+        """Until the client goes away, or the simulator ends, which cuts the connection."""
+        self.connection.recv(1)
+        raise Cut
+
     def _head(self, answer: Answer) -> bytes:
         lines = [f"HTTP/1.1 {answer.status} {PHRASES.get(answer.status, 'Unknown')}"]
         lines += [f"{name}: {value}" for name, value in answer.headers.items()]
@@ -253,12 +258,14 @@ class _Handler(BaseHTTPRequestHandler):
         answer.headers["content-length"] = str(len(answer.body))
         self.connection.sendall(self._head(answer) + answer.body)
 
-    def _send_stream(self, answer: Answer, pieces: Iterable[bytes], delay: float, arrival: Arrival) -> None:
+    def _send_stream(self, answer: Answer, pieces: Iterable[bytes], knobs: Knobs, arrival: Arrival) -> None:
         answer.headers["transfer-encoding"] = "chunked"
         self.connection.sendall(self._head(answer))
         for piece in pieces:
+            if arrival.pieces == knobs.stall:
+                self._await_hang_up()
             if arrival.pieces:
-                self._pause(delay)
+                self._pause(knobs.chunk_delay)
             arrival.pieces += 1
             self.connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
         arrival.finished = True

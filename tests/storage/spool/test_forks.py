@@ -60,13 +60,34 @@ assert all(spool.flush(20) for spool in spools)
 """
 """Two threads record and two fork; a child that hangs in a lock is never waited for to its end."""
 
+SHIPPING = """
+import sys
+from tollkeeper.storage.spool.contract import Batch
+from tollkeeper.storage.spool.otlp import OtlpDestination
+
+destination, before = OtlpDestination(sys.argv[1]), set(sys.modules)
+destination.ship(Batch({}, ()))
+print(*set(sys.modules) - before)
+"""
+
+
+def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(SOURCE), str(Path(__file__).parents[2])))}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_nothing_is_imported_to_deliver() -> None:
+    """A child that was forked during an import finds half a module, and nobody who would finish it."""
+    with Receiver() as receiver:
+        done = run(SHIPPING, receiver.url)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_threads_fork_at_the_same_time(tmp_path: Path) -> None:
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(SOURCE), str(Path(__file__).parents[2])))}
     with Receiver() as receiver:
-        command = [sys.executable, "-c", FORKING, str(tmp_path), receiver.url]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+        done = run(FORKING, str(tmp_path), receiver.url)
         assert done.returncode == 0, done.stderr[-2000:]
         children = {id for id in receiver.calls if id.startswith("f")}
         assert len(children) == 50

@@ -64,8 +64,8 @@ class Job:
         if self.accident == "cut off":
             pace["drop"] = 12
         elif self.accident in ("abandoned", "cancelled"):
-            # On a busy host, too, the reader is gone before the end: else the provider has handed out all of it.
-            pace["chunk-delay"] = 0.15
+            # However busy the host is, the reader is gone before the end: else the provider has handed out all of it.
+            pace["stall"] = 2 * ABANDONED_AFTER
         return ",".join(f"{name}={value:g}" for name, value in {**turned, **pace}.items())
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Looking a host up needs this codec. Were it first imported then, by one thread while another forks, the child would
+# find half a module, remember that there is no such codec, and never reach the sidecar.
+import encodings.idna  # noqa: F401
 import gzip
 import http.client
 import json
