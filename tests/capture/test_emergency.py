@@ -10,6 +10,7 @@ import openai
 import pytest
 
 import tollkeeper
+from clocks import Clock
 from tollkeeper.capture.ladders import LOOK_AGAIN_NS, Ladders
 from tollkeeper.capture.thresholds import Crossing
 from tollkeeper.model import Bound, Call, Denial
@@ -100,14 +101,6 @@ def test_a_policy_that_says_nothing_of_it_has_none(instrumented: Instrument) -> 
     handle = instrumented(policy=read_toml('[[limit]]\nlimit = "1 request / day"\n', "policy.toml"))
     assert not handle.enter_emergency("ada", "why not")
     assert not handle.emergency
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_790_000_000_000_000_000
-
-    def __call__(self) -> int:
-        return self.now
 
 
 def test_other_processes_see_it_with_their_next_call() -> None:

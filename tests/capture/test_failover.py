@@ -13,6 +13,7 @@ import openai
 import pytest
 
 import tollkeeper
+from clocks import SecondsClock
 from tollkeeper.capture.fleet_health import Told
 from tollkeeper.capture.health import KEPT_MODELS, OPEN_SECONDS, OPENS_AFTER, ProviderHealth
 from tollkeeper.model import Call
@@ -309,14 +310,6 @@ def test_what_fails_in_all_apps_is_tried_once_and_else_goes_elsewhere(
     assert len(simulator.requests) == 2
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_an_open_circuit_passes_over_what_no_limit_has_room_for(
     instrumented: Instrument, simulator: Simulator, backup: Simulator
 ) -> None:
@@ -334,7 +327,7 @@ def test_an_open_circuit_passes_over_what_no_limit_has_room_for(
 
 
 def test_a_circuit_opens_is_tried_and_closes() -> None:
-    clock = Clock()
+    clock = SecondsClock()
     health = ProviderHealth(clock)
     for _ in range(OPENS_AFTER - 1):
         health.failed("openai", "gpt-4o")
@@ -356,7 +349,7 @@ def test_a_circuit_opens_is_tried_and_closes() -> None:
 
 
 def test_health_is_of_the_newest_calls_and_bounded() -> None:
-    clock = Clock()
+    clock = SecondsClock()
     health = ProviderHealth(clock)
     for number in range(1, 101):
         health.answered("openai", "m", number / 10)

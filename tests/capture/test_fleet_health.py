@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import tollkeeper
+from clocks import SecondsClock
 from sidecar.api.serving import serving
 from sidecar.api.world import World, failed, make_call
 from tollkeeper.capture.fleet_health import STALE_SECONDS, FleetHealth, Told
@@ -18,16 +19,9 @@ from tollkeeper.model.health import Health
 from tollkeeper.sidecar.insight.evaluators import Evaluators
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SecondsClock:
+    return SecondsClock()
 
 
 @pytest.fixture
@@ -42,7 +36,7 @@ def told(at: str = "t1", *, fails: bool = True, calls: int = 100) -> Told:
     return Told(at, [(health, fails)])
 
 
-def test_what_fails_everywhere_is_tried_now_and_then(clock: Clock) -> None:
+def test_what_fails_everywhere_is_tried_now_and_then(clock: SecondsClock) -> None:
     fleet = FleetHealth(clock)
     health = ProviderHealth(clock, fleet)
     assert health.allows("openai", "gpt-4o") and health.is_closed("openai", "gpt-4o")
@@ -54,7 +48,7 @@ def test_what_fails_everywhere_is_tried_now_and_then(clock: Clock) -> None:
     assert health.allows("openai", "another") and health.is_closed("anthropic", "gpt-4o")
 
 
-def test_an_answer_goes_before_what_was_told(clock: Clock) -> None:
+def test_an_answer_goes_before_what_was_told(clock: SecondsClock) -> None:
     fleet = FleetHealth(clock)
     health = ProviderHealth(clock, fleet)
     fleet.use(told())
@@ -70,7 +64,7 @@ def test_an_answer_goes_before_what_was_told(clock: Clock) -> None:
     assert health.is_closed("openai", "gpt-4o")
 
 
-def test_what_is_old_is_not_believed(clock: Clock) -> None:
+def test_what_is_old_is_not_believed(clock: SecondsClock) -> None:
     fleet = FleetHealth(clock)
     health = ProviderHealth(clock, fleet)
     fleet.use(told())
@@ -83,7 +77,7 @@ def test_what_is_old_is_not_believed(clock: Clock) -> None:
     assert health.read() == []
 
 
-def test_figures_are_those_of_this_process_where_it_has_enough(clock: Clock) -> None:
+def test_figures_are_those_of_this_process_where_it_has_enough(clock: SecondsClock) -> None:
     fleet = FleetHealth(clock)
     health = ProviderHealth(clock, fleet)
     fleet.use(told(fails=False))
@@ -106,7 +100,7 @@ def test_another_answer_is_none(body: bytes) -> None:
         read(body)
 
 
-def test_a_sidecars_word_reaches_the_app(world: World, clock: Clock) -> None:
+def test_a_sidecars_word_reaches_the_app(world: World, clock: SecondsClock) -> None:
     few_minutes: Any = {"at": world.clock.now}
     world.record(*(failed(number, **few_minutes) for number in range(15)))
     world.record(*(make_call(number, **few_minutes) for number in range(20, 30)))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clocks import Clock
 from tollkeeper.capture.long_calls import MOST_RENEWALS, LongCalls
 from tollkeeper.model import Bound, Call, Denial, Limit, Window
 from tollkeeper.policy import Policy
@@ -19,14 +20,6 @@ from tollkeeper.storage.counters.sqlite import SqliteCounters
 MINUTE = 60 * 10**9
 LIMITS = (Limit("at once", "concurrency", 1), Limit("tokens", "tokens", 1000, Window("day")))
 MOST = Bound(100, 300, 0)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 10**18
-
-    def __call__(self) -> int:
-        return self.now
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from clocks import SecondsClock
 from sidecar.foreign import stage
 from sidecar.foreign.agreement import disagreements
 from tollkeeper.model import Call, Usage
@@ -26,17 +27,9 @@ AFTER_ALL_REVIEWS = REVIEWS[-1] + 1
 EVER = (0, 2**63 - 1)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_795_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SecondsClock:
+    return SecondsClock(1_795_000_000.0)
 
 
 def opened(url: str) -> Iterator[Ledger]:
@@ -66,7 +59,7 @@ def take(ledger: Ledger, foreign: Foreign, emissions: Sequence[Emission], calls:
     assert not recorded.rejected and not recorded.conflicts
 
 
-def review(ledger: Ledger, foreign: Foreign, clock: Clock) -> None:
+def review(ledger: Ledger, foreign: Foreign, clock: SecondsClock) -> None:
     clock.now += AFTER_ALL_REVIEWS
     while foreign.review(ledger.retract):
         pass
@@ -77,7 +70,7 @@ def counted(ledger: Ledger) -> list[Call]:
 
 
 @pytest.mark.parametrize("emitter", EMITTERS)
-def test_what_is_recorded_is_what_was_served(emitter: str, ledger: Ledger, clock: Clock) -> None:
+def test_what_is_recorded_is_what_was_served(emitter: str, ledger: Ledger, clock: SecondsClock) -> None:
     staged = stage.read(emitter)
     foreign = Foreign(ledger, clock)
     take(ledger, foreign, staged.emissions)
@@ -91,7 +84,7 @@ def test_what_is_recorded_is_what_was_served(emitter: str, ledger: Ledger, clock
 @pytest.mark.parametrize("emitter", EMITTERS)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_does_not_matter_nor_which_sidecar_it_comes_to(
-    emitter: str, seed: int, ledger: Ledger, clock: Clock
+    emitter: str, seed: int, ledger: Ledger, clock: SecondsClock
 ) -> None:
     staged = stage.read(emitter)
     chance = random.Random(seed)
@@ -107,7 +100,9 @@ def test_the_order_does_not_matter_nor_which_sidecar_it_comes_to(
     assert disagreements(emitter, staged, counted(ledger)) == []
 
 
-def test_two_sidecars_that_write_at_the_same_moment_see_it_at_the_review(either_ledger: Ledger, clock: Clock) -> None:
+def test_two_sidecars_that_write_at_the_same_moment_see_it_at_the_review(
+    either_ledger: Ledger, clock: SecondsClock
+) -> None:
     staged = stage.read("doubled")
     sidecars = [Foreign(either_ledger, clock) for _ in range(2)]
     halves = [
@@ -154,7 +149,7 @@ def own_call(**more: object) -> Call:
     ids=["of the same answer", "inside ours", "around ours, as far as time tells"],
 )
 def test_our_own_record_wins(
-    own_first: bool | None, span_id: str, parent: str, response_id: str, either_ledger: Ledger, clock: Clock
+    own_first: bool | None, span_id: str, parent: str, response_id: str, either_ledger: Ledger, clock: SecondsClock
 ) -> None:
     foreign = Foreign(either_ledger, clock)
     theirs = [span(span_id, parent, **{"gen_ai.response.id": response_id})]
@@ -167,7 +162,7 @@ def test_our_own_record_wins(
     assert [call.id for call in counted(either_ledger)] == [ours[0].id]
 
 
-def test_our_own_record_wins_at_another_sidecar_too(ledger: Ledger, clock: Clock) -> None:
+def test_our_own_record_wins_at_another_sidecar_too(ledger: Ledger, clock: SecondsClock) -> None:
     here, there = Foreign(ledger, clock), Foreign(ledger, clock)
     take(ledger, here, [span("1" * 16)])
     take(ledger, there, [], [own_call()])
@@ -176,13 +171,13 @@ def test_our_own_record_wins_at_another_sidecar_too(ledger: Ledger, clock: Clock
     assert [call.id for call in counted(ledger)] == [own_call().id]
 
 
-def test_another_call_of_the_same_trace_is_another_call(ledger: Ledger, clock: Clock) -> None:
+def test_another_call_of_the_same_trace_is_another_call(ledger: Ledger, clock: SecondsClock) -> None:
     other = span("1" * 16, **{"gen_ai.response.id": "chatcmpl-2", "gen_ai.usage.input_tokens": 101})
     take(ledger, Foreign(ledger, clock), [other], [own_call()])
     assert len(counted(ledger)) == 2
 
 
-def test_the_inner_call_takes_over_who_the_outer_one_was_for(ledger: Ledger, clock: Clock) -> None:
+def test_the_inner_call_takes_over_who_the_outer_one_was_for(ledger: Ledger, clock: SecondsClock) -> None:
     outer = span("1" * 16, **{"user.id": "u-17", "session.id": "s-1", "tollkeeper.tag.feature": "match"})
     inner = span("2" * 16, "1" * 16, **{"session.id": "s-2"})._replace(started_at=10**18 + 1, ended_at=10**18 + 5)
     take(ledger, Foreign(ledger, clock), [inner, outer])
@@ -191,7 +186,7 @@ def test_the_inner_call_takes_over_who_the_outer_one_was_for(ledger: Ledger, clo
     assert dict(call.tags) == {"user": "u-17", "session": "s-2", "feature": "match"}
 
 
-def test_spans_between_two_calls_tell_that_one_is_in_the_other(ledger: Ledger, clock: Clock) -> None:
+def test_spans_between_two_calls_tell_that_one_is_in_the_other(ledger: Ledger, clock: SecondsClock) -> None:
     outer = span("1" * 16, **{"gen_ai.response.id": ""})
     between = Emission("span", "chain", "s", {}, {}, None, "a" * 32, "2" * 16, "1" * 16, 10**18, 10**18 + 9)
     inner = span("3" * 16, "2" * 16)._replace(started_at=10**18 + 1, ended_at=10**18 + 5)
@@ -203,12 +198,12 @@ def test_spans_between_two_calls_tell_that_one_is_in_the_other(ledger: Ledger, c
     assert [call.span_id for call in counted(ledger)] == ["3" * 16]
 
 
-def test_a_call_that_says_no_time_is_of_now(ledger: Ledger, clock: Clock) -> None:
+def test_a_call_that_says_no_time_is_of_now(ledger: Ledger, clock: SecondsClock) -> None:
     take(ledger, Foreign(ledger, clock), [span("1" * 16)._replace(started_at=0, ended_at=0)])
     assert [call.started_at for call in counted(ledger)] == [int(clock.now * 1e9)]
 
 
-def test_without_a_trace_it_is_known_by_its_answer(ledger: Ledger, clock: Clock) -> None:
+def test_without_a_trace_it_is_known_by_its_answer(ledger: Ledger, clock: SecondsClock) -> None:
     event = span("")._replace(kind="event", name="gen_ai.client.inference.operation.details", trace_id="", span_id="")
     foreign = Foreign(ledger, clock)
     take(ledger, foreign, [event, event])
@@ -216,7 +211,7 @@ def test_without_a_trace_it_is_known_by_its_answer(ledger: Ledger, clock: Clock)
     assert len(counted(ledger)) == 1
 
 
-def test_old_traces_are_forgotten(ledger: Ledger, clock: Clock) -> None:
+def test_old_traces_are_forgotten(ledger: Ledger, clock: SecondsClock) -> None:
     foreign = Foreign(ledger, clock, traces=10)
     for number in range(50):
         take(ledger, foreign, [span("1" * 16)._replace(trace_id=f"{number + 1:032x}")])

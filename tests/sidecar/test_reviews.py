@@ -7,30 +7,23 @@ from collections.abc import Sequence
 
 import pytest
 
+from clocks import SecondsClock
 from tollkeeper.sidecar.foreign import REVIEWS, Foreign
 from tollkeeper.sidecar.reviews import AT_ONCE, Reviews
 from tollkeeper.storage.ledger import LedgerUnavailable, Retraction, Traced
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> SecondsClock:
+    return SecondsClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def reviews(clock: Clock) -> Reviews:
+def reviews(clock: SecondsClock) -> Reviews:
     return Reviews((30.0, 600.0), clock)
 
 
-def test_a_trace_waits_once_however_often_something_is_recorded_of_it(reviews: Reviews, clock: Clock) -> None:
+def test_a_trace_waits_once_however_often_something_is_recorded_of_it(reviews: Reviews, clock: SecondsClock) -> None:
     for _ in range(1_000):
         reviews.add("a")
     assert len(reviews) == 2
@@ -40,7 +33,7 @@ def test_a_trace_waits_once_however_often_something_is_recorded_of_it(reviews: R
     assert reviews.due() == ["a"]
 
 
-def test_what_was_recorded_while_it_waited_has_its_turn_too(reviews: Reviews, clock: Clock) -> None:
+def test_what_was_recorded_while_it_waited_has_its_turn_too(reviews: Reviews, clock: SecondsClock) -> None:
     reviews.add("a")
     clock.now += 29
     reviews.add("a")
@@ -57,7 +50,7 @@ def test_what_was_recorded_while_it_waited_has_its_turn_too(reviews: Reviews, cl
     assert len(reviews) == 0
 
 
-def test_all_that_are_due_are_done_in_pieces(reviews: Reviews, clock: Clock) -> None:
+def test_all_that_are_due_are_done_in_pieces(reviews: Reviews, clock: SecondsClock) -> None:
     for number in range(2 * AT_ONCE + 1):
         reviews.add(str(number))
     clock.now += 601
@@ -69,7 +62,7 @@ def test_all_that_are_due_are_done_in_pieces(reviews: Reviews, clock: Clock) -> 
     assert len(reviews) == 0, "those of the later queue were looked at with the others"
 
 
-def test_the_oldest_are_forgotten(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_oldest_are_forgotten(clock: SecondsClock, caplog: pytest.LogCaptureFixture) -> None:
     reviews = Reviews((30.0,), clock, most=10)
     with caplog.at_level(logging.WARNING):
         for number in range(50):
@@ -106,7 +99,7 @@ class Doubled:
 
 
 @pytest.mark.parametrize("what", ["cannot_read", "cannot_write"])
-def test_a_review_that_fails_is_made_up_for(what: str, clock: Clock) -> None:
+def test_a_review_that_fails_is_made_up_for(what: str, clock: SecondsClock) -> None:
     ledger = Doubled()
     foreign = Foreign(ledger, clock)  # type: ignore[arg-type]
     foreign._reviews.add("a")
@@ -123,7 +116,7 @@ def test_a_review_that_fails_is_made_up_for(what: str, clock: Clock) -> None:
     assert not foreign.review(ledger.retract)
 
 
-def test_one_turn_compares_everything_that_is_due_and_one_statement_is_small(clock: Clock) -> None:
+def test_one_turn_compares_everything_that_is_due_and_one_statement_is_small(clock: SecondsClock) -> None:
     ledger = Doubled()
     foreign = Foreign(ledger, clock)  # type: ignore[arg-type]
     for number in range(5_000):

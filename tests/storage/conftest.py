@@ -1,4 +1,4 @@
-"""An empty database of each kind, open."""
+"""An empty database of each kind, open, and a clock."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from clocks import Clock
 from tollkeeper.storage.database import Database
 
 
@@ -15,3 +16,8 @@ def database(database_url: str) -> Iterator[Database]:
     opened.migrate()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

@@ -9,25 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, select
 
+from clocks import Clock
 from tollkeeper.storage.access_keys import ACCESS_KEYS, SCOPES, AccessKey, AccessKeyError, AccessKeys
 from tollkeeper.storage.audit import AuditQuery, AuditTrail
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import LedgerUnavailable
 
 SECOND = 1_000_000_000
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000 * SECOND
-
-    def __call__(self) -> int:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from clocks import Clock
 from tollkeeper.model import Bound, Call, Denial, Limit, Window
 from tollkeeper.model.charge import Charge, Level
 from tollkeeper.policy import Policy
@@ -18,13 +19,6 @@ SECOND = 1_000_000_000
 NOON = int(datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()) * SECOND
 DAY = Window("day")
 CALL = Call("id", "openai", "chat", NOON, request_model="gpt-4o", tags={"tenant": "acme"})
-
-
-class Clock:
-    now = NOON
-
-    def __call__(self) -> int:
-        return self.now
 
 
 class Away:
@@ -49,7 +43,7 @@ class Away:
 
 
 def admission(*limits: Limit, clock: Clock | None = None) -> Admission:
-    return Admission(Policy("p", limits), MemoryCounters(clock or Clock()), "test")
+    return Admission(Policy("p", limits), MemoryCounters(clock or Clock(NOON)), "test")
 
 
 def admit(gate: Admission, id: str, bound: Bound) -> Ticket | Denial:
@@ -153,7 +147,7 @@ def test_what_is_not_known_of_a_call_that_went_is_booked_at_the_most() -> None:
 
 
 def test_a_call_is_settled_in_the_period_that_it_was_admitted_in() -> None:
-    clock = Clock()
+    clock = Clock(NOON)
     gate = admission(Limit("usd", "usd", 100, DAY), clock=clock)
     late = admitted(gate, "a", Bound(1, 1, 60))
     clock.now += 12 * 3600 * SECOND

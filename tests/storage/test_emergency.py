@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from storage.counters.charges import HOUR, START, Clock, dollars, rate
-from storage.counters.conftest import clock, counters, served_url  # noqa: F401  fixtures
+from clocks import START, Clock
+from storage.counters.charges import HOUR, dollars, rate
+from storage.counters.conftest import counters, served_url  # noqa: F401  fixtures
 from tollkeeper.storage.counters import Counters, Hold
 from tollkeeper.storage.emergency import WATCH, EmergencySwitch, is_emergency
 

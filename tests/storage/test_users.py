@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select
 
+from clocks import Clock
 from tollkeeper.storage.audit import AuditQuery, AuditTrail
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger import LedgerUnavailable
@@ -22,27 +22,6 @@ SECOND = 1_000_000_000
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "correct horse battery"
 OTHER = "staple of all trades"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000 * SECOND
-
-    def __call__(self) -> int:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    database.migrate()
-    yield database
-    database.close()
 
 
 @pytest.fixture

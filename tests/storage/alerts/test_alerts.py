@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from clocks import Clock
 from tollkeeper.alerting.channel import Channel
 from tollkeeper.model.finding import Finding, severity_at
 from tollkeeper.storage.alerts.channels import ChannelStore
@@ -22,24 +22,9 @@ OPS = Channel("ops", "webhook", "http://ops.example")
 FINANCE = Channel("finance", "webhook", "http://finance.example", at_least="critical")
 
 
-class Clock:
-    now = DAY
-
-    def __call__(self) -> int:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def opened(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
-    database.migrate()
-    yield database
-    database.close()
+    return Clock(DAY)
 
 
 def finding(level: int, tenant: str = "acme") -> Finding:
@@ -47,8 +32,8 @@ def finding(level: int, tenant: str = "acme") -> Finding:
     return Finding("limit", "day", {"tenant": tenant}, severity_at(level), level, DAY, 2 * DAY, facts)
 
 
-def test_an_alert_from_its_first_threshold_to_its_end(opened: Database, clock: Clock) -> None:
-    store, outbox = AlertStore(opened, clock), Outbox(opened, "one", clock)
+def test_an_alert_from_its_first_threshold_to_its_end(database: Database, clock: Clock) -> None:
+    store, outbox = AlertStore(database, clock), Outbox(database, "one", clock)
     for level, tells in ((50, ["ops fired"]), (50, []), (95, ["ops worsened", "finance fired"])):
         clock.now += SECOND
         noted = store.look([finding(level)], [OPS, FINANCE])
@@ -67,16 +52,16 @@ def test_an_alert_from_its_first_threshold_to_its_end(opened: Database, clock: C
     ]  # fmt: skip
 
 
-def test_many_sidecars_that_look_at_once_tell_once(opened: Database, clock: Clock) -> None:
-    stores = [AlertStore(opened, clock) for _ in range(4)]
+def test_many_sidecars_that_look_at_once_tell_once(database: Database, clock: Clock) -> None:
+    stores = [AlertStore(database, clock) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         noted = list(pool.map(lambda store: store.look([finding(80), finding(80, "globex")], [OPS]), stores))
     assert Counter(alert.finding.scope["tenant"] for each in noted for alert, _, _ in each) == {"acme": 1, "globex": 1}
 
 
-def test_each_notification_is_claimed_by_one(opened: Database, clock: Clock) -> None:
-    AlertStore(opened, clock).look([finding(80, f"t{number}") for number in range(30)], [OPS])
-    boxes = [Outbox(opened, f"sidecar {number}", clock) for number in range(4)]
+def test_each_notification_is_claimed_by_one(database: Database, clock: Clock) -> None:
+    AlertStore(database, clock).look([finding(80, f"t{number}") for number in range(30)], [OPS])
+    boxes = [Outbox(database, f"sidecar {number}", clock) for number in range(4)]
 
     def drain(box: Outbox) -> list[str]:
         found: list[str] = []
@@ -89,24 +74,24 @@ def test_each_notification_is_claimed_by_one(opened: Database, clock: Clock) -> 
     assert len(claimed) == len(set(claimed)) == 30
 
 
-def test_who_dies_while_delivering_is_taken_over_from(opened: Database, clock: Clock) -> None:
-    AlertStore(opened, clock).look([finding(80)], [OPS])
-    (first,) = Outbox(opened, "dies", clock).claim()
-    other = Outbox(opened, "other", clock)
+def test_who_dies_while_delivering_is_taken_over_from(database: Database, clock: Clock) -> None:
+    AlertStore(database, clock).look([finding(80)], [OPS])
+    (first,) = Outbox(database, "dies", clock).claim()
+    other = Outbox(database, "other", clock)
     clock.now += CLAIM - 1
     assert other.claim() == []
     clock.now += 1
     (again,) = other.claim()
     assert again.id == first.id
-    Outbox(opened, "dies", clock).finish(first.id, "sent", "too late to say so")
+    Outbox(database, "dies", clock).finish(first.id, "sent", "too late to say so")
     other.finish(again.id, "sent", "204")
     (entry,) = other.log()
     assert (entry.state, entry.attempts, entry.detail) == ("sent", 2, "204")
 
 
-def test_what_fails_is_tried_again_and_then_given_up(opened: Database, clock: Clock) -> None:
-    AlertStore(opened, clock).look([finding(80)], [OPS])
-    outbox = Outbox(opened, "one", clock)
+def test_what_fails_is_tried_again_and_then_given_up(database: Database, clock: Clock) -> None:
+    AlertStore(database, clock).look([finding(80)], [OPS])
+    outbox = Outbox(database, "one", clock)
     tries, began = 0, clock.now
     waits = []
     while clock.now - began <= GIVE_UP + DAY:
@@ -129,9 +114,9 @@ def test_what_fails_is_tried_again_and_then_given_up(opened: Database, clock: Cl
     assert len(outbox.claim()) == 1
 
 
-def test_what_is_refused_is_dead_at_once(opened: Database, clock: Clock) -> None:
-    AlertStore(opened, clock).look([finding(80)], [OPS])
-    outbox = Outbox(opened, "one", clock)
+def test_what_is_refused_is_dead_at_once(database: Database, clock: Clock) -> None:
+    AlertStore(database, clock).look([finding(80)], [OPS])
+    outbox = Outbox(database, "one", clock)
     assert outbox.waiting()["ops"].number == 1
     outbox.finish(outbox.claim()[0].id, "refused", "404")
     assert outbox.log(state="dead")[0].detail == "404"
@@ -139,8 +124,8 @@ def test_what_is_refused_is_dead_at_once(opened: Database, clock: Clock) -> None
     assert not outbox.again("no such thing")
 
 
-def test_who_was_not_reached_is_told_of_what_still_fires(opened: Database, clock: Clock) -> None:
-    store, outbox = AlertStore(opened, clock), Outbox(opened, "one", clock)
+def test_who_was_not_reached_is_told_of_what_still_fires(database: Database, clock: Clock) -> None:
+    store, outbox = AlertStore(database, clock), Outbox(database, "one", clock)
     store.look([finding(80)], [OPS])
     (one,) = outbox.claim()
     outbox.finish(one.id, "refused", "no such token")
@@ -154,8 +139,8 @@ def test_who_was_not_reached_is_told_of_what_still_fires(opened: Database, clock
     assert store.look([finding(80)], [OPS]) == []
 
 
-def test_what_ended_long_ago_is_forgotten(opened: Database, clock: Clock) -> None:
-    store, outbox = AlertStore(opened, clock), Outbox(opened, "one", clock)
+def test_what_ended_long_ago_is_forgotten(database: Database, clock: Clock) -> None:
+    store, outbox = AlertStore(database, clock), Outbox(database, "one", clock)
 
     def tell() -> None:
         for each in outbox.claim():
@@ -179,8 +164,8 @@ def test_what_ended_long_ago_is_forgotten(opened: Database, clock: Clock) -> Non
     assert store.prune() == 0 and outbox.totals() == told, "a metric does not count backwards"
 
 
-def test_a_silence_holds_back_until_it_ends(opened: Database, clock: Clock) -> None:
-    store, silences = AlertStore(opened, clock), Silences(opened, clock)
+def test_a_silence_holds_back_until_it_ends(database: Database, clock: Clock) -> None:
+    store, silences = AlertStore(database, clock), Silences(database, clock)
     silence = silences.add({"limit": ("day",)}, clock.now + 60 * SECOND, author="ada", comment="planned")
     assert store.look([finding(95)], [OPS]) == []
     assert store.pushed() == []
@@ -190,12 +175,12 @@ def test_a_silence_holds_back_until_it_ends(opened: Database, clock: Clock) -> N
     assert [event for _, _, event in store.look([finding(95)], [OPS])] == ["fired"]
     with pytest.raises(ValueError, match="ends after"):
         silences.add({}, clock.now, author="ada", comment="")
-    trail, _ = AuditTrail(opened, clock).entries()
+    trail, _ = AuditTrail(database, clock).entries()
     assert [entry.action for entry in trail] == ["unsilence", "silence"]
 
 
-def test_kinds_that_cannot_be_looked_for_stay_as_they_are(opened: Database, clock: Clock) -> None:
-    store = AlertStore(opened, clock)
+def test_kinds_that_cannot_be_looked_for_stay_as_they_are(database: Database, clock: Clock) -> None:
+    store = AlertStore(database, clock)
     store.look([finding(80)], [])
     clock.now += 60 * SECOND
     store.look([], [], frozenset({("limit", None)}))
@@ -205,8 +190,8 @@ def test_kinds_that_cannot_be_looked_for_stay_as_they_are(opened: Database, cloc
     assert store.alerts(AlertQuery(firing=True)) == []
 
 
-def test_an_acknowledgement_is_audited(opened: Database, clock: Clock) -> None:
-    store = AlertStore(opened, clock)
+def test_an_acknowledgement_is_audited(database: Database, clock: Clock) -> None:
+    store = AlertStore(database, clock)
     store.look([finding(95)], [OPS])
     (alert,) = store.alerts()
     seen = store.acknowledge(alert.id, author="ada", reason="on it")
@@ -218,14 +203,14 @@ def test_an_acknowledgement_is_audited(opened: Database, clock: Clock) -> None:
     assert store.look([finding(95)], [OPS]) == [], "not repeated"
 
 
-def test_channels_are_kept_with_their_secrets_and_audited_without(opened: Database, clock: Clock) -> None:
-    store = ChannelStore(opened, clock)
+def test_channels_are_kept_with_their_secrets_and_audited_without(database: Database, clock: Clock) -> None:
+    store = ChannelStore(database, clock)
     hook = Channel("hook", "webhook", "https://hook.example/T0/secret-part", "env:HOOK_KEY")
     assert store.set(hook, author="ada", reason="first")
     assert not store.set(hook, author="ada", reason="again")
     assert store.all() == [hook]
     assert store.remove("hook", author="ada", reason="gone")
     assert not store.remove("hook", author="ada", reason="gone")
-    trail, _ = AuditTrail(opened, clock).entries()
+    trail, _ = AuditTrail(database, clock).entries()
     assert [entry.action for entry in trail] == ["remove", "change", "create"]
     assert "secret-part" not in repr(trail)

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
+from clocks import START
 from tollkeeper.storage.counters import Charge, Hold
 
 SECOND = 1_000_000_000
-START = 1_790_000_000 * SECOND
 HOUR = 3600 * SECOND
-
-
-class Clock:
-    """The time, in nanoseconds; a test sets it."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> int:
-        return self.now
 
 
 def hold(id: str, *charges: Charge, seconds: float = 60, at: int = START) -> Hold:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.counters.charges import Clock
+from clocks import Clock
 from storage.counters.failing import Far
 from storage.counters.serving import serving
 from tollkeeper.storage.counters import Charge, Counters, Held, Hold, Level, Refused
@@ -50,11 +50,6 @@ class AttendedTold(Attended):
     def settle(self, hold: Hold, amounts: Sequence[int], assumed: bool = False) -> tuple[Level, ...]:
         super().settle(hold, amounts, assumed)
         return self.read(hold.charges)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

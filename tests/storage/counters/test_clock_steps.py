@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from clocks import START
 from crash_rounds import rounds
 from storage.counters import hammer
-from storage.counters.charges import HOUR, SECOND, START
+from storage.counters.charges import HOUR, SECOND
 from storage.counters.test_races import audit
 from tollkeeper.model.limit import Window
 from tollkeeper.policy.period import period_of

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from storage.counters.charges import HOUR, SECOND, START, Clock, dollars, hold, rate, slot
+from clocks import START, Clock
+from storage.counters.charges import HOUR, SECOND, dollars, hold, rate, slot
 from tollkeeper.model.limit import LARGEST_AMOUNT
 from tollkeeper.storage.counters import Counters, Held, Hold, Level, Refused
 from tollkeeper.storage.counters.contract import LATE, REMEMBERED

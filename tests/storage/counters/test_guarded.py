@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.counters.charges import START, Clock, dollars, hold
+from clocks import START, Clock
+from storage.counters.charges import dollars, hold
 from storage.counters.failing import Failing
 from tollkeeper.storage.counters import Charge, CountersUnavailable, Held, Hold, Level
 from tollkeeper.storage.counters.contract import Unacceptable

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.counters.charges import HOUR, SECOND, START, Clock, dollars, hold, rate, slot
+from clocks import START, Clock
+from storage.counters.charges import HOUR, SECOND, dollars, hold, rate, slot
 from storage.counters.failing import Failing
 from tollkeeper.storage.counters import Charge, CountersUnavailable, Held, Hold, Level, Refused
 from tollkeeper.storage.counters.guarded import GuardedCounters

@@ -7,7 +7,8 @@ from multiprocessing import get_context
 
 import pytest
 
-from storage.counters.charges import HOUR, START, Clock, dollars, hold, rate, slot
+from clocks import START, Clock
+from storage.counters.charges import HOUR, dollars, hold, rate, slot
 from tollkeeper.storage.counters import Held, Level
 from tollkeeper.storage.counters.contract import LATE
 from tollkeeper.storage.counters.memory import SWEEP, MemoryCounters

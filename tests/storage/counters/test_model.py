@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clocks import START, Clock
 from crash_rounds import rounds
 from services.redis import RedisServer
-from storage.counters.charges import HOUR, SECOND, START, Clock
+from storage.counters.charges import HOUR, SECOND
 from storage.counters.reference import Reference
 from tollkeeper.storage.counters import Charge, Counters, Hold
 from tollkeeper.storage.counters.memory import MemoryCounters

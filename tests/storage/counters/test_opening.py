@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.counters.charges import Clock, dollars, hold
+from clocks import Clock
+from storage.counters.charges import dollars, hold
 from tollkeeper.storage.counters import Held, Level
 from tollkeeper.storage.counters.memory import MemoryCounters
 from tollkeeper.storage.counters.opening import open_counters

@@ -11,7 +11,8 @@ from random import Random
 
 import pytest
 
-from storage.counters.charges import Clock, dollars, hold, rate, slot
+from clocks import Clock
+from storage.counters.charges import dollars, hold, rate, slot
 from storage.counters.failing import Failing, Far
 from storage.counters.serving import serving
 from tollkeeper.storage.counters import CountersUnavailable, Held, Hold, Level, Refused

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clocks import Clock
 from crash_rounds import rounds
 from services.redis import RedisServer
-from storage.counters.charges import HOUR, SECOND, Clock, hold
+from storage.counters.charges import HOUR, SECOND, hold
 from tollkeeper.model.limit import LARGEST_AMOUNT
 from tollkeeper.storage.counters import Charge, Counters, Held, Level, Refused
 from tollkeeper.storage.counters.memory import MemoryCounters

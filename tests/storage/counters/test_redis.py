@@ -12,10 +12,11 @@ from multiprocessing import get_context
 import pytest
 import redis as client
 
+from clocks import START, Clock
 from services import redis
 from services.ports import free_port
 from services.redis import RedisServer
-from storage.counters.charges import HOUR, SECOND, START, Clock, dollars, hold, rate, slot
+from storage.counters.charges import HOUR, SECOND, dollars, hold, rate, slot
 from tollkeeper.storage.counters import Counters, CountersUnavailable, Held, Level
 from tollkeeper.storage.counters.contract import LATE, REMEMBERED
 from tollkeeper.storage.counters.opening import open_counters

@@ -18,8 +18,9 @@ from typing import TypeVar
 import pytest
 
 from capture.processes import SOURCE
+from clocks import START, Clock
 from crash_rounds import rounds
-from storage.counters.charges import HOUR, START, Clock, dollars, hold, rate, slot
+from storage.counters.charges import HOUR, dollars, hold, rate, slot
 from tollkeeper.storage.counters import CountersUnavailable, Held, Level
 from tollkeeper.storage.counters.contract import LATE
 from tollkeeper.storage.counters.sqlite import VERSION, SqliteCounters
