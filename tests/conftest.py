@@ -117,6 +117,16 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
         yield url
 
 
+@pytest.fixture
+def sqlite_world(sqlite_template: SqliteTemplate, tmp_path: Path) -> Iterator[World]:
+    """For what does not depend on the database."""
+    from sidecar.api.world import World  # noqa: PLC0415  so here
+
+    made = World(sqlite_template.copy_to(tmp_path / "ledger.db"))
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="module")
 def url(world: World) -> Iterator[str]:
     """The API of a module's world, on a real socket."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,8 @@ def clock() -> SecondsClock:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(f"sqlite:///{tmp_path / 'ledger.db'}")
-    yield made
-    made.close()
+def world(sqlite_world: World) -> World:
+    return sqlite_world
 
 
 def told(at: str = "t1", *, fails: bool = True, calls: int = 100) -> Told:

@@ -28,15 +28,8 @@ NONE = Policy("none")
 
 
 @pytest.fixture
-def world(sqlite_world_url: str) -> Iterator[World]:
-    made = World(sqlite_world_url)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def sqlite_world_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'ledger.db'}"
+def world(sqlite_world: World) -> World:
+    return sqlite_world
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from cli.telling import Tell, telling
-from sidecar.api.serving import serving
+from cli.telling import Tell
 from sidecar.api.world import World, make_call
 from tollkeeper.model import Bound
 from tollkeeper.policy.document import read_toml
@@ -23,19 +21,6 @@ POLICY = '[policy]\nname = "acme"\n[[limit]]\nlimit = "2 requests / day per tena
 def world(sqlite_world: World) -> World:
     sqlite_world.clock.now = datetime.now(UTC).replace(hour=12, minute=0)
     return sqlite_world
-
-
-@pytest.fixture
-def sqlite_world(tmp_path: Path) -> Iterator[World]:
-    made = World(f"sqlite:///{tmp_path / 'ledger.db'}")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def tollkeeper(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Tell]:
-    with serving(world.app) as url:
-        yield telling(world, url, monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from cli.telling import Tell, telling
-from sidecar.api.serving import serving
+from cli.telling import Tell
 from sidecar.api.world import World
 from tollkeeper.cli import users
 from tollkeeper.storage.sessions import Holder
@@ -19,16 +16,8 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(f"sqlite:///{tmp_path / 'ledger.db'}")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def tollkeeper(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Tell]:
-    with serving(world.app) as url:
-        yield telling(world, url, monkeypatch, capsys)
+def world(sqlite_world: World) -> World:
+    return sqlite_world
 
 
 class Terminal(io.StringIO):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,10 +26,8 @@ HOUR = 3_600_000_000_000
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(f"sqlite:///{tmp_path / 'ledger.db'}")
-    yield made
-    made.close()
+def world(sqlite_world: World) -> World:
+    return sqlite_world
 
 
 def evaluated(world: World, evaluator: HealthEvaluator | None = None) -> Evaluation:

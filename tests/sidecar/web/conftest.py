@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from sidecar.api.world import World
@@ -12,10 +9,8 @@ from sidecar.web.visiting import Visitor
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(f"sqlite:///{tmp_path / 'ledger.db'}")
-    yield made
-    made.close()
+def world(sqlite_world: World) -> World:
+    return sqlite_world
 
 
 @pytest.fixture(scope="module")

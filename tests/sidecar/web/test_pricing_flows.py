@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sidecar.api.world import NOW, Clock, World, make_call, unpriced
+from sidecar.api.world import NOW, World, make_call, unpriced
 from sidecar.web.test_pricing import BY, HOSTILE, page, send, told
 from sidecar.web.visiting import Visitor, person
 from tollkeeper.sidecar import repricing
@@ -21,12 +19,10 @@ HOUSE = {"for_provider": "vllm", "for_model": "house-7b"}
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(f"sqlite:///{tmp_path / 'ledger.db'}", clock=Clock())
-    person(made, "ed", "editor")
-    made.record(make_call(1), *(house(number) for number in range(2, 5)))
-    yield made
-    made.close()
+def world(sqlite_world: World) -> World:
+    person(sqlite_world, "ed", "editor")
+    sqlite_world.record(make_call(1), *(house(number) for number in range(2, 5)))
+    return sqlite_world
 
 
 @pytest.fixture

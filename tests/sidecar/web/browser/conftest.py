@@ -72,6 +72,14 @@ def at_company(companys_tab: Tab) -> Tab:
     return companys_tab
 
 
+@pytest.fixture
+def tab(browser: Browser, site: Site) -> Iterator[Tab]:
+    """For one test, at a `site` of its own. At the end nothing has gone wrong in it."""
+    with tab_of(browser, site.url) as tab:
+        yield tab
+        tab.assert_well()
+
+
 def _made_once(
     folders: pytest.TempPathFactory,
     worker: str,

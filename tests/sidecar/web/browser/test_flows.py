@@ -40,14 +40,6 @@ def site(tmp_path: Path, sqlite_template: SqliteTemplate) -> Iterator[Site]:
         yield made
 
 
-@pytest.fixture
-def tab(browser: Browser, site: Site) -> Iterator[Tab]:
-    """At the end nothing has gone wrong in it."""
-    with tab_of(browser, site.url) as tab:
-        yield tab
-        tab.assert_well()
-
-
 def choose(page: Page, name: str, option: str) -> None:
     page.get_by_role("combobox", name=name, exact=True).select_option(option)
 

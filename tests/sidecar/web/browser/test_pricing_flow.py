@@ -9,11 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from services.databases import SqliteTemplate
 from sidecar.api.world import NOW, World, make_call, unpriced
-from sidecar.web.browser.looking import Tab, see, tab_of
+from sidecar.web.browser.looking import Tab, see
 from sidecar.web.browser.site import Site, standing
 from tollkeeper.model import Usage
 from tollkeeper.storage.prices.pricer import Pricer
@@ -29,14 +29,6 @@ def site(tmp_path: Path, sqlite_template: SqliteTemplate) -> Iterator[Site]:
     world.record(make_call(1), unpriced(2, **own), unpriced(3, at=NOW - timedelta(days=3), **own))
     with standing(world) as made:
         yield made
-
-
-@pytest.fixture
-def tab(browser: Browser, site: Site) -> Iterator[Tab]:
-    """At the end nothing has gone wrong in it."""
-    with tab_of(browser, site.url) as tab:
-        yield tab
-        tab.assert_well()
 
 
 def say(page: Page, input: str, output: str) -> None:
