@@ -12,7 +12,7 @@ from tollkeeper.sidecar.web.amounts import read_whole
 from tollkeeper.sidecar.web.pages.budgets.conditions import read_conditions
 from tollkeeper.sidecar.web.pages.budgets.limit_form import STEPS
 from tollkeeper.sidecar.web.pages.budgets.tabs import TABS
-from tollkeeper.sidecar.web.view import UNPROCESSABLE, View
+from tollkeeper.sidecar.web.view import View
 
 FIELDS = ("to", "asked", "with", "input", "output")
 
@@ -30,7 +30,7 @@ async def check(view: View) -> Response:
             except ApiError as error:
                 mistakes[""] = error.message
     return view.page(
-        "budgets_check.html", UNPROCESSABLE if mistakes else 200, title="Would this call go?", tabs=TABS, tab="limits",
+        "budgets_check.html", 422 if mistakes else 200, title="Would this call go?", tabs=TABS, tab="limits",
         said=said, mistakes=mistakes, found=found, step_words={**STEPS, "emergency": "as in an emergency"},
     )  # fmt: skip
 

@@ -34,7 +34,6 @@ from tollkeeper.sidecar.web.pages.budgets.proposal import limit_named, propose
 from tollkeeper.sidecar.web.pages.budgets.tabs import TABS
 from tollkeeper.sidecar.web.view import View
 
-UNPROCESSABLE = 422
 PRESETS_FOR: Mapping[str, str] = {
     "low": "To try things out", "medium": "A team, or a small product", "high": "A product with many users",
     "enterprise": "A company", "seed": "A small app: rates for all and for each user, and a daily budget",
@@ -80,7 +79,7 @@ async def again(view: View) -> Response:
     return form_again(view, view.form, {}, 200)
 
 
-def form_again(view: View, form: FormData, mistakes: dict[str, str], status: int = UNPROCESSABLE) -> Response:
+def form_again(view: View, form: FormData, mistakes: dict[str, str], status: int = 422) -> Response:
     """The form that was sent, with what is wrong beside its fields."""
     version = version_shown(form)
     if form.get("what") == "emergency":

@@ -9,7 +9,7 @@ from tollkeeper.model.ladder import SHEDDABLE
 from tollkeeper.policy.document import Document
 from tollkeeper.sidecar.web.pages.budgets.emergency_form import said_of
 from tollkeeper.sidecar.web.pages.budgets.tabs import PATH, TABS, TITLE
-from tollkeeper.sidecar.web.view import SAY_WHY, UNPROCESSABLE, View
+from tollkeeper.sidecar.web.view import SAY_WHY, View
 
 HERE = f"{PATH}?tab=emergency"
 CONFLICT = 409
@@ -29,7 +29,7 @@ async def banner(view: View) -> Response:
 async def enter(view: View) -> Response:
     """Begin one."""
     if not view.field("reason"):
-        return await _page(view, SAY_WHY, UNPROCESSABLE)
+        return await _page(view, SAY_WHY, 422)
     try:
         await view.api.enter_emergency(reason=view.field("reason"))
     except Outdated as error:
@@ -40,7 +40,7 @@ async def enter(view: View) -> Response:
 async def leave(view: View) -> Response:
     """End it."""
     if not view.field("reason"):
-        return await _page(view, SAY_WHY, UNPROCESSABLE)
+        return await _page(view, SAY_WHY, 422)
     await view.api.leave_emergency(reason=view.field("reason"))
     return view.done(HERE, "The emergency is over. Calls go as they did before.")
 

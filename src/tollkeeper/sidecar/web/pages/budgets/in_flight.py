@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from tollkeeper.client.standings import HeldCall
 from tollkeeper.sidecar.web.pages.budgets.tabs import PATH, TABS, TITLE
-from tollkeeper.sidecar.web.view import SAY_WHY, UNPROCESSABLE, View
+from tollkeeper.sidecar.web.view import SAY_WHY, View
 
 SHOWN = 200
 
@@ -37,7 +37,7 @@ async def rebuild(view: View) -> Response:
     """Book what the ledger has and the counters have not."""
     reason = view.field("reason")
     if not reason:
-        return await agreement(view, SAY_WHY, UNPROCESSABLE)
+        return await agreement(view, SAY_WHY, 422)
     done = await view.api.rebuild_limits(reason=reason, lower=view.field("lower") == "yes")
     changed = len(done.booked)
     words = "Nothing was missing." if not changed else f"{changed} counters agree with the ledger again."

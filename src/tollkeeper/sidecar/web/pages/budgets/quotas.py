@@ -11,7 +11,7 @@ from tollkeeper.client import Invalid, NotFound
 from tollkeeper.client.standings import QuotaStatus
 from tollkeeper.sidecar.web.amounts import read_whole
 from tollkeeper.sidecar.web.pages.budgets.tabs import PATH, TABS, TITLE
-from tollkeeper.sidecar.web.view import SAY_WHY, UNPROCESSABLE, View
+from tollkeeper.sidecar.web.view import SAY_WHY, View
 
 LIST = f"{PATH}?tab=quotas"
 USUAL = {"quota_limit": "", "threshold": "80", "mode": "hard", "reason": ""}
@@ -51,7 +51,7 @@ async def set_quota(view: View) -> Response:
     if not mistakes:
         mistakes = await _set(view, config, amounts["quota_limit"], amounts["threshold"])
     if mistakes:
-        return await _page(view, config, mistakes, UNPROCESSABLE)
+        return await _page(view, config, mistakes, 422)
     return view.done(LIST, f"The quota of {config} is set.")
 
 
@@ -82,11 +82,11 @@ async def remove_quota(view: View) -> Response:
 async def _done(view: View, what: str, do: Callable[..., Awaitable[QuotaStatus]], told: str) -> Response:
     config, reason = view.field("config"), view.field("reason")
     if not reason:
-        return await _page(view, config, {what: SAY_WHY}, UNPROCESSABLE)
+        return await _page(view, config, {what: SAY_WHY}, 422)
     try:
         await do(config, reason=reason)
     except ValueError as error:
-        return await _page(view, config, {"config": str(error)}, UNPROCESSABLE)
+        return await _page(view, config, {"config": str(error)}, 422)
     return view.done(LIST, told.format(config))
 
 

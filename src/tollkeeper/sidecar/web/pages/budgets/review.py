@@ -15,7 +15,7 @@ from tollkeeper.sidecar.web.pages.budgets.editing import form_again, version_sho
 from tollkeeper.sidecar.web.pages.budgets.limit_form import Mistaken
 from tollkeeper.sidecar.web.pages.budgets.proposal import Proposal, propose
 from tollkeeper.sidecar.web.pages.budgets.tabs import PATH, TABS
-from tollkeeper.sidecar.web.view import SAY_WHY, UNPROCESSABLE, Missing, View
+from tollkeeper.sidecar.web.view import SAY_WHY, Missing, View
 
 BACKTEST_DAYS = 30
 REPLAYED_UNASKED = 100_000
@@ -50,13 +50,13 @@ async def save(view: View) -> Response:
         return await _page(view, policy, proposal, shown, status=CONFLICT)
     reason = view.field("reason")
     if not reason:
-        return await _page(view, policy, proposal, shown, SAY_WHY, status=UNPROCESSABLE)
+        return await _page(view, policy, proposal, shown, SAY_WHY, status=422)
     try:
         now = await view.api.set_policy(proposal.document, reason=reason, expected=shown, drop_quotas=True)
     except Outdated:
         return await _page(view, await view.api.policy(), proposal, shown, status=CONFLICT)
     except Invalid as error:
-        return await _page(view, policy, proposal, shown, error.message, status=UNPROCESSABLE)
+        return await _page(view, policy, proposal, shown, error.message, status=422)
     return view.done(PATH, f"Saved. Version {now.version} of the policy is in force.")
 
 
@@ -130,7 +130,7 @@ async def _version(view: View, number: int) -> PolicyState | None:
 async def _mistaken(view: View, mistaken: Mistaken) -> Response:
     if view.form.get("what") in HAS_FORM:
         return form_again(view, view.form, dict(mistaken.mistakes))
-    raise Invalid(UNPROCESSABLE, str(mistaken))
+    raise Invalid(422, str(mistaken))
 
 
 def _kept(form: FormData) -> Iterator[tuple[str, str]]:

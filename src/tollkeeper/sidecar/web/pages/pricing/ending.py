@@ -14,7 +14,7 @@ from tollkeeper.sidecar.web.pages.pricing.draft import Draft, Mistakes, draft_of
 from tollkeeper.sidecar.web.pages.pricing.recosting import recost_link
 from tollkeeper.sidecar.web.pages.pricing.scheduled import scheduled_page
 from tollkeeper.sidecar.web.pages.pricing.tabs import tab
-from tollkeeper.sidecar.web.view import View
+from tollkeeper.sidecar.web.view import SAY_WHY, View
 
 
 async def end(view: View) -> Response:
@@ -29,7 +29,7 @@ async def withdraw(view: View) -> Response:
     try:
         at = draft.begins(view.filters, view.now)
         if not reason:
-            raise Mistakes({"reason": "Say why, for the audit trail: a few words will do."})
+            raise Mistakes({"reason": SAY_WHY})
         if draft.row is None:
             raise NotFound(404, "It is not said what is to be withdrawn. Begin again from the model's price.")
         said = await view.api.withdraw_price(draft.row, reason=reason, at=at, expected=draft.expected)
@@ -47,7 +47,7 @@ async def cancel(view: View) -> Response:
     """Undoes what is scheduled."""
     reason = view.field("reason")
     if not reason:
-        return await scheduled_page(view, 422, "Say why, for the audit trail: a few words will do.")
+        return await scheduled_page(view, 422, SAY_WHY)
     try:
         said = await view.api.cancel_price(number_in(view.field("version")) or 0, reason=reason)
     except (Outdated, Invalid) as error:
