@@ -11,6 +11,7 @@ import tollkeeper
 from clocks import SecondsClock
 from sidecar.api.serving import serving
 from sidecar.api.world import World, failed, make_call
+from tollkeeper.capture.feed import Feed
 from tollkeeper.capture.fleet_health import STALE_SECONDS, FleetHealth, Told
 from tollkeeper.capture.health import OPEN_SECONDS, ProviderHealth
 from tollkeeper.capture.health_feed import health_feed, read
@@ -125,7 +126,7 @@ def test_an_instrumented_app_asks_for_it(world: World, tmp_path: Path) -> None:
             sidecar=url, sidecar_key=world.key("write"), spool=tmp_path / "spool", providers=[]
         ) as app,
     ):
-        feed = next(each for each in app._feeds if each.name == "figures of providers")
+        feed = next(each for each in app._recurring if isinstance(each, Feed) and each.name == "figures of providers")
         assert feed.first(20)
         asked = {"models": ["openai/gpt-4o", "openai/gpt-4o-mini"], "input_tokens": 10, "output_tokens": 10}
         assert tollkeeper.cheapest(**asked, max_latency=5).model == "openai/gpt-4o-mini"

@@ -97,7 +97,7 @@ def test_until_any_limits_are_known_the_option_decides(
         assert "those from before" not in told
         assert ("all calls are denied" if until == "deny" else "no call is limited or counted") in told
         assert total(handle.render_metrics()[0].decode(), "tollkeeper_limits_unknown") == 1
-        (feed,) = [each for each in handle._feeds if each.name == "limits"]
+        (feed,) = [each for each in handle._recurring if isinstance(each, PolicyFeed)]
         with serving(world.app, path):
             assert feed.poll()
         assert total(handle.render_metrics()[0].decode(), "tollkeeper_limits_unknown") == 0
@@ -205,7 +205,7 @@ def test_a_policy_of_its_own_wins(
 ) -> None:
     world.policies.set(FEW, author="ann", reason="x")
     handle = instrumented(policy=NONE, sidecar=url, sidecar_key=world.key("write"), spool=tmp_path / "spool")
-    assert [feed.name for feed in handle._feeds] == ["prices", "figures of providers"]
+    assert not any(isinstance(each, PolicyFeed) for each in handle._recurring)
 
 
 def test_a_real_sidecar_with_a_file(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_make_stack_runs_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None
         addresses = dict(re.findall(r"^(\w+)\s+http://([\d.:]+)", said, re.MULTILINE))
         assert stack.read(f"http://{addresses['Prometheus']}/-/ready")
         running.send_signal(signal.SIGINT)
-        assert running.wait(60) == 0
+        assert running.wait(120) == 0, "each of its programs has 20 s to end, and is killed then"
     assert not list(tmp_path.iterdir())
     for address in addresses.values():
         with pytest.raises(OSError):

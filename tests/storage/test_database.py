@@ -20,6 +20,7 @@ from tollkeeper.storage.alerts import tables as alert_tables
 from tollkeeper.storage.audit import AUDIT_LOG
 from tollkeeper.storage.database import METADATA, Database
 from tollkeeper.storage.ledger import tables
+from tollkeeper.storage.provider_keys import PROVIDER_KEYS
 from tollkeeper.storage.sessions import SESSIONS
 from tollkeeper.storage.users import USERS
 
@@ -95,9 +96,17 @@ def test_several_may_migrate_at_once(empty_database_url: str) -> None:
 def test_the_migrations_make_the_tables_that_the_code_knows(database: Database) -> None:
     database.migrate()
     found = inspect(database.engine)
-    known = [*vars(tables).values(), *vars(alert_tables).values(), ACCESS_KEYS, AUDIT_LOG, SESSIONS, USERS]
+    known = [
+        *vars(tables).values(),
+        *vars(alert_tables).values(),
+        ACCESS_KEYS,
+        AUDIT_LOG,
+        PROVIDER_KEYS,
+        SESSIONS,
+        USERS,
+    ]
     ours = [table for table in METADATA.sorted_tables if table in known]
-    assert len(ours) == 21
+    assert len(ours) == 22
     for table in ours:
         columns = {column["name"]: column for column in found.get_columns(table.name)}
         assert columns.keys() == set(table.columns.keys())

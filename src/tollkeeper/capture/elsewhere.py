@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
-from tollkeeper.config.endpoint_key import endpoint_key
+from tollkeeper.config.provider_keys import endpoint_key
 from tollkeeper.model.ladder import Endpoint
 
 log = logging.getLogger("tollkeeper")

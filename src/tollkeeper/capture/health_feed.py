@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tollkeeper.capture.feed import Document, Feed, Wait
+from tollkeeper.capture.feed import Document, Feed
 from tollkeeper.capture.fleet_health import FEWEST_CALLS, FleetHealth, Told
+from tollkeeper.capture.recurring import Wait
 from tollkeeper.model.health import Health
 
 PATH = "/api/v1/providers/recent"

@@ -33,8 +33,8 @@ from tollkeeper.model.health import Health
 from tollkeeper.pricing import Catalog, Overlay
 
 if TYPE_CHECKING:
-    from tollkeeper.capture.feed import Feed
     from tollkeeper.capture.gate import Gate
+    from tollkeeper.capture.recurring import Recurring
     from tollkeeper.capture.sinks.spool import SpoolSink
     from tollkeeper.capture.thresholds import Crossing
     from tollkeeper.policy import Policy
@@ -62,7 +62,7 @@ class Instrumentation:
         patches: Patches,
         endpoint: setup.MetricsEndpoint | None,
         shipping: ship.Shipping | None,
-        feeds: Sequence[Feed[Any]],
+        recurring: Sequence[Recurring],
     ) -> None:
         self.settings = settings
         self.metrics_url = endpoint.url if endpoint is not None else None
@@ -72,7 +72,7 @@ class Instrumentation:
         self._emitter = emitter
         self._patches = patches
         self._shipping = shipping
-        self._feeds = feeds
+        self._recurring = recurring
 
     def flush(self, seconds: float = 5.0) -> bool:
         """Wait until every finished call has reached `on_call`, and the sidecar or the ledger if there is one.
@@ -149,8 +149,8 @@ class Instrumentation:
                 _current = None
                 attribution.propagate_in_baggage(False)
         self._emitter.courier.flush()
-        for feed in self._feeds:
-            feed.stop()
+        for each in self._recurring:
+            each.stop()
         if self._emitter.gate is not None:
             self._emitter.gate.close()
         if self._shipping is not None:
@@ -199,6 +199,7 @@ def instrument(
     otlp: bool | None = None,
     sidecar: str | None = None,
     sidecar_key: str | None = None,
+    report_keys: bool | None = None,
     ledger: str | None = None,
     spool: str | os.PathLike[str] | None = None,
     spool_max_bytes: int | None = None,
@@ -268,16 +269,20 @@ def _build(settings: Settings) -> Instrumentation:
     _load_in_background(catalog)
     if shipping is not None:
         shipping.spool.start()
-    return Instrumentation(settings, emitter, patches, endpoint, shipping, _feeds(settings, catalog, gate, otel.meter))
+    recurring = _with_sidecar(settings, catalog, gate, otel.meter)
+    return Instrumentation(settings, emitter, patches, endpoint, shipping, recurring)
 
 
-def _feeds(settings: Settings, catalog: Catalog, gate: Gate | None, meter: metrics.Meter | None) -> list[Feed[Any]]:
-    """What the sidecar is asked for now and then. Limits are waited for, as the first calls come under them."""
+def _with_sidecar(
+    settings: Settings, catalog: Catalog, gate: Gate | None, meter: metrics.Meter | None
+) -> list[Recurring]:
+    """What the sidecar is asked for and told now and then. Limits are waited for: the first calls come under them."""
     prices, limits = ship.price_feed(settings, catalog), limiting.policy_feed(settings, gate)
     health = limiting.health_feed(settings, gate)
-    found: list[Feed[Any]] = [feed for feed in (prices, limits, health) if feed is not None]
-    for feed in found:
-        feed.start()
+    keys = ship.key_report(settings, setup.resource(settings)["service.name"])
+    found: list[Recurring] = [each for each in (prices, limits, health, keys) if each is not None]
+    for each in found:
+        each.start()
     if limits is not None:
         states.watch_limits(limits, meter)
         if not limits.first(FIRST_LIMITS_SECONDS):

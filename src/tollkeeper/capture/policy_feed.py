@@ -8,7 +8,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from tollkeeper.capture.feed import EVERY_SECONDS, Document, Feed, Wait
+from tollkeeper.capture.feed import EVERY_SECONDS, Document, Feed
+from tollkeeper.capture.recurring import Wait
 from tollkeeper.config.instrument import UntilKnown
 from tollkeeper.policy import Policy
 from tollkeeper.policy.document import read_json

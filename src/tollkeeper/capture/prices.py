@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tollkeeper.capture.feed import EVERY_SECONDS, Document, Feed, Wait
+from tollkeeper.capture.feed import EVERY_SECONDS, Document, Feed
+from tollkeeper.capture.recurring import Wait
 from tollkeeper.pricing import Catalog, Overlay
 
 PATH = "/api/v1/prices/overlay"

@@ -18,6 +18,7 @@ from tollkeeper.version import __version__
 
 if TYPE_CHECKING:
     from tollkeeper.capture.courier import Courier
+    from tollkeeper.capture.key_report import KeyReport
     from tollkeeper.capture.prices import PriceFeed
     from tollkeeper.pricing import Catalog
     from tollkeeper.storage.spool import Destination, Spool
@@ -71,6 +72,15 @@ def price_feed(settings: Settings, catalog: Catalog) -> PriceFeed | None:
     from tollkeeper.capture.prices import PriceFeed  # noqa: PLC0415  http.client takes 20 ms
 
     return PriceFeed(settings.sidecar, catalog, key=settings.sidecar_key)
+
+
+def key_report(settings: Settings, service: str) -> KeyReport | None:
+    """What tells a sidecar which providers' keys are set here, unless that is not wanted."""
+    if settings.sidecar is None or not settings.report_keys:
+        return None
+    from tollkeeper.capture.key_report import KeyReport  # noqa: PLC0415  http.client takes 20 ms
+
+    return KeyReport(settings.sidecar, service, settings.sidecar_key)
 
 
 def _folder(settings: Settings) -> Path:

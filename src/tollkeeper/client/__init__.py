@@ -89,6 +89,7 @@ class Operations:
     leave_emergency = Operation(emergencies.leave_emergency)
     provider_health = Operation(observing.provider_health)
     provider_comparison = Operation(observing.provider_comparison)
+    provider_keys = Operation(observing.provider_keys)
     patterns = Operation(observing.patterns)
     prompt_caches = Operation(observing.prompt_caches)
     benchmarks = Operation(observing.benchmarks)

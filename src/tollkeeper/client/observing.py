@@ -306,6 +306,25 @@ class Patterns:
     wasted: Wasted | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderKey:
+    """What the processes of a service have said of one key. `last_four`: `None` if none is set, or it is too short."""
+
+    provider: str
+    variable: str
+    service: str
+    is_set: bool
+    last_four: str | None
+    told_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderKeys:
+    """By variable and service, what was said last first."""
+
+    keys: list[ProviderKey]
+
+
 def provider_health(
     *, window: Window | None = None, provider: str | Sequence[str] | None = None
 ) -> Ask[ProviderHealth]:
@@ -330,6 +349,11 @@ def patterns(
 def prompt_caches(*, window: Literal["7d", "30d"] | None = None) -> Ask[Caches]:
     """How prompt caches were used: the part of `patterns` that is quick to ask for."""
     return Ask("GET", "/patterns/cache", reader(Caches), query_of(locals()))
+
+
+def provider_keys() -> Ask[ProviderKeys]:
+    """Whether providers' keys are set where the apps run, as they say: never a key, only its last four characters."""
+    return Ask("GET", "/provider-keys", reader(ProviderKeys))
 
 
 def benchmarks() -> Ask[Benchmarks]:

@@ -138,6 +138,7 @@ class Settings:
     otlp: bool = False
     sidecar: str | None = None
     sidecar_key: str | None = field(default=None, repr=False)
+    report_keys: bool = True
     ledger: str | None = None
     spool: str | None = None
     spool_max_bytes: int = 256 * MEBIBYTE
@@ -200,6 +201,9 @@ OPTIONS = (
     Option("sidecar", _sidecar, "TOLLKEEPER_SIDECAR",
            "Send every finished call to this sidecar: `http://127.0.0.1:4318` or `unix:///path/tollkeeper.sock`."),
     Option("sidecar_key", _key, "TOLLKEEPER_SIDECAR_KEY", "The access key that the sidecar asks for.", is_secret=True),
+    Option("report_keys", boolean, "TOLLKEEPER_REPORT_KEYS",
+           "Tell the sidecar which providers' keys are set in the environment, by no more than their last four"
+           " characters."),
     Option("ledger", text, "TOLLKEEPER_EMBEDDED_LEDGER",
            "Record every finished call in this database, without a sidecar: `sqlite:///usage.db`."),
     Option("spool", text, "TOLLKEEPER_SPOOL",

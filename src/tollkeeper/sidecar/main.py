@@ -82,6 +82,7 @@ from tollkeeper.storage.ledger.sql import SqlLedger
 from tollkeeper.storage.policies import PolicyStore
 from tollkeeper.storage.prices import PriceBook
 from tollkeeper.storage.prices.pricer import Pricer
+from tollkeeper.storage.provider_keys import ProviderKeys
 from tollkeeper.storage.resets import Resets
 from tollkeeper.storage.sessions import Sessions
 from tollkeeper.storage.users import Users
@@ -186,6 +187,7 @@ class Sidecar:
             users=self.users,
             sessions=self.sessions,
             throttle=Throttle(self.counters),
+            provider_keys=ProviderKeys(self.database),
             audit=self.audit,
             repricer=Repricer(self.ledger, self.price_book, self.database, self.audit),
             limiting=self.limiting,

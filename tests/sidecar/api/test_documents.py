@@ -29,10 +29,10 @@ from tollkeeper.client import (
     standings,
 )
 from tollkeeper.model.cost import CostSource
+from tollkeeper.model.providers import SETUPS
 from tollkeeper.pricing.rows import PER_MILLION, PER_UNIT
 from tollkeeper.sidecar.api import Services, build
 from tollkeeper.sidecar.api.price_models import PriceFields
-from tollkeeper.sidecar.api.providers import SETUPS
 from tollkeeper.storage.ledger import DIMENSIONS
 from tollkeeper.telemetry.services import SERVICES
 

@@ -44,6 +44,7 @@ from tollkeeper.storage.ledger.sql import SqlLedger
 from tollkeeper.storage.passwords import Passwords
 from tollkeeper.storage.policies import PolicyStore
 from tollkeeper.storage.prices import PriceBook
+from tollkeeper.storage.provider_keys import ProviderKeys
 from tollkeeper.storage.resets import Resets
 from tollkeeper.storage.sessions import Sessions
 from tollkeeper.storage.users import Users
@@ -163,6 +164,7 @@ class World:
             users=self.users,
             sessions=self.sessions,
             throttle=Throttle(self.counters, self.clock.nanoseconds),
+            provider_keys=ProviderKeys(self.database, self.clock.nanoseconds),
             audit=self.audit,
             repricer=Repricer(self.ledger, self.prices, self.database, self.audit),
             limiting=self.limiting,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from sqlalchemy import text
 
-from sidecar.api.world import World, failed, make_call
+from sidecar.api.world import NOW, World, failed, make_call
 from sidecar.web.visiting import Visitor, person, site_of
+from tollkeeper.client.observing import ProviderKey
 from tollkeeper.config import load_serve
 from tollkeeper.sidecar.api import DatabaseState, build
 from tollkeeper.sidecar.web.pages.settings.audit import differences
+from tollkeeper.sidecar.web.pages.settings.providers import keys_in_use
 
 SECRET = "pa55word"
 KEY = re.compile(r'<code id="new-key">(tk_[^<]+)</code>')
@@ -51,9 +54,42 @@ def test_providers_are_those_of_the_api_and_no_key_is_kept(world: World, admin: 
     status = api(world, "/status")
     assert page.count('class="severity good">✓ in use') == status["configured_count"] == 2
     assert page.count("not seen</span>") == status["total_providers"] - 2
-    assert page.count("✓ accepted") == 1 and "not reported" in page, "only what was answered tells of a key"
-    assert "stores no provider keys" in page and "ANTHROPIC_API_KEY" not in page and "MISTRAL_API_KEY" in page
+    assert page.count("✓ accepted") == 1 and "not reported" in page
+    assert "stores no provider keys" in page and "MISTRAL_API_KEY" in page
     assert "&lt;b&gt;claude" in page and "<b>claude" not in page
+
+
+def test_whether_a_key_is_set_is_what_apps_say(world: World, admin: Visitor) -> None:
+    client = world.client("write")
+    for service, last in (("shop", "oldK"), ("<i>search</i>", "newK")):
+        keys = [
+            {"variable": "ANTHROPIC_API_KEY", "is_set": True, "last_four": last},
+            {"variable": "GROQ_API_KEY", "is_set": False},
+        ]
+        assert client.post("/api/v1/provider-keys", json={"service": service, "keys": keys}).status_code == 200
+    page = " ".join(re.sub(r"<[^>]*>", "", admin.get("/settings").text).split())
+    assert "✓ set ANTHROPIC_API_KEY …oldK, in shop" in page
+    assert "✓ set ANTHROPIC_API_KEY …newK, in &lt;i&gt;search&lt;/i&gt;" in page
+    assert re.search(
+        r"not set GROQ_API_KEY, in (shop, &lt;i&gt;search&lt;/i&gt;|&lt;i&gt;search&lt;/i&gt;, shop)", page
+    )
+
+
+def told(hours_ago: int, last_four: str | None, service: str = "shop") -> ProviderKey:
+    at = NOW - timedelta(hours=hours_ago)
+    return ProviderKey(
+        provider="openai", variable="OPENAI_API_KEY", service=service, is_set=last_four is not None,
+        last_four=last_four, told_at=at,
+    )  # fmt: skip
+
+
+def test_a_key_that_was_exchanged_is_over_after_a_day() -> None:
+    assert [each.last_four for each in keys_in_use([told(1, "newK"), told(3, "oldK")])] == ["newK", "oldK"]
+    assert [each.last_four for each in keys_in_use([told(1, "newK"), told(26, "oldK")])] == ["newK"]
+    (both,) = keys_in_use([told(2, "same"), told(1, "same", "search"), told(1, None, "batch")])
+    assert (both.services, both.is_set) == (["search", "shop"], True)
+    (none,) = keys_in_use([told(1, None), told(40, "oldK")])
+    assert not none.is_set
 
 
 def test_a_key_is_shown_once_and_good_until_it_is_revoked(world: World, admin: Visitor) -> None:

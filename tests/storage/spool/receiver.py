@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tollkeeper.storage.spool.otlp import PATH
 from tollkeeper.telemetry.record import CALL_EVENT, LOST_EVENT, STARTED_EVENT
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -97,6 +98,9 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             data = self.rfile.read(int(self.headers["Content-Length"]))
+            if not self.path.endswith(PATH):
+                self.send_error(404)
+                return
             if self.headers.get("Content-Encoding") == "gzip":
                 data = gzip.decompress(data)
             headers = {**self.headers, "path": self.path, "peer": str(self.client_address)}

@@ -33,6 +33,7 @@ from tollkeeper.storage.alerts.store import AlertStore
 from tollkeeper.storage.audit import AuditTrail
 from tollkeeper.storage.ledger import Ledger
 from tollkeeper.storage.prices import PriceBook
+from tollkeeper.storage.provider_keys import ProviderKeys
 from tollkeeper.storage.sessions import Sessions
 from tollkeeper.storage.users import Users
 
@@ -55,6 +56,7 @@ class Services:
     users: Users
     sessions: Sessions
     throttle: Throttle
+    provider_keys: ProviderKeys
     audit: AuditTrail
     repricer: Repricer
     limiting: Limiting

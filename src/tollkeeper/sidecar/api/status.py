@@ -9,8 +9,8 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from tollkeeper.model.providers import SETUPS
 from tollkeeper.sidecar.api.answer import Answer, moment, nanoseconds
-from tollkeeper.sidecar.api.providers import SETUPS
 from tollkeeper.sidecar.api.services import Given
 from tollkeeper.storage.ledger import Ledger, UsageQuery, UsageRow
 

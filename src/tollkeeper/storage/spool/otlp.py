@@ -46,11 +46,9 @@ class OtlpDestination:
     def __init__(self, url: str, key: str | None = None, seconds: float = SECONDS) -> None:
         self._url = urlsplit(url)
         self._seconds = seconds
-        self._path = PATH if self._url.scheme == "unix" else self._url.path.rstrip("/") + PATH
+        self._path = path_at(self._url, PATH)
         self._packs = self._url.scheme != "unix" and not _is_here(self._url.hostname or "")
-        self._headers = {"Content-Type": "application/json", "User-Agent": f"tollkeeper/{__version__}"}
-        if key is not None:
-            self._headers["Authorization"] = f"Bearer {key}"
+        self._headers = {"Content-Type": "application/json", **identification(key)}
         self._connection: http.client.HTTPConnection | None = None
 
     def ship(self, batch: Batch) -> None:
@@ -126,6 +124,17 @@ def connect(url: SplitResult, seconds: float) -> http.client.HTTPConnection:
         http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     )
     return make(url.hostname or "", url.port, timeout=seconds)
+
+
+def path_at(url: SplitResult, path: str) -> str:
+    """The path to ask a sidecar for: below that of its address."""
+    return path if url.scheme == "unix" else url.path.rstrip("/") + path
+
+
+def identification(key: str | None) -> dict[str, str]:
+    """The headers that say who is asking."""
+    headers = {"User-Agent": f"tollkeeper/{__version__}"}
+    return headers if key is None else {**headers, "Authorization": f"Bearer {key}"}
 
 
 def encode(batch: Batch) -> bytes:
