@@ -69,7 +69,7 @@ def test_whether_a_key_is_set_is_what_apps_say(world: World, admin: Visitor) -> 
         ]
         assert client.post("/api/v1/provider-keys", json={"service": service, "keys": keys}).status_code == 200
     page = " ".join(re.sub(r"<[^>]*>", " ", admin.get("/settings").text).split())
-    assert "✓ set ANTHROPIC_API_KEY …oldK, in shop" in page and "not set OPENAI_API_KEY, in " in page
+    assert "✓ set ANTHROPIC_API_KEY …oldK, in shop" in page and "not set OPENAI_API_KEY , in " in page
     assert "✓ set ANTHROPIC_API_KEY …newK, in &lt;i&gt;search&lt;/i&gt;" in page
     assert "groq not set Set GROQ_API_KEY" in page and "ollama – Start" in page
 
