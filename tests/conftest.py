@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import certifi
+import hypothesis
 import pytest
 
 import tollkeeper
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from sidecar.api.world import World
 
 SHARED = Path(os.environ.get("TOLLKEEPER_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+
+
+# A machine that is busy is no fault of what is tested.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def need_shared() -> Path:

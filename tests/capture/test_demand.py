@@ -147,7 +147,7 @@ MESSAGES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(messages=MESSAGES)
 def test_texts_have_no_more_tokens_than_bytes(tokenizer: Any, messages: list[dict[str, str]]) -> None:
     """What a chat template makes of the messages, counted by a real tokenizer."""

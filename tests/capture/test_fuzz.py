@@ -213,7 +213,6 @@ def mutations(draw: st.DrawFn, value: Any) -> Any:
 
 FUZZ = settings(
     max_examples=60,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -90,7 +90,7 @@ def money(found: Sequence[Recommendation]) -> dict[str, list[int]]:
 
 
 @given(facts())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_saving_is_never_more_than_what_is_spent(given: Facts) -> None:
     for one in recommend(given):
         assert one.saving is not None and one.spend is not None
@@ -105,7 +105,7 @@ def test_a_saving_is_never_more_than_what_is_spent(given: Facts) -> None:
 
 
 @given(facts(), st.integers(2, 50))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_all_money_scales_with_the_currency(given: Facts, times: int) -> None:
     dearer = given._replace(
         prices=PricesNow(catalog(times), TODAY),

@@ -81,7 +81,7 @@ TALLIES = st.builds(
 KEYS = st.builds(Key, st.sampled_from("ab"), st.sampled_from("xy"), st.sampled_from(("", "flex")))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.dictionaries(KEYS, TALLIES, max_size=3), max_size=3))
 def test_sums_add_up_in_any_way(parts: list[dict[Key, Tally]]) -> None:
     """Taking hours together and then models is taking models together and then hours; the parts are not changed."""

@@ -49,7 +49,7 @@ def test_peaks_are_by_the_hour_and_not_by_how_often_it_came() -> None:
 ZONES = st.sampled_from(("UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Apia"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ZONES, st.integers(480_000, 495_000), st.integers(1, 400), st.data())
 def test_nothing_is_lost(zone: str, first: int, length: int, data: st.DataObject) -> None:
     start, end = first * HOUR, (first + length) * HOUR

@@ -96,7 +96,7 @@ def test_what_the_provider_said_is_of_the_call_as_it_was() -> None:
 
 
 @given(st.lists(CALLS, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_model_in_place_of_itself_changes_nothing(calls: list[Call]) -> None:
     found = asked(Scenario(tuple((name, name) for name in OPENAI)), *calls).total
     assert (found.changed, found.delta_nano_usd, found.not_repriced) == (0, 0, 0)
@@ -104,7 +104,7 @@ def test_a_model_in_place_of_itself_changes_nothing(calls: list[Call]) -> None:
 
 
 @given(st.lists(CALLS, max_size=8), st.sampled_from(("batch", "flex", "standard", None)), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_grouping_has_every_call_once(calls: list[Call], tier: Any, cheaper: bool) -> None:
     scenario = Scenario((("gpt-4o", "gpt-4o-mini"),) if cheaper else (), tier, Decimal("0.5"))
     found = asked(scenario, *calls)

@@ -46,7 +46,7 @@ def label(moment: int, zone: str, interval: Interval) -> tuple[int, ...]:
 
 
 @given(start=moments, days=st.integers(1, 400), zone=zones, interval=st.sampled_from(["day", "week", "month"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_days_and_longer(start: int, days: int, zone: str, interval: Interval) -> None:
     """Two moments are in one interval if, and only if, a calendar gives both the same name."""
     end = start + days * DAY
@@ -62,7 +62,7 @@ def test_days_and_longer(start: int, days: int, zone: str, interval: Interval) -
 
 
 @given(start=moments, hours=st.integers(1, 60), zone=zones)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_hours(start: int, hours: int, zone: str) -> None:
     """A new one begins whenever the clock shows another hour, or a full one."""
     start -= start % MINUTE

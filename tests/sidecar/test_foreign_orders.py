@@ -112,7 +112,7 @@ def test_two_sidecars_that_take_the_span_and_the_event_at_the_same_moment(world:
         assert used(world.counted(trace_id)) == [(1000, 1000)]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_order_ends_in_the_same_totals(world: World, data: st.DataObject) -> None:
     trace_id = f"{next(traces):032x}"

@@ -121,7 +121,7 @@ def test_no_limits_and_no_calls() -> None:
     assert backtest(policy(Limit("few", "requests", 0, DAY)), []).outcomes == ()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     cap=st.integers(0, 50),
     used=st.lists(st.tuples(st.integers(0, 3 * 86_400), st.integers(0, 20), st.floats(0, 5_000)), max_size=40),

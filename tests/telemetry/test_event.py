@@ -28,14 +28,14 @@ def test_every_field_is_tested() -> None:
     assert {field.name for field in dataclasses.fields(Call)} == FIELDS.keys()
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=150, derandomize=True, database=None)
 @given(calls)
 def test_written_and_read_back(call: Call) -> None:
     """`decode(encode(call))` is the call, whatever is in its fields."""
     assert decode(encode(call)) == call
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=150, derandomize=True, database=None)
 @given(calls)
 def test_over_json(call: Call) -> None:
     """So it is when the attributes have been JSON in between, as in a spool or in OTLP's JSON form."""
@@ -44,7 +44,7 @@ def test_over_json(call: Call) -> None:
     assert read.cost is None or call.cost is None or str(read.cost.usd) == str(call.cost.usd)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@settings(max_examples=100, derandomize=True, database=None)
 @given(calls)
 def test_attributes_are_what_opentelemetry_takes(call: Call) -> None:
     """Texts, numbers, booleans, and sequences of texts: nothing that an exporter would drop."""

@@ -22,7 +22,7 @@ from tollkeeper.telemetry.record import digest, encode
 SHORT = Call(id="c1", provider="openai", operation="chat", started_at=1)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, derandomize=True, database=None)
 @given(calls)
 def test_written_and_read_back(call: Call) -> None:
     """`decode(encode(call))` is the call, and is written as the same text again."""
@@ -46,7 +46,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None, derandomize=True, database=None)
+@settings(max_examples=500, derandomize=True, database=None)
 @given(st.integers(1, 33), json_values)
 def test_a_field_of_any_type_gives_a_call_or_a_value_error(at: int, value: Any) -> None:
     fields = json.loads(encode(SHORT))

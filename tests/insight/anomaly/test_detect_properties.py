@@ -29,7 +29,7 @@ def finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FIGURES, st.sampled_from(METRICS), st.sampled_from(["day", "hour"]), st.integers(0, 90), st.integers(0, 500))
 def test_whatever_comes_figures_are_finite_and_anomalies_in_order(
     values: list[float | None], metric: Metric, step: Step, complete: int, calls: int
@@ -49,7 +49,7 @@ def test_whatever_comes_figures_are_finite_and_anomalies_in_order(
         assert Anomaly.read(each.document()) == each
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(0, 1000),
     st.sampled_from([1000.0, 0.001, 0.92, 151.3]),

@@ -61,7 +61,7 @@ def test_parts_add_up_exactly(actual: Use, expected: Use) -> None:
     assert sum(parts) == round(actual.nano_usd) - round(expected.nano_usd)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(BY_NAME, MEANS)
 def test_contributors_add_up_exactly(actual: dict[str, Use], expected: dict[str, Use]) -> None:
     found = contributors("model", actual, expected)
@@ -77,7 +77,7 @@ def test_contributors_add_up_exactly(actual: dict[str, Use], expected: dict[str,
         assert {each.share for each in found} <= {None}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(MEANS.filter(lambda uses: sum(use.nano_usd for use in uses.values()) > 1), st.integers(0, 10**15))
 def test_what_is_expected_is_shared_out_exactly(usual: dict[str, Use], expected: int) -> None:
     shared = shared_out(usual, expected)

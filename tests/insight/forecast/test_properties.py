@@ -33,7 +33,7 @@ def foreseen(found: Backtest, spent: float, days: int, budget: float | None = No
     return outlook(0, spent, coming, budget)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(amounts, st.integers(1, 31), st.floats(0, 1e7))
 def test_quantiles_are_in_order_and_never_below_what_is_spent(values: list[float], days: int, spent: float) -> None:
     found = foreseen(backtest(days_of(MONDAY, values)), spent, days)
@@ -50,7 +50,7 @@ def test_quantiles_are_in_order_and_never_below_what_is_spent(values: list[float
             assert (before.high or 0) <= (after.high or 0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(amounts, st.sampled_from([1e-3, 7.0, 1e9]))
 def test_another_unit_or_currency_changes_nothing_else(values: list[float], factor: float) -> None:
     one = backtest(days_of(MONDAY, values))

@@ -41,7 +41,7 @@ lines = st.builds(
 ledgers = st.dictionaries(MODELS, st.dictionaries(st.integers(-24, 5 * 24 + 24), sums, max_size=6), max_size=3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(lines, max_size=12), ledgers, st.sampled_from([frozenset(), frozenset({"p"})]))
 def test_causes_sum_to_the_difference(
     told: list[InvoiceLine], ledger: dict[str, dict[int, Sums]], own: frozenset[str]

@@ -56,7 +56,6 @@ def test_an_operation_keeps_its_contract(api_schema: Any, bearer: dict[str, str]
     @given(case=api_schema[path][method].as_strategy())
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.explicit, Phase.generate],

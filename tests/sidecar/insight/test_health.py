@@ -113,7 +113,7 @@ def test_what_has_changed_is_read_again(world: World) -> None:
 MOMENTS = st.integers(0, 80 * 60)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(MOMENTS, MOMENTS).map(sorted), min_size=1, max_size=3))
 def test_stretches_are_their_ranges(ranges: list[list[int]]) -> None:
     """Whole, without overlaps, where there are calls: and only what is new is read."""

@@ -204,7 +204,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, derandomize=True, database=None)
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=4), values, max_size=5))
 def test_any_value_is_read_alike(attributes: dict[str, Any]) -> None:
     request = traces({"attributes": {**attributes, **GENAI}})

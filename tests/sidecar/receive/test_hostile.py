@@ -237,7 +237,7 @@ class TestCompressed:
         stream = zlib.compressobj(wbits=-15)
         assert inflate(stream.compress(self.WHOLE) + stream.flush(), "deflate", 1000) == self.WHOLE
 
-    @settings(max_examples=100, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=100, derandomize=True, database=None)
     @given(st.binary(max_size=3000), st.integers(0, 3000), st.sampled_from(["gzip", "deflate"]))
     def test_the_limit_is_exact(self, data: bytes, limit: int, encoding: str) -> None:
         packed = gzip.compress(data) if encoding == "gzip" else zlib.compress(data)
@@ -306,7 +306,7 @@ def mutations(draw: st.DrawFn) -> tuple[SignalName, str, bytes]:
 
 
 @settings(
-    max_examples=600, deadline=None, derandomize=True, database=None,
+    max_examples=600, derandomize=True, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(mutations())
@@ -329,7 +329,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=600, deadline=None, derandomize=True, database=None)
+@settings(max_examples=600, derandomize=True, database=None)
 @given(st.data(), st.sampled_from(sorted(REQUESTS)), values)
 def test_any_value_anywhere_in_json(data: st.DataObject, signal: SignalName, value: Any) -> None:
     """One part of a good request is replaced by anything: it is read, or what it is part of is rejected."""

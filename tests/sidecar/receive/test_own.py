@@ -23,7 +23,7 @@ from tollkeeper.telemetry.reading import decode
 from tollkeeper.telemetry.record import CALL_EVENT, LOST_EVENT, STARTED_EVENT
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, derandomize=True, database=None)
 @given(calls, st.booleans())
 def test_both_forms_have_one_digest(one: Call, as_json: bool) -> None:
     request = logs(

@@ -329,7 +329,7 @@ def steps(chance: random.Random, count: int) -> Iterator[str]:
         yield from [what] * times
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.sampled_from((150, 1000, 20_000)), st.integers(1, 3))
 def test_never_more_than_the_counters_would_allow_and_exactly_what_was_used(seed: int, cap: int, many: int) -> None:
     chance, world, truth = random.Random(seed), World(), Truth(cap)

@@ -86,7 +86,7 @@ def server(kind: str, request: pytest.FixtureRequest) -> RedisServer | None:
     return request.getfixturevalue("redis_server") if kind == "redis" else None
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(steps=steps)
 def test_they_answer_as_the_reference_does(kind: str, server: RedisServer | None, steps: list[tuple]) -> None:
     clock = Clock()

@@ -40,7 +40,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Clock], Co
     return lambda clock: RedisCounters(server.url, uuid.uuid4().hex, 10.0, server_clock=clock)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(cap=caps, burst=caps, window=windows, parts=parts)
 def test_never_more_than_the_burst_and_the_refill(
     make: Callable[[Clock], Counters], cap: int, burst: int, window: int, parts: list[tuple[int, int]]
@@ -64,7 +64,7 @@ def test_never_more_than_the_burst_and_the_refill(
     counters.close()
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(
     cap=caps,
     window=windows,
@@ -119,7 +119,7 @@ def test_an_hour_back_is_no_lockout_of_an_hour(make: Callable[[Clock], Counters]
     counters.close()
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(cap=caps, window=windows, part=st.integers(1, 5))
 def test_there_is_room_when_it_says_so(make: Callable[[Clock], Counters], cap: int, window: int, part: int) -> None:
     clock = Clock()

@@ -43,7 +43,7 @@ def test_nothing_is_a_batch_too(ledger: SqlLedger) -> None:
 
 
 @given(batch=st.lists(drawn_calls, max_size=8))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_call_comes_back_as_it_was(ledger: SqlLedger, database: Database, batch: list[Call]) -> None:
     """Every field, with any text and any number in it, in both databases."""
     with database.write() as connection:

@@ -92,7 +92,7 @@ queries = st.builds(
 
 
 @given(query=queries)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_question(filled: tuple[SqlLedger, list[Call]], query: UsageQuery) -> None:
     ledger, calls = filled
     assert ledger.usage(query) == naive(calls, query)

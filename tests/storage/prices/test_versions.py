@@ -70,7 +70,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
 def test_calls_are_priced_by_the_version_of_their_moment(
     book: PriceBook, steps: list[tuple[str, int, int | None]]

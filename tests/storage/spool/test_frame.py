@@ -39,7 +39,7 @@ def damage(data: bytes, how: str, at: int, size: int, extra: bytes) -> bytes:
     return data[:at] + middle + data[at + size :]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, derandomize=True, database=None)
 @given(files)
 def test_what_is_written_is_read(payloads: list[bytes]) -> None:
     data = b"".join(written(payloads))
@@ -48,7 +48,7 @@ def test_what_is_written_is_read(payloads: list[bytes]) -> None:
     assert scan(data, False, ALL, ALL) == (frames, len(data))
 
 
-@settings(max_examples=800, deadline=None, derandomize=True, database=None)
+@settings(max_examples=800, derandomize=True, database=None)
 @given(files, damages, st.booleans())
 def test_damage_never_fails_and_invents_nothing(
     payloads: list[bytes], damages: list[tuple[str, int, int, bytes]], is_last: bool
@@ -63,7 +63,7 @@ def test_damage_never_fails_and_invents_nothing(
     assert consumed == len(data) or not is_last
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, derandomize=True, database=None)
 @given(st.lists(texts, min_size=1, max_size=8), st.data())
 def test_a_damaged_frame_loses_only_itself(payloads: list[bytes], data: st.DataObject) -> None:
     frames = written(payloads)
@@ -76,7 +76,7 @@ def test_a_damaged_frame_loses_only_itself(payloads: list[bytes], data: st.DataO
     assert [each.ordinal for each in found] == [n for n in range(len(payloads)) if n != broken]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, derandomize=True, database=None)
 @given(st.lists(texts, min_size=1, max_size=5), st.integers(1, 10_000))
 def test_a_torn_end_costs_the_last_frame_only(payloads: list[bytes], cut: int) -> None:
     frames = written(payloads)
@@ -88,7 +88,7 @@ def test_a_torn_end_costs_the_last_frame_only(payloads: list[bytes], cut: int) -
     assert consumed <= sum(map(len, frames[:-1])) + len(MARK), "the rest may still come"
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, derandomize=True, database=None)
 @given(files, st.integers(1, 4), st.integers(1, 200))
 def test_limits_divide_a_file_without_losing_anything(payloads: list[bytes], most: int, size: int) -> None:
     data, found = b"".join(written(payloads)), list[Frame]()

@@ -63,7 +63,7 @@ EMISSIONS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(EMISSIONS)
 def test_reading_never_raises_and_what_is_read_can_be_kept(emission: Emission) -> None:
     observed = read(emission)
