@@ -30,6 +30,8 @@ def read(query: str) -> Filters:
         ("range=today&zone=Europe/Berlin", date(2026, 4, 1), date(2026, 4, 1)),
         ("range=custom&start=2026-01-05&end=2026-01-03", date(2026, 1, 3), date(2026, 1, 5)),
         ("start=2026-01-03&end=2026-01-05", date(2026, 1, 3), date(2026, 1, 5)),
+        ("range=7d&start=2026-01-03&end=2026-01-05", date(2026, 3, 25), date(2026, 3, 31)),
+        ("range=custom", date(2026, 3, 2), date(2026, 3, 31)),
     ],
 )
 def test_ranges_are_days_of_the_zone(query: str, first: date, last: date) -> None:
@@ -45,7 +47,7 @@ def test_the_period_before_is_as_long() -> None:
     ("query", "says"),
     [
         ("zone=Mars/Olympus", "no time zone 'Mars/Olympus'"),
-        ("range=custom", "2026-01-31"),
+        ("range=custom&start=2026-01-05", "2026-01-31"),
         ("start=yesterday&end=today", "2026-01-31"),
         ("start=0001-01-01&end=2026-01-01", "ten years"),
     ],

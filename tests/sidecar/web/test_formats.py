@@ -98,3 +98,12 @@ def test_moments_are_in_the_zone_of_the_page() -> None:
 def test_a_scope_in_words() -> None:
     assert ENGLISH.words({"tenant": "acme", "user": ""}) == "tenant acme, user (none)"
     assert ENGLISH.words({}) == "everybody"
+
+
+def test_a_tokens_price_is_that_of_a_million() -> None:
+    assert ENGLISH.unit_price("input", Decimal("0.00000015")) == "$0.15 per 1M"
+    assert ENGLISH.unit_price("input", Decimal("0.0000001234567891234567891234567")) == (
+        "$0.1234567891234567891234567 per 1M"
+    )
+    assert ENGLISH.unit_price("web_searches", Decimal("0.01")) == "$0.01"
+    assert ENGLISH.unit_price("input", None) == UNKNOWN

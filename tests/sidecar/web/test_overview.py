@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import inspect
 import json
 import re
 from datetime import timedelta
@@ -10,10 +12,12 @@ from typing import Any
 
 import pytest
 
+import tollkeeper
 from sidecar.api.world import NOW, World, failed, make_call, unpriced
 from sidecar.web.visiting import Visitor, person
 from tollkeeper.client.reading import read
 from tollkeeper.client.standings import LimitUsages
+from tollkeeper.config import load
 from tollkeeper.policy.document import read_policy
 from tollkeeper.sidecar.web.pages.overview import month_limits
 
@@ -70,7 +74,7 @@ def test_ranges(visitor: Visitor, query: str) -> None:
 def test_an_empty_ledger_says_what_to_do(world: World) -> None:
     person(world, "ada", "viewer")
     page = Visitor(world).as_user("ada").get("/").text
-    assert "No calls yet" in page and "tollkeeper.instrument()" in page and "$0.00" in page
+    assert "No calls yet" in page and "tollkeeper.instrument(" in page and "$0.00" in page
 
 
 def test_its_table_as_csv(world: World, visitor: Visitor) -> None:
@@ -121,3 +125,28 @@ def test_the_months_limits_are_those_of_everything(world: World) -> None:
     answer = world.client("read").get("/api/v1/limits/usage")
     found = month_limits(read(LimitUsages, json.loads(answer.content, parse_float=Decimal)))
     assert [(each.name, each.amount) for each in found] == [("company", 520)]
+
+
+def test_old_calls_are_a_link_away(world: World) -> None:
+    person(world, "ada", "viewer")
+    world.record(make_call(1))
+    world.clock.now += timedelta(days=200)
+    page = Visitor(world).as_user("ada").get("/").text
+    (link,) = re.findall(r'href="([^"]*)">Show the 30 days up to then', page)
+    shown = figures(Visitor(world).as_user("ada").get(link.replace("&amp;", "&")).text)
+    assert shown["calls"] == "1"
+
+
+def test_the_first_steps_are_those_of_this_sidecar(world: World) -> None:
+    person(world, "ada", "viewer")
+    page = html.unescape(Visitor(world).as_user("ada").get("/").text)
+    (options,) = re.findall(r"tollkeeper\.instrument\((.*?)\)</pre>", page)
+    asked = eval(f"dict({options})", {})
+    assert asked.keys() <= inspect.signature(tollkeeper.instrument).parameters.keys()
+    assert asked["sidecar"] == "http://tollkeeper.example" and "sidecar_key" in asked
+    assert load({**asked, "sidecar_key": "k"}).sidecar == asked["sidecar"]
+
+
+def test_a_part_does_not_name_the_page(visitor: Visitor) -> None:
+    assert "<title>" in visitor.get("/").text
+    assert "<title>" not in visitor.get("/", headers={"HX-Request": "true"}).text

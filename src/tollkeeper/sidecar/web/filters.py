@@ -132,14 +132,16 @@ def read_filters(query: QueryParams, now: datetime) -> Filters:
         mistakes.append(f"There is no time zone {zone_name!r}; times are in UTC.")
         zone_name = "UTC"
     range_name: RangeName = next((each for each in RANGES if each == query.get("range")), "30d")
-    custom = _custom(query, mistakes) if range_name == "custom" or query.get("start") else None
-    if custom is None and range_name == "custom":
-        range_name = "30d"
+    today = now.astimezone(zone_named(zone_name)).date()
+    custom = None
+    # The bar sends its dates along whatever is chosen.
+    if range_name == "custom" or (query.get("start") and not query.get("range")):
+        range_name, custom = "custom", _custom(query, today, mistakes)
     bar = {"range", "start", "end", "zone", "compare", *DIMENSIONS}
     return Filters(
-        range="custom" if custom else range_name,
+        range=range_name,
         zone_name=zone_name,
-        today=now.astimezone(zone_named(zone_name)).date(),
+        today=today,
         custom=custom,
         compare=query.get("compare") != "no",
         wanted={name: value for name in DIMENSIONS if (value := query.get(name))},
@@ -148,15 +150,19 @@ def read_filters(query: QueryParams, now: datetime) -> Filters:
     )
 
 
-def _custom(query: QueryParams, mistakes: list[str]) -> Period | None:
+def _custom(query: QueryParams, today: date, mistakes: list[str]) -> Period:
+    """The days that are said; while they are not, the last thirty, to be changed."""
+    usual = Period(today - timedelta(days=29), today)
+    if not query.get("start") and not query.get("end"):
+        return usual
     try:
         first, last = date.fromisoformat(query.get("start", "")), date.fromisoformat(query.get("end", ""))
     except ValueError:
         mistakes.append("A range of one's own needs a first and a last day, such as 2026-01-31; shown are 30 days.")
-        return None
+        return usual
     if first > last:
         first, last = last, first
     if (last - first).days > 3650 or first.year < 1971 or last.year > 2199:
         mistakes.append("A range has ten years at the most; shown are 30 days.")
-        return None
+        return usual
     return Period(first, last)

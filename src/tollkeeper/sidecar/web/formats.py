@@ -10,6 +10,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from babel import Locale, UnknownLocaleError, dates, negotiate_locale, numbers
 from babel.localedata import locale_identifiers
 
+from tollkeeper.model.usage import TOKEN_METERS
+
 UNKNOWN = "–"
 ENGLISH = Locale("en", "US")
 SMALLEST_CENT = Decimal("0.01")
@@ -58,6 +60,12 @@ class Formats:
             return UNKNOWN
         exponent = price.normalize().as_tuple().exponent
         return self._currency(price, max(2, -exponent if isinstance(exponent, int) else 0))
+
+    def unit_price(self, meter: str, price: Decimal | None) -> str:
+        """US dollars a unit; of tokens, of a million, as price lists have it."""
+        if price is None or meter not in TOKEN_METERS:
+            return self.usd_price(price)
+        return f"{self.usd_price(price.scaleb(6))} per 1M"
 
     def nano_usd(self, amount: int | None) -> str:
         """US dollars, of billionths."""

@@ -24,7 +24,6 @@ from tollkeeper.storage.access_keys import Scope
 
 T = TypeVar("T")
 
-"""The form again, with what is wrong in it."""
 SAY_WHY = "Say why: it is kept in the audit trail."
 NOTICE_COOKIE = "tollkeeper_notice"
 LONGEST_NOTICE = 300

@@ -62,8 +62,16 @@ async def overview(view: View) -> Response:
     return view.page(
         "overview.html", title="Overview", live=True, by=asked.by, groups=GROUPS, cumulative=asked.cumulative,
         month_end=month_end, tightest=tightest_budget(parts["budgets"]), chart=chart, most_alerts=MOST_ALERTS,
+        last_call=None if not usage or usage.total_calls or filters.wanted else await last_call(view),
+        thirty_days=timedelta(days=29),
         ranking=rows(filters, asked, usage, parts["before"], groups), most_advice=ADVICE, **parts,
     )  # fmt: skip
+
+
+async def last_call(view: View) -> datetime | None:
+    """When the newest call of all began."""
+    known = (await view.together(known=view.api.status()))["known"]
+    return max((each.last_seen for each in known.providers if each.last_seen), default=None) if known else None
 
 
 def read_asked(view: View) -> Asked:

@@ -60,7 +60,7 @@ function bandColumns(chart) {
 function options(Plot, chart, colours, place) {
   const isStack = chart.form === "stack";
   const order = chart.lines.map((_, n) => (isStack ? chart.lines.length - 1 - n : n));
-  const bars = Plot.paths.bars({ size: [0.82, 48], align: 1, radius: 0.12 });
+  const bars = Plot.paths.bars({ size: [0.82, 110], align: 1, radius: 0.12 });
   const series = order.map((n) => ({
     label: chart.lines[n].label,
     stroke: isStack ? colours.surface : colours.lines[n],
@@ -81,10 +81,23 @@ function options(Plot, chart, colours, place) {
     series: [{}, ...series, ...(chart.band ? [hidden, hidden] : [])],
     bands: chart.band ? [{ series: [first, first + 1], fill: colours.band }] : undefined,
     axes: [
-      { stroke: colours.text, grid: { show: false }, ticks: { show: false }, font: "12px system-ui", size: 30, space: 64, values: (_, ticks, __, ___, gap) => ticks.map((tick) => when(tick, chart, gap < 86400)) },
+      { stroke: colours.text, grid: { show: false }, ticks: { show: false }, font: "12px system-ui", size: 30, space: 64, ...moments(chart, isStack) },
       { stroke: colours.text, grid: { stroke: colours.grid, width: 1 }, ticks: { show: false }, font: "12px system-ui", size: 58, values: (_, ticks) => ticks.map((tick) => figure(tick, chart, true)) },
     ],
     hooks: { draw: [(plot) => drawOver(plot, chart, colours)], setCursor: [(plot) => showTip(plot, chart, colours, place)] },
+  };
+}
+
+/** Hours are told by the clock, wherever they are; days below their bars, as many as there is room for. */
+function moments(chart, isStack) {
+  if (chart.byHour) return { values: (_, ticks, __, ___, gap) => ticks.map((tick) => when(tick, chart, gap < 86400)) };
+  const middle = isStack ? 0.41 * step(chart) : 0;
+  return {
+    splits: (plot) => {
+      const every = Math.ceil((chart.x.length * 64 * devicePixelRatio) / plot.bbox.width) || 1;
+      return chart.x.filter((_, n) => n % every === 0).map((at) => at + middle);
+    },
+    values: (_, ticks) => ticks.map((tick) => when(tick - middle, chart, false)),
   };
 }
 

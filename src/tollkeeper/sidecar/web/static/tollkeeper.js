@@ -18,22 +18,12 @@ function listenToFilters(form) {
   form.addEventListener("change", (event) => {
     const field = event.target;
     if (field.matches("[data-compare]")) form.elements.compare.disabled = field.checked;
-    if (field.name === "range" && field.value === "custom") {
-      for (const end of ["start", "end"]) addHidden(form, end, form.dataset[end]);
-    } else if (field.name === "range") {
-      for (const end of ["start", "end"]) form.querySelector(`[name=${end}]`)?.setAttribute("disabled", "");
-    }
     form.requestSubmit();
   });
-  form.addEventListener("submit", () => {
-    for (const field of form.querySelectorAll("input[name]")) if (!field.value) field.disabled = true;
+  form.addEventListener("formdata", ({ formData }) => {
+    const needless = formData.get("range") === "custom" ? [] : ["start", "end"];
+    for (const [name, value] of [...formData]) if (!value || needless.includes(name)) formData.delete(name);
   });
-}
-
-function addHidden(form, name, value) {
-  if (form.elements[name] || !value) return;
-  const field = Object.assign(document.createElement("input"), { type: "hidden", name, value });
-  form.append(field);
 }
 
 /** A link to the page in the reader's own time zone, where that is another one. */

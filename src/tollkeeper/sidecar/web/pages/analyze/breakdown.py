@@ -130,7 +130,7 @@ def choices(filters: Filters, asked: Asked) -> list[Choice]:
         Choice("rank", "Order", list(RANKS.items()), asked.rank),
         Choice("top", "Rows", [(each, each) for each in TOPS], str(asked.top)),
         Choice("rollup", "Per", [(each, each.capitalize()) for each in rollups], asked.rollup),
-        Choice("view", "Chart", [("", "Each by itself"), ("cumulative", "Cumulative")],
+        Choice("view", "Chart", [("", "Period by period"), ("cumulative", "Running total")],
                "cumulative" if asked.cumulative else ""),
     ]  # fmt: skip
 
