@@ -29,7 +29,8 @@ class Preset(NamedTuple):
 
 
 PRESETS: Sequence[Preset] = (
-    Preset("Last month by tenant", "The chargeback to all.", {"report": "statement", "range": "last-month"}),
+    Preset("Last month by tenant", "What each has to pay.", {"report": "statement", "range": "last-month"}),
+    Preset("This month by tenant", "The same, so far.", {"report": "statement", "range": "month"}),
     Preset(
         "Tenants and models", "What each tenant used, last month.",
         {"report": "statement", "range": "last-month", "table": "by_tenant_and_model"},
