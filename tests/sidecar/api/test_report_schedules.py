@@ -50,7 +50,7 @@ def test_what_is_set_is_made_at_its_time_and_what_is_removed_is_not(world: World
     assert len(world.outbox.log()) == 1
     changes = world.audit.entries(AuditQuery(kind="report_schedule"))[0]
     assert sorted((each.action, each.reason) for each in changes) == [
-        ("change", "report"), ("create", "they asked"), ("remove", "enough"),
+        ("change", ""), ("create", "they asked"), ("remove", "enough"),
     ]  # fmt: skip
 
 

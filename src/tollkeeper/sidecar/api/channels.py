@@ -66,7 +66,7 @@ class Tried(BaseModel):
 class RemovalParams(BaseModel):
     """Why."""
 
-    reason: str = Field(default="channel", max_length=LONGEST_REASON, description="For the audit trail.")
+    reason: str = Field(default="", max_length=LONGEST_REASON, description="For the audit trail.")
 
 
 _REASON = {"type": "string", "maxLength": LONGEST_REASON, "description": "For the audit trail."}
@@ -103,7 +103,7 @@ def set_channel(request: Request, given: Given, name: Name, document: NewChannel
 
     A URL that is sent back as it is shown, with `…` in it, stays what it is.
     """
-    reason = document.get("reason", "channel")
+    reason = document.get("reason", "")
     if not isinstance(reason, str) or len(reason) > LONGEST_REASON:
         raise mistaken("reason", f"a text of {LONGEST_REASON} characters at the most")
     _refuse_of_file(given, name)

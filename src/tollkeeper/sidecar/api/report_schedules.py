@@ -71,13 +71,13 @@ class NewReportSchedule(BaseModel):
     zone: Text = Field(default="UTC", description=OPTIONS["zone"])
     format: ReportFormat = Field(default="pdf", description=OPTIONS["format"])
     only: dict[str, list[Text]] = Field(default={}, description=OPTIONS["only"], examples=[{"tenant": ["acme"]}])
-    reason: str = Field(default="report", max_length=LONGEST_REASON, description="For the audit trail.")
+    reason: str = Field(default="", max_length=LONGEST_REASON, description="For the audit trail.")
 
 
 class RemovalParams(BaseModel):
     """Why."""
 
-    reason: str = Field(default="report", max_length=LONGEST_REASON, description="For the audit trail.")
+    reason: str = Field(default="", max_length=LONGEST_REASON, description="For the audit trail.")
 
 
 @router.get("/report-schedules", response_model=ReportScheduleList, summary="Which reports are made by the clock")

@@ -87,7 +87,9 @@ async def save(view: View) -> Response:
     except (Mistakes, Invalid) as error:
         told = _told(error)
         return _review(view, standing, 422, told) if "reason" in told else _form(view, draft, told)
-    return view.done(_next(view, draft, standing.begins, said.row), f"Saved: {draft.subject}, {_when(view, standing)}.")
+    return view.done(
+        _next(view, draft, standing.begins, said.row, reason), f"Saved: {draft.subject}, {_when(view, standing)}."
+    )
 
 
 async def _say(view: View, draft: Draft, begins: datetime | None, reason: str) -> Any:
@@ -102,10 +104,10 @@ async def _say(view: View, draft: Draft, begins: datetime | None, reason: str) -
     return await view.api.change_price(draft.row, draft.cleared(), valid_from=begins, expected=draft.expected, **signed)
 
 
-def _next(view: View, draft: Draft, begins: datetime | None, row: int) -> str:
+def _next(view: View, draft: Draft, begins: datetime | None, row: int, reason: str) -> str:
     """A past price leads on to pricing again what was called since; a future one to what is scheduled."""
     if begins is not None and begins < view.now:
-        return recost_link(view.filters, begins, draft.for_provider, draft.for_model, draft.for_tenant)
+        return recost_link(view.filters, begins, draft.for_provider, draft.for_model, draft.for_tenant, reason)
     if begins is not None:
         return tab(view.filters, "scheduled")
     if draft.kind == "discount":

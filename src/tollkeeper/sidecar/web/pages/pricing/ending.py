@@ -39,7 +39,7 @@ async def withdraw(view: View) -> Response:
         return await _form(view, draft, error.status or 422, {"": error.message})
     notice = f"Withdrawn: {said.model} of {said.provider}, from {_when(view, at)} on."
     if at is not None and at < view.now:
-        return view.done(recost_link(view.filters, at, said.provider, said.model, said.tenant), notice)
+        return view.done(recost_link(view.filters, at, said.provider, said.model, said.tenant, reason), notice)
     return view.done(tab(view.filters, "history" if at is None else "scheduled"), notice)
 
 

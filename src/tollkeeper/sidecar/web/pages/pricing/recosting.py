@@ -47,9 +47,11 @@ class Wanted:
         return fnmatchcase(found, wanted) or found.startswith(wanted) and DATED.match(found, len(wanted)) is not None
 
 
-def recost_link(filters: Filters, start: datetime, provider: str, model: str, tenant: str | None) -> str:
-    """Where the calls of a row since a moment can be priced again."""
-    about = {"for_provider": provider, "for_model": model, "for_tenant": tenant or ""}
+def recost_link(
+    filters: Filters, start: datetime, provider: str, model: str, tenant: str | None, reason: str = ""
+) -> str:
+    """Where the calls of a row since a moment can be priced again, for the reason that was given for the row."""
+    about = {"for_provider": provider, "for_model": model, "for_tenant": tenant or "", "reason": reason}
     told = {name: text for name, text in about.items() if text and text != "*"}
     return filters.elsewhere(PATH, since=start.astimezone(UTC).isoformat(), **told)
 
@@ -113,7 +115,7 @@ async def _planned(view: View, wanted: Wanted, status: int = 200, told: str = ""
     plan = None if wanted.model and not wanted.models else await view.api.reprice(**wanted.asked())
     return view.page(
         "pricing_recost.html", status, title="Price calls again", wanted=wanted, plan=plan, told=told, later=None,
-        reason=view.field("reason"),
+        reason=view.field("reason") if view.form else view.request.query_params.get("reason", ""),
     )  # fmt: skip
 
 
