@@ -26,7 +26,7 @@ from tollkeeper.model.limit import PER
 from tollkeeper.policy.mistakes import Mistakes, PolicyError, Table, choice, nearest
 from tollkeeper.policy.toml_lines import lines_of
 
-Kind = Literal["apprise", "webhook", "alertmanager", "python"]
+Kind = Literal["apprise", "slack", "webhook", "alertmanager", "python"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 Via = Literal["direct", "alertmanager"]
 VIAS: Final[tuple[Via, ...]] = get_args(Via)
@@ -57,7 +57,7 @@ class _Option(NamedTuple):
 
 
 OPTIONS: Final[Mapping[str, _Option]] = {
-    "kind": _Option("`apprise`, `webhook`, `alertmanager` or `python`.", "`apprise`"),
+    "kind": _Option("`apprise`, `slack`, `webhook`, `alertmanager` or `python`.", "`apprise`"),
     "url": _Option("Where to; of a Python function, `module:function`. A reference, or what it says."),
     "secret": _Option("The key that a webhook is signed with. A reference, or what it says."),
     "at_least": _Option("The mildest that is told: `info`, `warning`, `critical` or `emergency`.", "`info`"),
@@ -308,12 +308,14 @@ def _key(value: str) -> str:
 
 _URLS: Final[Mapping[Kind, Callable[[str], str]]] = {
     "apprise": _apprise_url,
+    "slack": _http_url,
     "webhook": _http_url,
     "alertmanager": _base_url,
     "python": _function,
 }
 _SUCH_AS: Final[Mapping[Kind, str]] = {
     "apprise": "a reference, env:NAME or file:/path, or a URL of apprise such as mailto://user:password@host",
+    "slack": "a reference, env:NAME or file:/path, or an address such as https://hooks.slack.com/services/…",
     "webhook": "an address such as https://host/path, or a reference, env:NAME or file:/path",
     "alertmanager": "an address such as http://alertmanager:9093, or a reference, env:NAME or file:/path",
     "python": "a function, module:function",

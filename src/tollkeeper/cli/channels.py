@@ -148,10 +148,10 @@ def _templates(channel: Channel) -> list[str]:
 def _print_channels(screen: Console, found: Channels) -> None:
     rows = [
         (one.name, one.kind, one.url, one.at_least, _only(one), one.via, one.digest or "",
-         "the file" if one.read_only else "")
+         "the file" if one.read_only else "", Text(one.trouble.detail if one.trouble else "", "red"))
         for one in found.channels
     ]  # fmt: skip
-    columns = ("Channel", "Kind", "To", "At least", "Only", "Via", "Digest", "Set in")
+    columns = ("Channel", "Kind", "To", "At least", "Only", "Via", "Digest", "Set in", "Trouble")
     screen.print(table(columns, rows) if rows else "No channels: nobody is told of anything.")
 
 
@@ -166,6 +166,7 @@ def _print_channel(screen: Console, channel: ChannelState) -> None:
         "only": _only(channel), "repeat": f"{channel.repeat} s" if channel.repeat else "never",
         "resolved": "told" if channel.resolved else "not told", "via": channel.via, "digest": channel.digest,
         "title": channel.title, "body": channel.body, "set in": told,
+        "trouble": channel.trouble.detail if channel.trouble else None,
     }  # fmt: skip
     rows = [(name, value) for name, value in said.items() if value is not None]
     screen.print(table((channel.name, ""), rows))

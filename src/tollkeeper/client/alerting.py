@@ -122,8 +122,20 @@ class Silences:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why nothing arrives at a channel now, since when, and how many messages have not."""
+
+    detail: str
+    since: datetime | None
+    messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelState:
-    """Where alerts are told. Of secrets, the reference, or `…`; `read_only`: the sidecar's own file has it."""
+    """Where alerts are told. Of secrets, the reference, or `…`; `read_only`: the sidecar's own file has it.
+
+    `service`: which one it tells, such as `slack`, as far as that is known.
+    """
 
     name: str
     read_only: bool
@@ -138,6 +150,8 @@ class ChannelState:
     body: str | None
     via: str
     digest: str | None
+    service: str | None
+    trouble: Trouble | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -333,6 +333,7 @@ class Overview:
     database: DatabaseState
     forwarding: Forwarding | None = None
     spools: list[Spool] = field(default_factory=list)
+    failing_channels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

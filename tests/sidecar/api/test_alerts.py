@@ -78,7 +78,7 @@ def test_a_channel_is_set_tried_and_removed(
     assert made.json() | {"url": ""} == {
         "name": "hook", "read_only": False, "kind": "webhook", "url": "", "secret": None, "at_least": "info",
         "only": {"tenant": ["acme"]}, "repeat": 3600, "resolved": True, "title": None, "body": None, "via": "direct",
-        "digest": None,
+        "digest": None, "service": "webhook", "trouble": None,
     }  # fmt: skip
     assert made.json()["url"] == f"{web.url}/…"
     tried = admin.post(f"{path}/test").json()
@@ -115,6 +115,29 @@ def test_what_is_wrong_with_a_channel_is_told_without_its_secrets(sqlite_world: 
     assert admin.put(f"{API}/channels/-a", json={"url": "env:A"}).status_code == 422
     assert sqlite_world.client("write").put(f"{API}/channels/a", json={"url": "env:A"}).status_code == 403
     assert ask(sqlite_world, "/channels") == {"channels": []}
+
+
+def test_a_channel_says_what_it_tells_and_why_nothing_arrives(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sqlite_world
+    admin = world.client("admin")
+    assert admin.put(f"{API}/channels/a", json={"url": "env:SLACK_URL"}).json()["service"] == "slack"
+    assert ask(world, "/channels/a")["trouble"] == {
+        "detail": "environment variable SLACK_URL is not set", "since": None, "messages": 0,
+    }  # fmt: skip
+    assert ask(world, "/overview")["failing_channels"] == {"a": "environment variable SLACK_URL is not set"}
+    assert "alerts do not reach a: environment variable SLACK_URL is not set" in ask(world, "/overview")["attention"]
+    monkeypatch.setenv("SLACK_URL", f"mailtos://user:{SECRET}@mx.example")
+    told = ask(world, "/channels")["channels"][0]
+    assert (told["service"], told["trouble"]) == ("mail", None) and SECRET not in repr(told)
+    look(world, finding(world, 95))
+    (message,) = world.outbox.claim()
+    world.clock.now += timedelta(seconds=1)
+    world.outbox.finish(message.id, "refused", "the mail server answered 550")
+    assert ask(world, "/channels/a")["trouble"] == {
+        "detail": "the mail server answered 550", "since": "2026-03-31T14:30:15.250000Z", "messages": 1,
+    }  # fmt: skip
 
 
 def test_channels_of_the_file_are_changed_there(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def channel(**fields: Any) -> Channel:
 
 def notification(event: Event = "fired", **finding: Any) -> Notification:
     """The example, with another finding where one is asked for."""
-    made = sample_notification("team", NOW, event)
+    made = sample_notification(Channel("team", "webhook", ""), NOW, event)
     return made._replace(alert=made.alert._replace(finding=made.alert.finding._replace(**finding)))
 
 

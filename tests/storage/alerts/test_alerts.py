@@ -11,7 +11,7 @@ from clocks import Clock
 from tollkeeper.alerting.channel import Channel
 from tollkeeper.model.finding import Finding, severity_at
 from tollkeeper.storage.alerts.channels import ChannelStore
-from tollkeeper.storage.alerts.outbox import CLAIM, FIRST_WAIT, GIVE_UP, Outbox
+from tollkeeper.storage.alerts.outbox import CLAIM, FIRST_WAIT, GIVE_UP, Failing, Outbox
 from tollkeeper.storage.alerts.silences import Silences
 from tollkeeper.storage.alerts.store import DEAD_FOR, KEPT_FOR, AlertQuery, AlertStore
 from tollkeeper.storage.audit import AuditTrail
@@ -214,3 +214,29 @@ def test_channels_are_kept_with_their_secrets_and_audited_without(database: Data
     trail, _ = AuditTrail(database, clock).entries()
     assert [entry.action for entry in trail] == ["remove", "change", "create"]
     assert "secret-part" not in repr(trail)
+
+
+def test_a_channel_fails_from_its_first_failure_until_something_arrives_or_it_is_changed(
+    database: Database, clock: Clock
+) -> None:
+    store, outbox = AlertStore(database, clock), Outbox(database, "one", clock)
+    store.look([finding(50), finding(80, "globex")], [OPS])
+    first, second = outbox.claim()
+    assert outbox.failing() == {}
+    clock.now += SECOND
+    outbox.finish(first.id, "failed", "could not be reached")
+    assert outbox.failing() == {"ops": Failing(DAY, 1, "could not be reached")}
+    clock.now += SECOND
+    outbox.finish(second.id, "refused", "answered 404 Not Found")
+    assert outbox.failing() == {"ops": Failing(DAY, 2, "answered 404 Not Found")}
+    ChannelStore(database, clock).set(OPS, author="ada", reason="another address")
+    assert outbox.failing() == {}
+    clock.now += FIRST_WAIT
+    (again,) = outbox.claim()
+    assert outbox.failing() == {}
+    outbox.finish(again.id, "failed", "answered 500")
+    assert outbox.failing()["ops"].number == 1
+    clock.now += 2 * FIRST_WAIT
+    (again,) = outbox.claim()
+    outbox.finish(again.id, "sent", "answered 200 OK")
+    assert outbox.failing() == {}

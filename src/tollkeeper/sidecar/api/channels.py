@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Request
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from tollkeeper.alerting.channel import OPTIONS, Channel, ChannelError, Digest, Kind, Via, channel_of, table_of
+from tollkeeper.alerting.service import service_of
+from tollkeeper.config.references import UnresolvedReference, resolve
 from tollkeeper.model.finding import Severity
-from tollkeeper.sidecar.api.answer import Answer
+from tollkeeper.sidecar.api.answer import Answer, moment
 from tollkeeper.sidecar.api.auth import author_of
 from tollkeeper.sidecar.api.filters import LONGEST
 from tollkeeper.sidecar.api.problems import Problem, Refusal, Refused, missing, mistaken
 from tollkeeper.sidecar.api.services import Given, Services
 from tollkeeper.sidecar.notify.messages import check_templates, message_of
 from tollkeeper.sidecar.notify.sample import sample_notification
+from tollkeeper.storage.alerts.outbox import Failing
 from tollkeeper.storage.policies.store import LONGEST_REASON
 
 router = APIRouter(tags=["alerts"])
@@ -28,6 +32,14 @@ OF_FILE: dict[int | str, dict[str, Any]] = {
     409: {"model": Refusal, "description": "The channel is in the sidecar's file of channels, and is changed there."}
 }
 EXAMPLE = {"url": "env:FINANCE_SLACK", "at_least": "warning", "only": {"tenant": ["acme"]}}
+
+
+class Trouble(BaseModel):
+    """Why nothing arrives at a channel now."""
+
+    detail: str = Field(examples=["environment variable FINANCE_SLACK is not set"])
+    since: datetime | None = Field(description="Null where nothing was to be told yet.")
+    messages: int = Field(description="So many have not arrived.")
 
 
 class ChannelState(BaseModel):
@@ -46,6 +58,11 @@ class ChannelState(BaseModel):
     body: str | None
     via: Via
     digest: Digest | None
+    service: str | None = Field(
+        description="Which one it tells, as its address says, or what has the address is called; null if neither does.",
+        examples=["slack"],
+    )
+    trouble: Trouble | None = Field(description="Null while messages arrive, as far as is known.")
 
 
 class ChannelList(BaseModel):
@@ -88,7 +105,8 @@ NewChannel = Annotated[
 @router.get("/channels", response_model=ChannelList, summary="Where alerts are told")
 def channels(given: Given) -> Answer:
     """Those of the sidecar's file, and those that people have set."""
-    return Answer(ChannelList(channels=[_state(given, channel) for channel in given.channels.all()]))
+    failing = given.outbox.failing()
+    return Answer(ChannelList(channels=[_state(given, channel, failing) for channel in given.channels.all()]))
 
 
 @router.get("/channels/{name}", response_model=ChannelState, summary="One channel", responses=NOT_FOUND)
@@ -134,7 +152,7 @@ def test_channel(given: Given, name: Name) -> Answer:
     """Sends an example there, now, and says what became of it. It may take half a minute."""
     found = _found(given, name)
     now = given.now_nanoseconds()
-    told = sample_notification(name, now, suffix=f"-{now}")
+    told = sample_notification(found, now, suffix=f"-{now}")
     message = message_of(told, found)
     delivery = given.notifier_of(found).send(told, message)
     return Answer(Tried(outcome=delivery.outcome, detail=delivery.detail, title=message.title, message=message.body))
@@ -161,8 +179,44 @@ def _refuse_of_file(given: Services, name: str) -> None:
         raise Refused(409, Problem(message=f"{name} is in the sidecar's file of channels, and is changed there"))
 
 
-def _state(given: Services, channel: Channel) -> ChannelState:
-    return ChannelState(name=channel.name, read_only=given.channels.is_of_file(channel.name), **table_of(channel))
+def troubles(given: Services) -> dict[str, str]:
+    """The channels that nothing arrives at now, and why."""
+    failing = given.outbox.failing()
+    found = {channel.name: _trouble(channel, failing) for channel in given.channels.all()}
+    return {name: trouble.detail for name, trouble in found.items() if trouble is not None}
+
+
+def _trouble(channel: Channel, failing: Mapping[str, Failing]) -> Trouble | None:
+    """Why nothing arrives at it now; `None` as far as is known."""
+    _, missing_reference = _looked_up(channel)
+    known = failing.get(channel.name)
+    # What was missing and is there now is tried again soon.
+    if known and (missing_reference or not known.detail.startswith(("environment variable ", "file "))):
+        return Trouble(detail=known.detail, since=moment(known.since), messages=known.number)
+    return Trouble(detail=missing_reference, since=None, messages=0) if missing_reference else None
+
+
+def _looked_up(channel: Channel) -> tuple[str | None, str | None]:
+    """Its address; and what is missing where there should be one, or a key."""
+    if channel.kind == "python":
+        return channel.url, None
+    try:
+        address = resolve(channel.url)
+        resolve(channel.secret or "")
+    except UnresolvedReference as missing_reference:
+        return None, str(missing_reference)
+    return address, None
+
+
+def _state(given: Services, channel: Channel, failing: Mapping[str, Failing] | None = None) -> ChannelState:
+    failing = given.outbox.failing() if failing is None else failing
+    return ChannelState(
+        name=channel.name,
+        read_only=given.channels.is_of_file(channel.name),
+        **table_of(channel),
+        service=service_of(channel, _looked_up(channel)[0]),
+        trouble=_trouble(channel, failing),
+    )
 
 
 def _refusal(lines: list[str], where: str) -> Refused:

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from tollkeeper.sidecar.api.answer import Answer
+from tollkeeper.sidecar.api.channels import troubles
 from tollkeeper.sidecar.api.services import Given
 from tollkeeper.sidecar.api.sums import add
 from tollkeeper.sidecar.api.vitals import DatabaseState, Forwarding, Ingest, Spool
@@ -43,6 +44,10 @@ class Overview(BaseModel):
     unmeasured_calls: int | None = Field(description="Answered calls whose usage nobody knows.")
     orphans: int | None = Field(description=f"Calls that were begun and never reported; at most {MOST_ORPHANS}.")
     conflicts: int | None = Field(description="Calls that were reported twice, differently.")
+    failing_channels: dict[str, str] = Field(
+        description="Channels that nothing arrives at now, and why.",
+        examples=[{"finance": "environment variable FINANCE_SLACK is not set"}],
+    )
     ingest: Ingest
     database: DatabaseState
     forwarding: Forwarding | None = Field(description="Null where nothing is sent on.")
@@ -57,11 +62,12 @@ def health() -> Answer:
 
 @router.get("/overview", response_model=Overview, summary="How the sidecar is")
 def overview(given: Given) -> Answer:
-    """Ingest, database, versions, and what needs a look: calls without a price, orphans, conflicts, lost records."""
+    """Ingest, database, versions, and what needs a look: calls without a price, orphans, conflicts, what was lost."""
     vitals = given.health.vitals()
     reachable = vitals.database.reachable
     totals = add(row.totals for row in given.ledger.usage(UsageQuery(0, FOR_EVER))) if reachable else None
     orphans = len(given.ledger.orphans(MOST_ORPHANS)) if reachable else None
+    failing = troubles(given) if reachable else {}
     attention = [
         text
         for count, text in (
@@ -70,6 +76,7 @@ def overview(given: Given) -> Answer:
             (orphans, "there are calls that were begun and never reported: GET orphans"),
             (vitals.conflicts, "there are calls that were reported twice, differently"),
             (vitals.spools, "an app has dropped records: its spool or its disk was full"),
+            *((True, f"alerts do not reach {name}: {why}") for name, why in failing.items()),
             (vitals.forwarding and vitals.forwarding.dropped, "some requests could not be sent on"),
         )
         if count
@@ -87,6 +94,7 @@ def overview(given: Given) -> Answer:
             unmeasured_calls=totals.unmeasured if totals else None,
             orphans=orphans,
             conflicts=vitals.conflicts,
+            failing_channels=failing,
             ingest=vitals.ingest,
             database=vitals.database,
             forwarding=vitals.forwarding,

@@ -28,6 +28,10 @@ TYPES: Final[Mapping[Severity, str]] = {
     "emergency": "failure",
 }
 SOURCE: Final = "tollkeeper"
+NOT_KNOWN: Final = (
+    "no service is known by this address; expected one such as https://hooks.slack.com/services/…, mailtos://… or "
+    "pagerduty://…; to another address of your own, channels of kind slack (what takes Slack's messages) or webhook"
+)
 
 _HTTP_STATUS = re.compile(r"error=([1-5][0-9]{2})\b")
 _MAIL_STATUS = re.compile(r"\(([245][0-9]{2}), b?['\"]|was refused: ([45][0-9]{2}) ")
@@ -73,7 +77,7 @@ def _service(url: str) -> NotifyBase | Delivery:
     from apprise import Apprise  # noqa: PLC0415
     from apprise.plugins import url_to_dict  # noqa: PLC0415
 
-    unknown = Delivery("refused", "the channel's URL is none that apprise understands")
+    unknown = Delivery("refused", NOT_KNOWN)
     try:
         said = url_to_dict(url, secure_logging=True)  # type: ignore[no-untyped-call]
         if not said:

@@ -11,6 +11,7 @@ from tollkeeper.sidecar.notify.alertmanager import AlertmanagerNotifier
 from tollkeeper.sidecar.notify.apprise import AppriseNotifier
 from tollkeeper.sidecar.notify.contract import Notifier
 from tollkeeper.sidecar.notify.python import PythonNotifier
+from tollkeeper.sidecar.notify.slack import SlackNotifier
 from tollkeeper.sidecar.notify.webhook import WebhookNotifier
 
 
@@ -20,6 +21,8 @@ def notifier_of(
     clock: Callable[[], int] = time.time_ns,
 ) -> Notifier:
     """What sends to a channel. `clock` is in nanoseconds since the epoch; references are resolved at each message."""
+    if channel.kind == "slack":
+        return SlackNotifier(channel, resolve)
     if channel.kind == "webhook":
         return WebhookNotifier(channel, resolve, clock)
     if channel.kind == "alertmanager":

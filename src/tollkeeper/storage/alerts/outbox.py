@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, or_, select
 
 from tollkeeper.model.alert import Notification
 from tollkeeper.storage.alerts.rows import read
-from tollkeeper.storage.alerts.tables import ALERTS, NOTIFICATIONS
+from tollkeeper.storage.alerts.tables import ALERTS, CHANNELS, NOTIFICATIONS
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.ledger.failures import told_apart
 from tollkeeper.storage.ledger.tables import STATE
@@ -30,7 +30,11 @@ FIRST_WAIT, LONGEST_WAIT = 5 * SECOND, 900 * SECOND
 """Between two tries: twice as long each time."""
 GIVE_UP = 86_400 * SECOND
 """What could not be delivered for so long is dead, and can be seen."""
+LATELY = 7 * 86_400 * SECOND
+"""What was to be told before says nothing of how a channel is."""
 LONGEST_DETAIL = 500
+MOST_FAILED = 10_000
+"""So many are looked at to say how channels are."""
 
 _FORGOTTEN = "forgotten notification"
 _COUNT_FORGOTTEN = text(
@@ -55,6 +59,14 @@ class Waiting(NamedTuple):
 
     number: int
     oldest: int
+
+
+class Failing(NamedTuple):
+    """A channel whose last try has failed: since when nothing has arrived, how many messages, and why not the last."""
+
+    since: int
+    number: int
+    detail: str
 
 
 class Outbox:
@@ -103,7 +115,7 @@ class Outbox:
             now = self._clock()
             values: dict[str, Any] = {"claimed_by": None, "claimed_until": None, "detail": detail[:LONGEST_DETAIL]}
             if outcome == "failed" and now - row.created_at < GIVE_UP:
-                values["next_at"] = now + min(FIRST_WAIT << min(row.attempts - 1, 20), LONGEST_WAIT)
+                values["next_at"] = now + _wait(row.attempts)
             else:
                 values |= {"state": "sent" if outcome == "sent" else "dead", "finished_at": now}
             connection.execute(update(table).where(mine).values(values))
@@ -151,6 +163,32 @@ class Outbox:
             rows = connection.execute(count.group_by(table.c.channel)).all()
         return {channel: Waiting(number, oldest) for channel, number, oldest in rows}
 
+    def failing(self) -> Mapping[str, Failing]:
+        """By channel: those where nothing has arrived since a failure, and that were not changed since either."""
+        table = NOTIFICATIONS
+        since = self._clock() - LATELY
+        lately = table.c.created_at >= since
+        sent = select(table.c.channel, func.max(table.c.finished_at)).where(lately, table.c.state == "sent")
+        columns = ("channel", "state", "created_at", "next_at", "attempts", "claimed_by", "finished_at", "detail")
+        failed = select(*(table.c[name] for name in columns)).where(
+            lately, table.c.state != "sent", table.c.detail.is_not(None)
+        )
+        with told_apart(self._database), self._database.read() as connection:
+            changed = connection.execute(select(CHANNELS.c.name, CHANNELS.c.changed_at)).all()
+            arrived = connection.execute(sent.group_by(table.c.channel)).all()
+            rows = connection.execute(failed.order_by(table.c.created_at).limit(MOST_FAILED)).all()
+        well: dict[str, int] = {}
+        for channel, at in (*changed, *arrived):
+            well[channel] = max(at, well.get(channel, 0))
+        found: dict[str, list[Row[Any]]] = {}
+        for row in rows:
+            if _tried_at(row) > well.get(row.channel, 0):
+                found.setdefault(row.channel, []).append(row)
+        return {
+            channel: Failing(theirs[0].created_at, len(theirs), max(theirs, key=_tried_at).detail)
+            for channel, theirs in found.items()
+        }
+
 
 def forget(connection: Connection, before: int) -> None:
     """Forget what was told, or given up, before then, of alerts that are forgotten. It stays counted."""
@@ -159,6 +197,18 @@ def forget(connection: Connection, before: int) -> None:
     gone = connection.execute(delete(table).where(old).returning(table.c.state, table.c.channel)).all()
     for (state, channel), number in sorted(Counter((row.state, row.channel) for row in gone).items()):
         connection.execute(_COUNT_FORGOTTEN, {"name": f"{_FORGOTTEN} {state} {channel}", "number": number})
+
+
+def _tried_at(row: Row[Any]) -> int:
+    """When a try has failed last; 0 if it is to be tried from the beginning."""
+    if row.state == "dead":
+        return int(row.finished_at)
+    tries = row.attempts - (row.claimed_by is not None)
+    return row.next_at - _wait(tries) if tries > 0 else 0
+
+
+def _wait(tries: int) -> int:
+    return min(FIRST_WAIT << min(tries - 1, 20), LONGEST_WAIT)
 
 
 def _notification(row: Row[Any]) -> Notification:
