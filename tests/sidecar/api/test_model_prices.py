@@ -55,6 +55,19 @@ def test_models_are_found_by_words_and_by_whose_price_it_is(sqlite_world: World)
     assert refused.status_code == 422 and refused.json()["error"]["field"] == "cursor"
 
 
+def test_what_is_searched_for_comes_before_what_only_contains_it(world: World) -> None:
+    world.record(make_call(1, request_model="gpt-4o-mini", response_model="gpt-4o-mini"))
+    found = models(world, search="GPT-4o")["models"]
+    names = [one["model"] for one in found]
+    own = names.count("gpt-4o")
+    assert {*names[:own]} == {"gpt-4o"} and names[own] == "gpt-4o-mini" and found[own]["calls"] == 1
+    assert found[0]["provider"] == "openai" and found[0]["source"], "one that has a price"
+    rest = found[own + 1 :]
+    ranks = [(one["source"] is None, not one["model"].startswith("gpt-4o")) for one in rest]
+    assert ranks == sorted(ranks) and len({*ranks}) > 2
+    assert models(world, search="openai gpt-4o")["models"][0]["model"] == "gpt-4o"
+
+
 def test_a_model_of_the_catalogue_says_since_when_it_costs_that(sqlite_world: World) -> None:
     (found,) = models(sqlite_world, provider="anthropic", search="claude-sonnet-4-6")["models"]
     assert found["valid_from"] == "2026-03-13T00:00:00Z"

@@ -93,6 +93,7 @@ def test_moments_are_in_the_zone_of_the_page() -> None:
     assert (berlin.moment(late), berlin.day(late)) == ("1 Apr 2026, 01:30:00", "1 Apr 2026")
     assert berlin.ago(late - timedelta(hours=3), late) == "3 hours ago"
     assert berlin.ago(late, late) == "just now"
+    assert [berlin.ago(late + timedelta(days=days), late) for days in (9, 14)] == ["in 9 days", "in 2 weeks"]
 
 
 def test_a_scope_in_words() -> None:

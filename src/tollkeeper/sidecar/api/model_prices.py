@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from tollkeeper.model import Call
 from tollkeeper.pricing import Catalog
-from tollkeeper.pricing.rates import Unpriced
+from tollkeeper.pricing.rates import Rates, Unpriced
 from tollkeeper.pricing.rows import Match
 from tollkeeper.sidecar.api.answer import Answer, NanoUsd, Usd, moment, nanoseconds, usd
 from tollkeeper.sidecar.api.effective import Band, bands_of
@@ -62,7 +62,7 @@ class ModelPrice(BaseModel):
 
 
 class ModelPrices(BaseModel):
-    """Models, those first that were called most, then by name."""
+    """Models, those first that were called most, then by name; of a search, first the one that is called just that."""
 
     models: list[ModelPrice]
     total: int | None = Field(description="How many fit in all; null if that is asked by source.")
@@ -92,8 +92,12 @@ class _Prices:
         ]
         self._at = at
 
+    def knows(self, name: _Name) -> bool:
+        """Whether it has a price."""
+        return not isinstance(self._rates(name), Unpriced)
+
     def of(self, name: _Name) -> ModelPrice:
-        rates = self.catalog.rates(Call("", name.provider, "chat", self._at, name.model))
+        rates = self._rates(name)
         cost = None if name.totals is None else nano_usd(name.totals)
         about: dict[str, Any] = {
             "provider": name.provider, "model": name.model, "calls": name.calls,
@@ -125,6 +129,9 @@ class _Prices:
     def is_said(self, name: _Name) -> bool:
         """Whether a row of the book is about this model."""
         return any(match.names(name.provider, name.model) for match in self._said)
+
+    def _rates(self, name: _Name) -> Rates | Unpriced:
+        return self.catalog.rates(Call("", name.provider, "chat", self._at, name.model))
 
     def _since(self, name: _Name, rows: Sequence[Span]) -> int | None:
         """The last of what has made the price what it is."""
@@ -182,7 +189,17 @@ def _names(prices: _Prices, used: dict[tuple[str, str], Totals], params: ModelsP
         for provider, model in {*prices.catalog.listed_models(), *written, *used}
         if params.provider in (None, provider) and all(word in f"{provider} {model}".lower() for word in words)
     ]
+    if words:
+        return sorted(names, key=lambda name: _as_found(prices, name, words))
     return sorted(names, key=lambda name: (-name.calls, name.provider, name.model))
+
+
+def _as_found(prices: _Prices, name: _Name, words: Sequence[str]) -> tuple[Any, ...]:
+    """The place among what a search finds: its very name, what is called here, what has a price, its beginning."""
+    searched, model = " ".join(words), name.model.lower()
+    full = f"{name.provider} {model}".lower()
+    begins = any(each.startswith(searched) for each in (model, full))
+    return searched not in (model, full), -name.calls, not prices.knows(name), not begins, name.provider, name.model
 
 
 def _source(rows: Sequence[Span]) -> PriceSource:

@@ -19,6 +19,8 @@ SIGNIFICANT = 3
 """Digits of an amount below a cent."""
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 JUST_NOW = timedelta(seconds=2)
+TWICE = 2
+"""A unit of time is not used below that: nine days are not a week."""
 LARGE: Sequence[tuple[int, str]] = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 
 Number = Decimal | int | float
@@ -149,7 +151,7 @@ class Formats:
         distance: timedelta = at - now
         if abs(distance) < JUST_NOW:
             return "just now"
-        return dates.format_timedelta(distance, add_direction=True, locale=ENGLISH)
+        return dates.format_timedelta(distance, threshold=TWICE, add_direction=True, locale=ENGLISH)
 
     def words(self, found: Mapping[str, str]) -> str:
         """A scope: `tenant acme, model gpt-4o`; `everybody` where it is empty."""
