@@ -92,6 +92,8 @@ class LimitUsage:
     per: list[str]
     mode: str
     calls: str
+    match: dict[str, Any]
+    exempt: list[str]
     thresholds: list[int]
     wait_seconds: float
     on_unavailable: str

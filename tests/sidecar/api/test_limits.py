@@ -263,7 +263,7 @@ def test_how_far_every_limit_is_used_by_all_whom_it_counts_for(world: World) -> 
     document = {
         "limit": [
             {"limit": "2,000 tokens / day per tenant", "name": "tokens"},
-            {"limit": "$5 / day", "name": "money"},
+            {"limit": "$5 / day", "name": "money", "match": {"tags": {"tenant": ["acme", "x"]}}, "exempt": "ollama/*"},
             {"limit": "$1 per request", "name": "each"},
         ],
         "ladder": [{"limit": "tokens", "steps": [{"at": 50, "do": "alert"}, {"at": 105, "do": "deny"}]}],
@@ -280,7 +280,8 @@ def test_how_far_every_limit_is_used_by_all_whom_it_counts_for(world: World) -> 
     assert (tokens["scopes"], tokens["uses"][0]["denied"]) == (2, None), "nobody counts denials here"
     assert money["uses"][0]["used"] == 0.0105
     assert money["uses"][0]["elapsed"] == pytest.approx(14.504 / 24, abs=1e-3)
-    assert (each["counted"], each["uses"]) == (False, [])
+    assert (each["counted"], each["uses"], each["match"]) == (False, [], {})
+    assert (money["match"], money["exempt"]) == ({"tags": {"tenant": ["acme", "x"]}}, ["ollama/*"])
     one = client.get("/api/v1/limits/usage", params={"limit": "tokens", "most": 1}).json()
     assert [len(limit["uses"]) for limit in one["limits"]] == [1]
     assert client.get("/api/v1/limits/usage", params={"limit": "tokns"}).status_code == 404

@@ -88,6 +88,10 @@ def test_the_list_says_what_the_api_says(world: World, viewer: Visitor) -> None:
     assert "tenant acme 3,300 of 2,000 tokens · 165%" in words and "◆ used up" in words
     assert "now: tell people (from 100% on)" in words and "60% of the day has passed" in words
     assert "Show all 4" in words and "Of each call by itself $0.50 per request" in words
+    text = LIMITS.replace('"name": "all"', '"name": "all", "match": {"tags": {"tenant": "acme"}}, "exempt": "ollama/*"')
+    world.policies.set(read_json(text, "tests"), author="tests", reason="for one tenant")
+    one = told(page(viewer, "/budgets"))
+    assert "$1 / month, tenant acme all tenant acme together $0" in one and "but not ollama/*" in one
     assert "New limit" not in words, "who only reads is not offered it"
     every = told(page(viewer, "/budgets/limit", name="tokens"))
     assert all(f"tenant {tenant}" in every for tenant in ("acme", "b", "c", HOSTILE))
@@ -114,7 +118,11 @@ def test_a_limit_is_set_after_it_was_reviewed(world: World, editor: Visitor) -> 
     )
     said = new_limit(world, amount="0.001", window="day", only_name="tenant", only_value="acme")
     review = send(editor, "review", **said)
-    assert review.status_code == 200 and "limit usd-day-acme – $0.001 / day, only tenant = acme" in told(review.text)
+    assert (
+        review.status_code == 200
+        and "limit usd-day-acme – $0.001 / day, tenant acme, further calls are refused, told at 50%"
+        in told(review.text)
+    )
     assert "usd-day-acme" not in limits(world), "nothing is saved by looking"
     tested = told(send(editor, "backtest", **said).text)
     document = policy_document(world.policies.current().policy())
@@ -124,7 +132,10 @@ def test_a_limit_is_set_after_it_was_reviewed(world: World, editor: Visitor) -> 
     assert "All are refused by what you change" in tested
     assert "Say why" in send(editor, "save", **said).text
     saved = send(editor, "save", **said, reason="agreed")
-    assert (saved.status_code, saved.headers["location"]) == (303, "/budgets")
+    assert (saved.status_code, saved.headers["location"]) == (303, "/budgets#limit-usd-day-acme")
+    listed = page(editor, "/budgets")
+    assert "Saved: usd-day-acme, $0.001 / day, tenant acme. Version" in told(listed)
+    assert 'id="limit-usd-day-acme"' in listed and "$0.001 / day, tenant acme usd-day-acme" in told(listed)
     assert limits(world)["usd-day-acme"] == "$0.001 / day" and "all" in limits(world)
     now = world.policies.current()
     assert (now.author, now.reason) == ("ed", "agreed")
@@ -149,7 +160,10 @@ def test_somebody_else_was_quicker(world: World, editor: Visitor) -> None:
 def test_a_limit_is_changed_and_removed(world: World, editor: Visitor) -> None:
     form = page(editor, "/budgets/edit", name="tokens")
     assert 'name="amount" value="2000"' in form and '<option value="tokens" selected>' in form
-    assert '<option value="tenant" selected>each tenant' in form and '<option value="alert" selected>' in form
+    assert (
+        '<option value="tenant" selected>for each tenant by itself' in form
+        and '<option value="alert" selected>' in form
+    )
     said = new_limit(
         world, before="tokens", name="tokens", amount="3000", measure="tokens", window="day", whose="tenant",
         step_at="100", step_do="alert",
@@ -161,6 +175,7 @@ def test_a_limit_is_changed_and_removed(world: World, editor: Visitor) -> None:
     assert f'name="version" value="{version(world)}"' in page(editor, "/budgets/limit", name="tokens")
     assert "steps of tokens" in told(send(editor, "review", **removed).text)
     assert send(editor, "save", **removed, reason="enough").status_code == 303
+    assert "Removed: the limit tokens. Version" in told(page(editor, "/budgets"))
     assert list(limits(world)) == ["all", "usd-per-request"]
     assert send(editor, "review", **removed).status_code == 422
 
@@ -186,7 +201,7 @@ def test_a_preset_and_a_version_of_before(world: World, editor: Visitor) -> None
     history = told(page(editor, "/budgets", tab="history"))
     assert f"Version {version(world)} ✓ in force ed" in history and "to begin with 3 changes" in history
     back = {"what": "version", "number": str(before), "version": str(version(world))}
-    assert "limit usd-week $60 / week –" in told(send(editor, "review", **back).text)
+    assert "limit usd-week $60 / week, further calls are refused" in told(send(editor, "review", **back).text)
     assert send(editor, "save", **back, reason="too little").status_code == 303
     assert list(limits(world)) == ["all", "tokens", "usd-per-request"]
     assert send(editor, "review", **{**back, "number": "999"}).status_code == 422

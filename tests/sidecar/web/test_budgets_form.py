@@ -151,11 +151,15 @@ def test_what_the_form_shows_is_what_is_in_force(form: str, rest: dict[str, obje
     assert written(tables_of(form_of(*found)).limit) == now
 
 
+EVER = "further calls are refused, told at 50%, 80%, 90%, 95%, 100%"
+
+
 def test_how_policies_differ() -> None:
     before = written({"limit": "$1 / day"}, {"limit": "$9 / month"})
     after = written({"limit": "$2 / day", "mode": "soft"}, {"limit": "$1 per request"})
     assert [tuple(row) for row in differences(before, after)] == [
-        ("limit usd-day: how much", "$1 / day", "$2 / day"), ("limit usd-day: mode", "–", "soft"),
-        ("limit usd-per-request", "–", "$1 per request"), ("limit usd-month", "$9 / month", "–"),
+        ("limit usd-day: how much", "$1 / day", "$2 / day"),
+        ("limit usd-day: when it is reached", "further calls are refused", "only a warning, calls go on"),
+        ("limit usd-per-request", "–", f"$1 per request, {EVER}"), ("limit usd-month", f"$9 / month, {EVER}", "–"),
     ]  # fmt: skip
     assert differences(before, before) == []

@@ -14,7 +14,7 @@ from tollkeeper.model.ladder import Do, Ladder
 from tollkeeper.model.limit import Limit, Measure, Mode, Per, Unavailable
 from tollkeeper.policy.forms import window_text, write_form
 from tollkeeper.policy.ladder import steps_in_force
-from tollkeeper.policy.match_table import calls_text
+from tollkeeper.policy.match_table import calls_text, match_document
 from tollkeeper.policy.quota import config_of
 from tollkeeper.sidecar.api.answer import Answer, moment
 from tollkeeper.sidecar.api.filters import LONGEST
@@ -67,6 +67,10 @@ class LimitUsage(BaseModel):
     per: list[Per]
     mode: Mode
     calls: str = Field(description="Which calls it is for.", examples=["every call"])
+    match: dict[str, Any] = Field(
+        description="The same as a policy says it; empty: every call.", examples=[{"tags": {"tenant": "acme"}}]
+    )
+    exempt: list[str] = Field(description="Calls that it does not bind.", examples=[["ollama/*"]])
     thresholds: list[int] = Field(description="The percentages that are told of.")
     wait_seconds: float = Field(description="For how long a call may wait for room before it is denied.")
     on_unavailable: Unavailable
@@ -129,6 +133,8 @@ def _usage(
         per=list(limit.per),
         mode=limit.mode,
         calls=" but ".join([calls_text(limit.match), *map(calls_text, limit.exempt)]),
+        match=match_document(limit.match),
+        exempt=[calls_text(each) for each in limit.exempt],
         thresholds=list(limit.at),
         wait_seconds=limit.wait,
         on_unavailable=limit.on_unavailable,

@@ -62,5 +62,10 @@ def conditions_text(conditions: Iterable[Condition]) -> str:
     return ", ".join(f"{name} = {value}" for name, value in conditions)
 
 
+def calls_words(match: Mapping[str, Any]) -> str:
+    """Which calls, to read: `tenant acme, model gpt-4* or o3`; nothing where it is every call."""
+    return ", ".join(f"{name} {value.replace(' | ', ' or ')}" for name, value in conditions_of(match))
+
+
 def _written(globs: str | list[str]) -> str:
     return " | ".join(each or NO_VALUE for each in ([globs] if isinstance(globs, str) else globs))

@@ -7,9 +7,16 @@ from collections.abc import Iterator, Mapping
 from difflib import unified_diff
 from typing import Any, NamedTuple
 
+from tollkeeper.model.limit import THRESHOLDS
 from tollkeeper.policy.document import Document, read_json, write_toml
 from tollkeeper.policy.mistakes import PolicyError
-from tollkeeper.sidecar.web.pages.budgets.conditions import conditions_of, conditions_text, exempt_text
+from tollkeeper.sidecar.web.pages.budgets.conditions import (
+    calls_words,
+    conditions_of,
+    conditions_text,
+    exempt_text,
+)
+from tollkeeper.sidecar.web.pages.budgets.limit_form import STEPS
 
 NOTHING: Document = {"policy": {"name": "policy"}, "limit": []}
 """What is in force before anybody has set a policy."""
@@ -20,9 +27,10 @@ WORDS: Mapping[str, str] = {
     "ladder": "steps of", "anomaly": "rule", "detection": "detection", "limit": "limit", "endpoint": "endpoint",
     "fallback": "fallback", "policy": "policy", "emergency": "emergency", "quality": "class",
 }  # fmt: skip
-FIELDS: Mapping[str, str] = {
-    "limit": "how much", "match": "only", "at": "told of at", "on_exceeded": "when reached", "exempt": "but not",
-}  # fmt: skip
+HOW_MUCH, CALLS, THEN, TOLD = "how much", "of which calls", "when it is reached", "told at"
+FIELDS: Mapping[str, str] = {"exempt": "but not", "on_unavailable": "if the counters are away"}
+SPEAKS_FOR_ITSELF = (HOW_MUCH, CALLS, THEN, "steps")
+"""What needs no name before it, where all of a table is said at once."""
 
 
 class Row(NamedTuple):
@@ -39,19 +47,21 @@ def differences(before: Document, after: Document) -> list[Row]:
     old, new = dict(_things(before)), dict(_things(after))
     for thing in dict.fromkeys((*new, *old)):
         was, becomes = old.get(thing), new.get(thing)
-        if was == becomes:
-            continue
         if was is None or becomes is None:
-            rows.append(
-                Row(thing, ABSENT if was is None else _table(was), ABSENT if becomes is None else _table(becomes))
-            )
+            rows.append(Row(thing, _all_of(was), _all_of(becomes)))
             continue
         rows += [
-            Row(f"{thing}: {_named(key)}", _text(key, was.get(key)), _text(key, becomes.get(key)))
-            for key in dict.fromkeys((*becomes, *was))
-            if was.get(key) != becomes.get(key)
+            Row(f"{thing}: {name}", was.get(name, ABSENT), becomes.get(name, ABSENT))
+            for name in dict.fromkeys((*becomes, *was))
+            if was.get(name) != becomes.get(name)
         ]
     return rows
+
+
+def different(before: Document, after: Document) -> list[str]:
+    """What is added, taken out and changed, by name."""
+    old, new = dict(_things(before)), dict(_things(after))
+    return [thing for thing in dict.fromkeys((*new, *old)) if old.get(thing) != new.get(thing)]
 
 
 def touched(before: Document, after: Document) -> set[str]:
@@ -82,21 +92,36 @@ def _limits_with_steps(document: Document) -> dict[str, tuple[Any, Any]]:
     return {each["name"]: (each, steps.get(each["name"])) for each in document.get("limit", ())}
 
 
-def _things(document: Document) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _things(document: Document) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Each by its name, as what it says by field, in words."""
     for kind, said in document.items():
         for number, table in enumerate(said if isinstance(said, list) else [said], 1):
             name = table.get(NAMED_BY[kind]) if kind in NAMED_BY else number if isinstance(said, list) else ""
-            yield f"{WORDS.get(kind, kind)} {name}".strip(), table
+            rest = {key: value for key, value in table.items() if key != NAMED_BY.get(kind)}
+            said = _limit(rest) if kind == "limit" else {_named(key): _text(key, value) for key, value in rest.items()}
+            yield f"{WORDS.get(kind, kind)} {name}".strip(), said
 
 
-def _table(said: Mapping[str, Any]) -> str:
+def _limit(table: Mapping[str, Any]) -> dict[str, str]:
+    """A limit, with what becomes of calls beyond it, which a policy says only where it is not as ever."""
+    others = {key: value for key, value in table.items() if key not in ("limit", "match", "mode", "on_exceeded", "at")}
+    waits = str(table.get("on_exceeded", "deny")).partition("wait ")[2]
+    then = f"further calls wait for up to {waits}, then are refused" if waits else "further calls are refused"
+    told = ", ".join(f"{each}%" for each in table.get("at", THRESHOLDS))
+    return {
+        HOW_MUCH: str(table.get("limit", ABSENT)),
+        **({CALLS: calls_words(table["match"])} if table.get("match") else {}),
+        THEN: "only a warning, calls go on" if table.get("mode") == "soft" else then,
+        **{_named(key): _text(key, value) for key, value in others.items()},
+        **({TOLD: told} if told else {}),
+    }
+
+
+def _all_of(said: Mapping[str, str] | None) -> str:
     """A whole table on one line, without the name that the row has already."""
-    own = "limit" if "steps" in said else "name"
-    parts = [
-        _text(key, value) if key in ("limit", "steps") else f"{_named(key)} {_text(key, value)}"
-        for key, value in said.items()
-        if key != own
-    ]
+    if said is None:
+        return ABSENT
+    parts = (text if name in SPEAKS_FOR_ITSELF else f"{name} {text}" for name, text in said.items())
     return ", ".join(parts) or "nothing"
 
 
@@ -123,4 +148,4 @@ def _named(field: str) -> str:
 
 def _step(step: Mapping[str, Any]) -> str:
     rest = [_text("", value) for key, value in step.items() if key not in ("at", "do")]
-    return f"{step['do']} from {step['at']}%" + (f" ({', '.join(rest)})" if rest else "")
+    return f"{STEPS.get(step['do'], step['do'])} from {step['at']}%" + (f" ({', '.join(rest)})" if rest else "")

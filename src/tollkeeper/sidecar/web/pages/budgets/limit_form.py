@@ -42,7 +42,7 @@ STEP_EXAMPLES: Mapping[str, str] = {
     "cheaper": "gpt-4o = gpt-4o-mini", "cap_output": "256", "shed": "low, normal", "throttle": "10 requests / minute",
 }  # fmt: skip
 UNAVAILABLE: Mapping[str, str] = {
-    "local": "go by what this process has counted", "allow": "let calls go", "deny": "refuse calls",
+    "local": "use up what they hold, then refuse", "allow": "let calls go", "deny": "refuse calls",
 }  # fmt: skip
 LEAST_STEPS = 3
 """Rows of steps that a form has, so that there is room for more."""
@@ -180,7 +180,7 @@ class _Reading:
     def conditions(self) -> list[tuple[str, str]]:
         name, value = self._form["only_name"], self._form["only_value"]
         if name and not value:
-            self.mistakes["only_value"] = f"say which {name}, or choose any call"
+            self.mistakes["only_value"] = f"say which {name}, or choose all calls"
         if value and not name:
             self.mistakes["only_value"] = f"choose what {value!r} is: a tenant, a model …"
         more: list[tuple[str, str]] = self.read("only_more", read_conditions) or []

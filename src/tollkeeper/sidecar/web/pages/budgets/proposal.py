@@ -19,6 +19,7 @@ from tollkeeper.policy.document import Document, policy_document, read_json, rea
 from tollkeeper.policy.forms import name_of
 from tollkeeper.policy.mistakes import PolicyError
 from tollkeeper.policy.presets import PRESETS, limits_of_preset
+from tollkeeper.sidecar.web.pages.budgets.conditions import calls_words
 from tollkeeper.sidecar.web.pages.budgets.emergency_form import emergency_table
 from tollkeeper.sidecar.web.pages.budgets.limit_form import LimitForm, Mistaken, tables_of, typed
 
@@ -38,12 +39,17 @@ FIELDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Proposal:
-    """`title` says what is done, `warnings` what one may not have thought of."""
+    """`title` says what is done, `told` that it was; `warnings` what one may not have thought of.
+
+    `limit` is the name of the limit that is set, if it is one.
+    """
 
     title: str
     document: Document
     policy: Policy
     warnings: tuple[str, ...] = ()
+    told: str = "Saved"
+    limit: str = ""
 
 
 def propose(form: FormData, now: Document, old: Document | None = None) -> Proposal:
@@ -77,9 +83,11 @@ def _limit(form: FormData, now: Document) -> Proposal:
     policy = _checked(document, place, mistakes)
     before = limit_named(now, said.before)
     words = f"Change the limit {said.before}" if said.before else f"A new limit: {name}"
-    return Proposal(
-        words, policy_document(policy), policy, tuple(_warnings(before and before[0], policy.limits[place]))
-    )
+    warnings = tuple(_warnings(before and before[0], policy.limits[place]))
+    written = policy_document(policy)
+    now_says = written["limit"][place]
+    told = ", ".join(filter(None, (f"Saved: {name}", now_says["limit"], calls_words(now_says.get("match", {})))))
+    return Proposal(words, written, policy, warnings, told, name)
 
 
 def _with_limit(now: Document, said: LimitForm, table: Document, ladder: Document | None) -> Document:
@@ -126,7 +134,7 @@ def _remove(form: FormData, now: Document) -> Proposal:
         "ladder": [each for each in now.get("ladder", ()) if each["limit"] != name],
     }
     policy = _checked(document)
-    return Proposal(f"Remove the limit {name}", policy_document(policy), policy)
+    return Proposal(f"Remove the limit {name}", policy_document(policy), policy, told=f"Removed: the limit {name}")
 
 
 def _text(form: FormData, _: Document) -> Proposal:

@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from tollkeeper.client.forecasting import Forecasts, ForecastState
 from tollkeeper.client.standings import LimitUsage, ScopeUse
+from tollkeeper.sidecar.web.pages.budgets.conditions import calls_words
 from tollkeeper.sidecar.web.pages.budgets.limit_form import STEPS, THEN
-from tollkeeper.sidecar.web.pages.budgets.tabs import PATH, TABS, TITLE
+from tollkeeper.sidecar.web.pages.budgets.tabs import PATH, TABS, TITLE, anchor
 from tollkeeper.sidecar.web.view import View
 
 SHOWN = 3
@@ -42,6 +43,21 @@ class Shown:
 
     limit: LimitUsage
     standings: list[Standing]
+
+    @property
+    def calls(self) -> str:
+        """Which calls it is for, in words; nothing where it is every call."""
+        return calls_words(self.limit.match)
+
+    @property
+    def title(self) -> str:
+        """What it says, and of which calls."""
+        return f"{self.limit.form}, {self.calls}" if self.calls else self.limit.form
+
+    @property
+    def anchor(self) -> str:
+        """Where it stands in the list."""
+        return anchor(self.limit.name)
 
     @property
     def when_reached(self) -> str:
@@ -102,7 +118,7 @@ async def limit(view: View) -> Response:
     known = by_budget(parts["forecasts"]) if parts["forecasts"] else {}
     one = shown(usage.limits[0], known)
     return view.page(
-        "budgets_limit.html", title=one.limit.form, tabs=TABS, tab="limits", live=True, one=one, at=usage.at,
+        "budgets_limit.html", title=one.title, tabs=TABS, tab="limits", live=True, one=one, at=usage.at,
         version=usage.policy_version, step_words=STEPS, most=MOST, list_path=PATH, **parts,
     )  # fmt: skip
 
