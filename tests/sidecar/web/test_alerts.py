@@ -197,13 +197,35 @@ def test_a_channel_is_added_tried_and_removed(world: World, admin: Visitor) -> N
     fields = {"service": "slack", "name": "team", "url": "NO_SUCH_URL", "at_least": "warning", "repeat": "4h",
               "resolved": "yes", "via": "direct", "match-tenant": "acme, glob*", "reason": "to know"}  # fmt: skip
     assert send(admin, "/alerts/channels", **fields).headers["location"] == "/alerts/channels/team"
+    page = admin.get("/alerts/channels/team").text
+    assert "<dd>Slack</dd>" in page and "Nothing can be told here yet" in page and "export NO_SUCH_URL=" in page
+    listed = admin.get("/alerts?tab=channels").text
+    assert "Cannot be told" in listed and "environment variable NO_SUCH_URL is not set" in listed
+    assert "Alerts do not reach on-call, team:" in admin.get("/").text
+    assert "Alerts do not reach team: environment variable NO_SUCH_URL" in admin.get("/settings?tab=health").text
+    form = admin.get("/alerts/channels/team/edit").text
+    assert "incoming webhook" in form and "export NO_SUCH_URL=" in form
     made = api(world, "/channels/team")
-    assert (made["url"], made["only"], made["repeat"]) == ("env:NO_SUCH_URL", {"tenant": ["acme", "glob*"]}, 14_400)
+    assert (made["kind"], made["url"], made["repeat"]) == ("slack", "env:NO_SUCH_URL", 14_400)
+    assert made["only"] == {"tenant": ["acme", "glob*"]}
     assert "There is a channel team already" in send(admin, "/alerts/channels", **fields).text
     tried = send(admin, "/alerts/channels/team/test")
     assert "NO_SUCH_URL is not set" in tried.text and "start the sidecar again" in tried.text
     assert send(admin, "/alerts/channels/team/remove", reason="no").status_code == 303
     assert [each["name"] for each in api(world, "/channels")["channels"]] == ["on-call", "hook"]
+
+
+def test_a_channel_that_is_there_keeps_its_kind_and_shows_its_service(world: World, admin: Visitor) -> None:
+    old = {"url": "env:OLD_SLACK", "at_least": "critical"}
+    assert world.client("admin").put("/api/v1/channels/old", json=old).status_code == 200
+    form = admin.get("/alerts/channels/old/edit").text
+    assert "export OLD_SLACK='https://hooks.slack.com" in form and "Rocket.Chat" not in form
+    assert "critical and emergency" in admin.get("/alerts/channels/old").text
+    seen = re.findall(r'name="seen" value="(\w+)"', form)[0]
+    fields = {"seen": seen, "url": "env:OLD_SLACK", "at_least": "warning", "repeat": "1h", "resolved": "yes"}
+    assert send(admin, "/alerts/channels/old", **fields, via="direct", do="save").status_code == 303
+    assert api(world, "/channels/old")["kind"] == "apprise"
+    assert send(admin, "/alerts/channels/old/remove", reason="no").status_code == 303
 
 
 def test_what_is_wrong_with_a_channel_is_told_and_the_rest_kept(admin: Visitor) -> None:

@@ -30,7 +30,7 @@ TYPES: Final[Mapping[Severity, str]] = {
 SOURCE: Final = "tollkeeper"
 NOT_KNOWN: Final = (
     "no service is known by this address; expected one such as https://hooks.slack.com/services/…, mailtos://… or "
-    "pagerduty://…; to another address of your own, channels of kind slack (what takes Slack's messages) or webhook"
+    "pagerduty://…; for any other, set the channel anew, of kind slack (Slack's messages) or webhook (JSON)"
 )
 
 _HTTP_STATUS = re.compile(r"error=([1-5][0-9]{2})\b")

@@ -25,10 +25,12 @@ from tollkeeper.sidecar.web.pages.alerts.matching import (
 from tollkeeper.sidecar.web.pages.alerts.services import (
     BY_NAME,
     MAIL_FIELDS,
-    OF_KIND,
+    PYTHON,
     SERVICES,
     Service,
     mail_address,
+    service_of,
+    variable_of,
 )
 from tollkeeper.sidecar.web.routes import Change, Show
 from tollkeeper.sidecar.web.view import View
@@ -69,10 +71,11 @@ async def create(view: View) -> Response:
     if wrong:
         return _form(view, service, said, 422, wrong=wrong)
     try:
-        await view.api.set_channel(name, document_of(service, said), reason=view.field("reason") or None)
+        made = await view.api.set_channel(name, document_of(service, said), reason=view.field("reason") or None)
     except (Invalid, Outdated, NotFound) as error:
         return _form(view, service, said, error.status or 422, error.message)
-    return view.done(f"/alerts/channels/{name}", "Saved. Send an example now, to see that it arrives.")
+    next_step = "" if made.trouble else " Send an example now, to see that it arrives."
+    return view.done(f"/alerts/channels/{name}", f"Saved.{next_step}")
 
 
 async def edit(view: View) -> Response:
@@ -198,9 +201,9 @@ def _mark(said: Said) -> str:
 
 
 def _service_of(channel: ChannelState) -> Service:
-    if channel.kind not in OF_KIND:
+    if channel.kind == PYTHON:
         raise Invalid(422, f"{channel.name} is a Python function, and is changed in the sidecar's file of channels")
-    return OF_KIND[channel.kind]
+    return service_of(channel)
 
 
 def _short(seconds: int) -> str:
@@ -220,7 +223,9 @@ def _form(
 ) -> Response:
     mail = {name: view.request.query_params.get(name, "") for name in MAIL_FIELDS} if service.name == "mail" else {}
     example = mail_address(mail) if any(mail.values()) else service.example
-    context = {"rows": None, "seen": "", "mail": mail, "mail_fields": MAIL_FIELDS, "example": example, **shown}
+    variable = variable_of(said["url"], service)
+    context = {"rows": None, "seen": "", "mail": mail, "mail_fields": MAIL_FIELDS, "example": example,
+               "variable": variable, **shown}  # fmt: skip
     title = f"New channel: {service.title}" if channel is None else f"Change {channel.name}"
     return view.page(
         "alerts/channel_form.html", status, title=title,

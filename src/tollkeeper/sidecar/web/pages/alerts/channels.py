@@ -8,12 +8,16 @@ from starlette.responses import Response
 
 from tollkeeper.client import ApiError, NotFound, Outdated
 from tollkeeper.client.alerting import MessageState, Tried
-from tollkeeper.sidecar.web.pages.alerts.services import KIND_TITLES
+from tollkeeper.sidecar.web.pages.alerts.services import service_of, service_title, variable_of
 from tollkeeper.sidecar.web.routes import Change, Show
 from tollkeeper.sidecar.web.view import View
 
 MOST = 100
 STATE_WORDS = {"waiting": "Waiting", "sent": "Sent", "dead": "Not delivered"}
+TOLD_OF = {
+    "info": "everything", "warning": "warning and worse", "critical": "critical and emergency",
+    "emergency": "emergency only",
+}  # fmt: skip
 REPEATS = ((86_400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -59,7 +63,17 @@ async def _one(view: View, error: ApiError | None = None, tried: Tried | None = 
     found = await view.api.channel(name)
     parts = await view.together(messages=view.api.notifications(channel=name, limit=MOST))
     status, problem = (200, "") if error is None else (error.status or 503, error.message)
-    context = {"channel": found, "tried": tried, "problem": problem, "most": MOST, **_words(), **parts}
+    service = service_of(found)
+    context = {
+        "channel": found,
+        "service": service,
+        "variable": variable_of(found.url, service),
+        "tried": tried,
+        "problem": problem,
+        "most": MOST,
+        **_words(),
+        **parts,
+    }
     return view.page("alerts/channel.html", status, title=f"Channel {name}", **context)
 
 
@@ -70,7 +84,9 @@ def repeat_words(seconds: int) -> str:
 
 
 def _words() -> dict[str, Any]:
-    return {"kind_titles": KIND_TITLES, "state_words": STATE_WORDS, "repeat_words": repeat_words}
+    return {
+        "service_title": service_title, "state_words": STATE_WORDS, "repeat_words": repeat_words, "told_of": TOLD_OF,
+    }  # fmt: skip
 
 
 ROUTES: tuple[Show | Change, ...] = (

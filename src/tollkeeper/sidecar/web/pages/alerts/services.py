@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
-from tollkeeper.alerting.channel import Kind
+from tollkeeper.client.alerting import ChannelState
 
 
 class Service(NamedTuple):
@@ -22,7 +22,7 @@ class Service(NamedTuple):
     steps: tuple[str, ...]
     example: str
     variable: str
-    kind: Kind = "apprise"
+    kind: str = "apprise"
     guide: str = ""
     is_secret: bool = True
 
@@ -31,8 +31,8 @@ SERVICES = (
     Service(
         "slack", "Slack", "A message in a channel",
         ("In Slack, create an app with an incoming webhook, and choose the channel that it writes to.",
-         "Copy the webhook's URL."),
-        "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX", "SLACK_URL",
+         "Copy the webhook's URL.", "That of a proxy, or of Mattermost or Rocket.Chat, does as well."),
+        "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX", "SLACK_URL", "slack",
         guide="https://api.slack.com/messaging/webhooks",
     ),
     Service(
@@ -87,18 +87,37 @@ SERVICES = (
     ),
 )  # fmt: skip
 BY_NAME = {service.name: service for service in SERVICES}
-OF_KIND = {"apprise": BY_NAME["other"], "webhook": BY_NAME["webhook"], "alertmanager": BY_NAME["alertmanager"]}
-KIND_TITLES = {
-    "apprise": "Chat, mail or on-call", "webhook": "Webhook", "alertmanager": "Alertmanager",
-    "python": "Python function",
-}  # fmt: skip
+PYTHON = "python"
+"""A kind of channels that no form makes."""
 
 MAIL_FIELDS = {
     "host": ("Mail server", "smtp.example.com"), "user": ("User there", "tollkeeper@example.com"),
     "from": ("From", "tollkeeper@example.com"), "to": ("To", "you@example.com"),
 }  # fmt: skip
 """What the address of a mail server is made of: labels, and examples."""
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+
+
+def service_of(channel: ChannelState) -> Service:
+    """What a channel tells, to be told as it is told now."""
+    service = BY_NAME.get(channel.service or "", BY_NAME["other"])
+    # By apprise, Slack is told at its own addresses only.
+    return service if service.kind == channel.kind else service._replace(kind=channel.kind, steps=service.steps[:2])
+
+
+def service_title(channel: ChannelState) -> str:
+    """What people call it."""
+    if channel.kind == PYTHON:
+        return "Python function"
+    service = channel.service or ""
+    return BY_NAME[service].title if service in BY_NAME else service or "Chat, mail or on-call"
+
+
+def variable_of(url: str, service: Service) -> str:
+    """What the environment variable is called that a channel's address is in, or may be put into."""
+    reference = url.partition(":")[2] if url.startswith("env:") else url
+    return reference if _VARIABLE.fullmatch(reference) else service.variable
 
 
 def mail_address(said: Mapping[str, str]) -> str:
