@@ -22,6 +22,7 @@ from contextlib import ExitStack, contextmanager
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import yaml
@@ -189,10 +190,10 @@ def stack(folder: Path, policy: Path, day_seconds: float) -> Iterator[dict[str, 
         yield places
 
 
-def watch(prometheus: str) -> None:
-    """Say what fires and what is over, until something ends it."""
+def watch(prometheus: str, ended: Event) -> None:
+    """Say what fires and what is over, until it has ended."""
     firing: dict[str, str] = {}
-    while True:
+    while not ended.is_set():
         try:
             alerts = read(f"http://{prometheus}/api/v1/alerts")["data"]["alerts"]
         except (OSError, ValueError):
@@ -204,7 +205,7 @@ def watch(prometheus: str) -> None:
             for key in firing.keys() - now.keys():
                 say(f"resolved  {firing[key]}")
             firing = now
-        time.sleep(LOOK_SECONDS)
+        ended.wait(LOOK_SECONDS)
 
 
 def _line(alert: Mapping[str, Any]) -> str:
@@ -227,13 +228,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"App           http://{app}/metrics")
                 print(f"Prometheus    http://{prometheus}/api/v1/alerts  (rules: dashboards/prometheus)")
                 print(f"Alertmanager  http://{alertmanager}/api/v2/alerts  (routes: deploy/alertmanager)")
+                ended = Event()
+                # An exception would be lost where Python is just throwing something away.
+                for one in (signal.SIGINT, signal.SIGTERM):
+                    signal.signal(one, lambda *_: ended.set())
                 print("Its web page is not in Debian's package; amtool is. Ctrl-C ends everything.", flush=True)
-                watch(prometheus)
+                watch(prometheus, ended)
         except KeyboardInterrupt:
-            say("Everything has ended.")
+            pass  # it had not begun
         except RuntimeError as error:
             print(f"make stack: {error}", file=sys.stderr)
             return 1
+    say("Everything has ended.")
     return 0
 
 
