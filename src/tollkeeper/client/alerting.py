@@ -185,7 +185,7 @@ def alerts(
     limit: int | None = None,
     **when: Unpack[Range],
 ) -> Ask[Alerts]:
-    """What fires, and what has fired, by when it began; newest first."""
+    """What fires, and what has fired at any time of a range; by when it began, newest first."""
     about = {"firing": firing, "kind": kind, "severity": severity, "subject": subject}
     return Ask("GET", "/alerts", reader(Alerts), query_of({**about, "limit": limit, **when}))
 

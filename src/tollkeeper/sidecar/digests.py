@@ -82,10 +82,16 @@ class Digests:
                 unpriced=sum(each.unpriced for each in totals),
                 spent={name: spent for name in BY if (spent := self._spent(name, span, before))},
                 standings=list(self._standings()),
-                alerts=self._store.alerts(AlertQuery(start, end, limit=MOST_ALERTS)),
+                alerts=list(self._alerts(span)),
                 link=self._public_url,
             )
         )
+
+    def _alerts(self, span: Span) -> Iterator[Alert]:
+        """Those that began then, and older ones that still fire."""
+        for alert in self._store.alerts(AlertQuery(*span, limit=MOST_ALERTS)):
+            if alert.is_firing or alert.began_at >= span[0]:
+                yield alert
 
     def _spent(self, name: Dimension, span: Span, before: Span) -> list[Spent]:
         was = self._costs(name, before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,19 @@ def test_history_has_filters_and_they_are_kept(editor: Visitor) -> None:
     assert "Nothing has fired" in page and 'value="&lt;b&gt;"' in page
 
 
+def test_history_has_what_began_before_its_range_and_fired_in_it(tmp_path: Path) -> None:
+    made = World(f"sqlite:///{tmp_path / 'long.db'}")
+    person(made, "ada", "viewer")
+    look(made, Finding("emergency", "policy", {}, "emergency"))
+    made.clock.now += timedelta(days=240)
+    look(made)
+    ada = Visitor(made).as_user("ada")
+    assert "emergency mode" in ada.get("/alerts?tab=history&range=7d").text
+    made.clock.now += timedelta(days=30)
+    assert "Nothing has fired" in Visitor(made).as_user("ada").get("/alerts?tab=history&range=7d").text
+    made.close()
+
+
 def test_an_alert_is_a_page_and_a_drawer(world: World, editor: Visitor) -> None:
     alert = alert_of(world, "acme")
     page, drawer = editor.get(f"/alerts/{alert['id']}"), editor.get(f"/alerts/{alert['id']}", headers=HTMX)
@@ -161,6 +175,16 @@ def test_a_silence_from_an_alert_means_it_and_no_other(world: World, editor: Vis
     assert send(editor, f"/alerts/silences/{id}/end").status_code == 303
     assert not alert_of(world, ODD)["muted"]
     assert "known &lt;b&gt;" in editor.get("/alerts?tab=silences&ended=yes").text
+
+
+def test_a_silence_lasts_until_the_next_morning_of_the_zone(world: World, editor: Visitor) -> None:
+    form = editor.get("/alerts/new-silence?zone=Europe/Berlin").text
+    assert "until 08:00 tomorrow (Europe/Berlin)" in form and "?zone=Europe/Berlin" in form
+    said = {"match-tenant": "nobody", "duration": "tomorrow", "comment": "night"}
+    assert send(editor, "/alerts/silences?zone=Europe/Berlin", **said).status_code == 303
+    (silence,) = api(world, "/silences")["silences"]
+    assert silence["ends_at"] == "2026-04-01T06:00:00Z"
+    assert send(editor, f"/alerts/silences/{silence['id']}/end").status_code == 303
 
 
 def test_a_silence_of_nothing_is_refused(editor: Visitor) -> None:

@@ -45,6 +45,8 @@ def test_an_alert_from_its_first_threshold_to_its_end(database: Database, clock:
     assert {event for _, _, event in store.look([], [OPS, FINANCE])} == {"resolved"}
     assert store.look([], [OPS, FINANCE]) == []
     assert store.alerts(AlertQuery(firing=True)) == []
+    spans = ((0, DAY), (0, 2 * DAY), (DAY + 3 * SECOND, 2 * DAY), (2 * DAY, 3 * DAY), (2 * DAY + 1, 3 * DAY))
+    assert [len(store.alerts(AlertQuery(*span))) for span in spans] == [0, 1, 1, 1, 0]
     told = [(one.channel, one.event, one.alert.finding.level) for one in outbox.claim()]
     assert sorted(told) == [
         ("finance", "fired", 95), ("finance", "resolved", 95),

@@ -80,7 +80,7 @@ class AlertDetail(AlertState):
 
 
 class AlertParams(RangeParams):
-    """Which alerts, by when they began. Without a range: all there are."""
+    """Which alerts: those that fired at any time of a range. Without one: all there are."""
 
     firing: bool | None = Field(default=None, description="Whether they are not over.")
     kind: FindingKind | None = None
@@ -99,7 +99,7 @@ class Acknowledgement(BaseModel):
 
 @router.get("/alerts", response_model=Alerts, summary="What fires, and what has fired")
 def alerts(given: Given, params: Annotated[AlertParams, Query()]) -> Answer:
-    """Limits that fill, an emergency, models without a price and so on: newest first."""
+    """Limits that fill, an emergency, models without a price and so on, by when they began: newest first."""
     start, end = 0, FOR_EVER
     if params.start is not None or params.end is not None or params.days is not None:
         when = params.range(given.now())

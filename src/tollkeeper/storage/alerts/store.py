@@ -41,7 +41,7 @@ KIND = "alert"
 
 
 class AlertQuery(NamedTuple):
-    """Alerts that began from `start` to `end` (not included), newest first."""
+    """Alerts that fired at any time from `start` to `end` (not included), by when they began: newest first."""
 
     start: int = 0
     end: int = 2**63 - 1
@@ -129,7 +129,8 @@ class AlertStore:
 
     def alerts(self, query: AlertQuery = AlertQuery()) -> list[Alert]:  # noqa: B008  immutable
         """Those that were asked for."""
-        rows = select(ALERTS).where(ALERTS.c.began_at >= query.start, ALERTS.c.began_at < query.end)
+        goes_on = or_(ALERTS.c.ended_at.is_(None), ALERTS.c.ended_at >= query.start)
+        rows = select(ALERTS).where(ALERTS.c.began_at < query.end, goes_on)
         if query.firing is not None:
             rows = rows.where(ALERTS.c.ended_at.is_(None) if query.firing else ALERTS.c.ended_at.is_not(None))
         for name in ("kind", "subject", "severity"):

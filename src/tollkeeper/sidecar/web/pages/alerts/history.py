@@ -1,4 +1,4 @@
-"""What has fired: by when it began, by kind and severity, and what it was about."""
+"""What has fired: when, by kind and severity, and what it was about."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATES = {"": "Firing and over", "firing": "Firing", "over": "Over"}
 
 
 async def show(view: View) -> Response:
-    """Newest first."""
+    """By when it began, newest first."""
     query, period = view.request.query_params, view.filters.period
     wanted = {name: query.get(name, "") for name in ("kind", "severity", "subject", "state")}
     kind = next((each for each in FINDING_KINDS if each == wanted["kind"]), None)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, time, timedelta
+from typing import Any
 
 from starlette.responses import Response
 
@@ -15,6 +17,9 @@ from tollkeeper.sidecar.web.view import SAY_WHY, View
 
 DURATIONS = {"1h": "1 hour", "4h": "4 hours", "12h": "12 hours", "1d": "1 day", "3d": "3 days", "7d": "a week"}
 USUAL = "4h"
+TOMORROW = "tomorrow"
+MORNING = time(8)
+"""When a silence until tomorrow ends, by the clock of the page's zone."""
 
 
 async def show(view: View) -> Response:
@@ -41,12 +46,18 @@ async def create(view: View) -> Response:
     asked = {name: view.field(name) for name in ("duration", "comment")}
     try:
         match = read_globs(said)
-        made = await view.api.silence(match, comment=asked["comment"], duration=asked["duration"])
+        made = await view.api.silence(match, comment=asked["comment"], **_until(view, asked["duration"]))
     except Invalid as error:
         message = SAY_WHY if error.field == "comment" else error.message
         return await _form(view, {**said, **asked}, 422, message)
     until = view.formats.minute(made.ends_at)
     return view.done("/alerts?tab=silences", f"Nobody is told of it until {until} {view.filters.zone_name}.")
+
+
+def _until(view: View, duration: str) -> dict[str, Any]:
+    if duration != TOMORROW:
+        return {"duration": duration}
+    return {"ends_at": datetime.combine(view.filters.today + timedelta(days=1), MORNING, view.filters.zone)}
 
 
 async def end(view: View) -> Response:
@@ -65,7 +76,8 @@ async def _form(view: View, said: Mapping[str, str], status: int = 200, problem:
     selected = {name: said.get(name, "") for name in SELECTORS}
     return view.page(
         "alerts/new_silence.html", status, title="New silence", problem=problem, said=said,
-        selectors=SELECTORS, choices=CHOICES, kind_words=KIND_WORDS, durations=DURATIONS,
+        selectors=SELECTORS, choices=CHOICES, kind_words=KIND_WORDS,
+        durations={**DURATIONS, TOMORROW: f"until {MORNING:%H:%M} tomorrow ({view.filters.zone_name})"},
         known={"limit": sorted({*limits, *(each.subject for each in alerts)})},
         meant=meant_by(alerts, selected), is_any=any(selected.values()),
     )  # fmt: skip
