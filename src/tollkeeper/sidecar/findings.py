@@ -187,7 +187,9 @@ def finding_of(
 
 
 def told_at(limit: Limit) -> tuple[int, ...]:
-    """The percentages of a limit that are told of."""
+    """The percentages of a limit that are told of: none of one that binds each call by itself."""
+    if not is_counted(limit):
+        return ()
     return limit.at if _is_long(limit) or limit.at != THRESHOLDS else USED_UP
 
 

@@ -38,7 +38,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, sink: HttpSink) -> Iterator[
     for role in ("viewer", "editor", "admin"):
         person(made, role, role)
     rule = {"name": "busy", "type": "threshold", "metric": "requests_per_hour", "threshold": 500}
-    limits = [{"name": "daily", "limit": "$10 / day per tenant", "at": [80, 100]}, {"limit": "9 requests / minute"}]
+    daily = {"name": "daily", "limit": "$10 / day per tenant", "at": [80, 100]}
+    limits = [daily, {"limit": "9 requests / minute"}, {"limit": "$1 / request"}]
     policy = {"limit": limits, "anomaly": [rule]}
     client = made.client("admin")
     assert client.put("/api/v1/policy", json={"document": policy, "reason": "limits"}).status_code == 200
@@ -195,10 +196,14 @@ def test_a_silence_of_nothing_is_refused(editor: Visitor) -> None:
     assert "Fill in at least one field" in editor.get("/alerts/matching").text
 
 
-def test_rules_are_those_of_the_policy(editor: Visitor) -> None:
+def test_rules_are_those_of_the_policy(world: World, editor: Visitor) -> None:
     page = editor.get("/alerts?tab=rules").text
     assert "/budgets/edit?name=daily" in page and "above 500" in page
-    assert re.findall(r'data-label="Told at">([^<]*)<', page) == ["80, 100 %", "100 %"]
+    assert re.findall(r'data-label="Told at">([^<]*)<', page) == [
+        "80, 100 %", "100 %", "never: it is of single calls",
+    ]  # fmt: skip
+    told = {each["form"]: each["thresholds"] for each in api(world, "/limits/usage")["limits"]}
+    assert told == {"$10 / day per tenant": [80, 100], "9 requests / minute": [100], "$1 / request": []}
 
 
 def test_a_secret_that_is_pasted_is_neither_kept_nor_shown(world: World, admin: Visitor) -> None:

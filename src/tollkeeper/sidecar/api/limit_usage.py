@@ -21,6 +21,7 @@ from tollkeeper.sidecar.api.filters import LONGEST
 from tollkeeper.sidecar.api.limit_models import Amount, amount_of, is_cap
 from tollkeeper.sidecar.api.problems import Refusal, missing
 from tollkeeper.sidecar.api.services import Given, Services
+from tollkeeper.sidecar.findings import told_at
 from tollkeeper.sidecar.limit_use import LimitUse
 from tollkeeper.sidecar.limit_watch import tells_denials
 
@@ -71,7 +72,10 @@ class LimitUsage(BaseModel):
         description="The same as a policy says it; empty: every call.", examples=[{"tags": {"tenant": "acme"}}]
     )
     exempt: list[str] = Field(description="Calls that it does not bind.", examples=[["ollama/*"]])
-    thresholds: list[int] = Field(description="The percentages that are told of.")
+    thresholds: list[int] = Field(
+        description="The percentages that channels are told of: where no others are set, of a limit of less than an "
+        "hour, or a rolling one, 100 alone; of one of single calls, none."
+    )
     wait_seconds: float = Field(description="For how long a call may wait for room before it is denied.")
     on_unavailable: Unavailable
     steps: list[LadderStep] = Field(description="Of its ladder.")
@@ -135,7 +139,7 @@ def _usage(
         calls=" but ".join([calls_text(limit.match), *map(calls_text, limit.exempt)]),
         match=match_document(limit.match),
         exempt=[calls_text(each) for each in limit.exempt],
-        thresholds=list(limit.at),
+        thresholds=list(told_at(limit)),
         wait_seconds=limit.wait,
         on_unavailable=limit.on_unavailable,
         steps=[LadderStep(at=step.at, do=step.do) for step in ladder.steps] if ladder else [],
