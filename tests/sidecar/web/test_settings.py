@@ -19,6 +19,7 @@ from sidecar.web.visiting import Visitor, person, site_of
 from tollkeeper.client.observing import ProviderKey
 from tollkeeper.config import load_serve
 from tollkeeper.sidecar.api import DatabaseState, build
+from tollkeeper.sidecar.web.app import Web
 from tollkeeper.sidecar.web.pages.settings.audit import differences
 from tollkeeper.sidecar.web.pages.settings.providers import keys_in_use
 
@@ -43,6 +44,11 @@ def admin(world: World) -> Visitor:
 
 def send(visitor: Visitor, path: str, **fields: str) -> Response:
     return visitor.post(path, data={"csrf_token": visitor.own_token(), **fields})
+
+
+def text_of(page: str) -> str:
+    """Without tags."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
 
 
 def api(world: World, path: str, **params: Any) -> Any:
@@ -232,6 +238,48 @@ def test_differences_are_told_by_their_paths() -> None:
         ("set_at", "–", "2025-11-21 04:40:00+00:00"),
     )
     assert differences(None, "x") == (("value", "–", "x"),) and differences(None, None) == ()
+    assert differences({"a": None}, {"a": None, "b": None, "c": ["x", "y"]}) == (("c", "–", "x, y"),)
+
+
+def test_the_trail_names_what_was_changed(world: World, admin: Visitor) -> None:
+    client = world.client("admin")
+    less = {"kind": "discount", "provider": "vllm", "model": "*", "tenant": "acme", "percent": "10", "reason": "agreed"}
+    assert client.post("/api/v1/prices", json=less).status_code == 201
+    silence = {"match": {"tenant": ["globex"]}, "duration": "1h", "comment": "they move"}
+    assert client.post("/api/v1/silences", json=silence).status_code == 200
+    for amount in (1, 2):
+        document = {"limit": [{"name": "acme-daily", "limit": f"${amount} / day"}]}
+        client.put("/api/v1/policy", json={"document": document, "reason": "<i>why</i>"})
+    page = text_of(admin.get("/settings?tab=audit").text)
+    assert "add discount vllm for acme id 1" in page and "percent – 10 provider – vllm" in page
+    assert "recorded at" not in page.partition("add discount")[2].partition("Entry")[0], "the entry says it"
+    assert "silence tenant globex id 1" in page
+    assert "set policy limit acme-daily version 2 &lt;i&gt;why&lt;/i&gt; 1 difference" in page
+    assert "limit acme-daily: how much $1 / day $2 / day" in page
+    client.put("/api/v1/channels/plain", json={"kind": "webhook", "url": "https://x.example"})
+    assert "create channel plain – " in text_of(admin.get("/settings?tab=audit").text), "no reason is made up"
+
+
+def test_where_people_sign_in_is_told_as_it_is(world: World) -> None:
+    def made(name: str, origin: str = "http://tollkeeper.example", **changes: Any) -> str:
+        """What is told to an admin who adds somebody, of a sidecar that is like this one but for these."""
+        services = replace(world.services, **changes)
+        site = Web(services, build(services), None).app
+        visitor = Visitor(world, site=site, base_url=origin, client=("127.0.0.1", 40_000))
+        if not visitor.is_in:
+            visitor.as_user("admin")
+        fields = {"name": name, "role": "viewer", "password": "of some length"}
+        token = visitor.token("/settings?tab=access")
+        answer = visitor.post("/settings/users", data={"csrf_token": token, **fields}, headers={"Origin": origin})
+        assert answer.status_code == 303, answer.text
+        return text_of(visitor.get("/settings?tab=access").text)
+
+    assert "Ann can sign in now, at http://tollkeeper.example/sign-in" in made("Ann")
+    public = load_serve({"public_url": "https://money.example.com/"})
+    assert "Bob can sign in now, at https://money.example.com/sign-in" in made("Bob", settings=public)
+    local = made("Cy", "http://127.0.0.1:4318", open_on_loopback=True)
+    assert "Cy is known now. Nobody signs in yet" in local and "--host 0.0.0.0" in local and "at http" not in local
+    assert "was started with --require-keys false" in made("Di", open_to_all=True)
 
 
 def test_health_says_what_needs_a_look(world: World, admin: Visitor) -> None:

@@ -31,8 +31,16 @@ async def show(view: View, status: int = 200, **said: Any) -> Response:
     if view.may("admin"):
         asked |= {"keys": view.api.keys(), "users": view.api.users(), "sessions": view.api.sessions()}
     found = {"keys": None, "users": None, "sessions": None, "own": None, **await view.together(**asked)}
+    address = "" if view.who.is_local or view.who.is_open else await sign_in_address(view)
     context = {"problem": "", "wrong_form": "", "form": {}, "made": None, **said}
     return view.page(
         "settings/access.html", status, title="Settings", tab="access", scope_words=SCOPE_WORDS, roles=ROLES,
-        role_words=ROLE_WORDS, expiries=EXPIRIES, **found, **context,
+        role_words=ROLE_WORDS, expiries=EXPIRIES, address=address, **found, **context,
     )  # fmt: skip
+
+
+async def sign_in_address(view: View) -> str:
+    """Where people sign in: as the option says, else where whoever looks has come in."""
+    found = (await view.together(options=view.api.settings()))["options"] if view.may("admin") else None
+    said = next((each.value for each in found.settings if each.name == "public_url"), None) if found else None
+    return f"{str(said or view.request.base_url).rstrip('/')}/sign-in"

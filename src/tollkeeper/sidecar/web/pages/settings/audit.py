@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
@@ -10,6 +11,9 @@ from starlette.responses import Response
 from tollkeeper.client.records import Change
 from tollkeeper.sidecar.api.answer import moment
 from tollkeeper.sidecar.web.filters import NAMED_RANGES
+from tollkeeper.sidecar.web.pages.budgets.difference import NOTHING
+from tollkeeper.sidecar.web.pages.budgets.difference import differences as policy_differences
+from tollkeeper.sidecar.web.pages.settings.subjects import Subject, subject_of
 from tollkeeper.sidecar.web.view import View
 
 PAGE = 50
@@ -19,11 +23,18 @@ A_MOMENT = 10**17
 FIELDS = ("author", "kind", "action", "object_id")
 
 
+MOMENTS = ("valid_from", "valid_to", "start", "end")
+OF_THE_ENTRY = ("author", "hash", "id", "kind", "reason", "recorded_at", "replaces", "row")
+"""What a version of a price says of itself, and the entry in its own columns."""
+Rows = Sequence[tuple[str, str, str]]
+
+
 class Entry(NamedTuple):
-    """A change, and what of it is different: names, and what they were and are."""
+    """A change, what it is about, and what is different: names, and what they were and are."""
 
     change: Change
-    rows: tuple[tuple[str, str, str], ...]
+    subject: Subject
+    rows: Rows
 
 
 async def show(view: View) -> Response:
@@ -38,13 +49,31 @@ async def show(view: View) -> Response:
         )
     )  # fmt: skip
     checked = await view.together(sound=view.api.verify_audit()) if query.get("verify") == "yes" else {"sound": None}
-    entries = [Entry(each, differences(each.before, each.after)) for each in found["audit"].changes] if found[
-        "audit"
-    ] else []  # fmt: skip
+    changes = found["audit"].changes if found["audit"] else []
+    entries = [Entry(each, subject_of(each), rows_of(each)) for each in changes]
     return view.page(
         "settings/audit.html", title="Settings", tab="audit", entries=entries, wanted=wanted, ranges=NAMED_RANGES,
         verified=query.get("verify") == "yes", **found, **checked,
     )  # fmt: skip
+
+
+def rows_of(change: Change) -> Rows:
+    """What is different, in the words of what was changed."""
+    if change.kind == "policy" and isinstance(change.after, dict):
+        return policy_differences(change.before or NOTHING, change.after)
+    if change.kind in ("price", "alias", "discount"):
+        rows = differences(_said(change.before), _said(change.after))
+    else:
+        rows = differences(change.before, change.after)
+    return [(name.replace("_", " "), before, after) for name, before, after in rows]
+
+
+def _said(version: Any) -> Any:
+    """What a version of a price says, without what is said of the version."""
+    if not isinstance(version, dict):
+        return version
+    rest = {name: value for name, value in version.items() if name not in ("content", *OF_THE_ENTRY) and value != ""}
+    return {**version.get("content", {}), **rest}
 
 
 def differences(before: Any, after: Any) -> tuple[tuple[str, str, str], ...]:
@@ -61,10 +90,12 @@ def flat(value: Any, path: str = "") -> dict[str, str]:
     if isinstance(value, list) and any(isinstance(each, dict) for each in value):
         named = [(_name_of(each, number), each) for number, each in enumerate(value)]
         return {name: text for key, each in named for name, text in flat(each, _under(path, key)).items()}
-    if value is None and not path:
+    if value is None:
         return {}
-    if path.endswith("_at") and isinstance(value, int) and value > A_MOMENT:
+    if (path.endswith("_at") or path in MOMENTS) and isinstance(value, int) and value > A_MOMENT:
         return {path: moment(value).isoformat(sep=" ", timespec="seconds")}
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        value = ", ".join(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return {path or "value": text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"}
 

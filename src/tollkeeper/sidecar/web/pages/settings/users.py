@@ -21,7 +21,11 @@ async def create(view: View) -> Response:
     """They sign in with the password that is given here, and can set another one."""
     said = {name: view.field(name) for name in ("name", "role", "reason")}
     asked = view.api.create_user(said["name"], _secret(view, "password"), _role(view), reason=said["reason"] or None)
-    return await _done(view, asked, f"{said['name']} can sign in now.", "user", said)
+    if view.who.is_local or view.who.is_open:
+        told = "is known now. Nobody signs in yet: below is how they can."
+    else:
+        told = f"can sign in now, at {await access.sign_in_address(view)}"
+    return await _done(view, asked, f"{said['name']} {told}", "user", said)
 
 
 async def change(view: View) -> Response:
