@@ -203,7 +203,7 @@ def test_rules_are_those_of_the_policy(world: World, editor: Visitor) -> None:
         "80, 100 %", "100 %", "never: it is of single calls",
     ]  # fmt: skip
     told = {each["form"]: each["thresholds"] for each in api(world, "/limits/usage")["limits"]}
-    assert told == {"$10 / day per tenant": [80, 100], "9 requests / minute": [100], "$1 / request": []}
+    assert told == {"$10 / day per tenant": [80, 100], "9 requests / minute": [100], "$1 per request": []}
 
 
 def test_a_secret_that_is_pasted_is_neither_kept_nor_shown(world: World, admin: Visitor) -> None:

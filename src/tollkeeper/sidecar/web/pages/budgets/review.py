@@ -15,6 +15,7 @@ from tollkeeper.sidecar.web.pages.budgets.editing import form_again, version_sho
 from tollkeeper.sidecar.web.pages.budgets.limit_form import Mistaken
 from tollkeeper.sidecar.web.pages.budgets.proposal import Proposal, propose
 from tollkeeper.sidecar.web.pages.budgets.tabs import PATH, TABS, anchor
+from tollkeeper.sidecar.web.pages.budgets.told import telling
 from tollkeeper.sidecar.web.view import SAY_WHY, Missing, View
 
 BACKTEST_DAYS = 30
@@ -79,11 +80,13 @@ async def _page(
     what, both = view.field("what"), (policy.document, proposal.document)
     others = await _made_by_others(view, policy, shown)
     automatic = tested is None and await _is_quick(view)
+    channels = (await view.together(channels=view.api.channels()))["channels"]
     return view.page(
         "budgets_review.html", status, title=proposal.title, tabs=TABS, tab="limits", proposal=proposal,
         rows=differences(*both), lines=line_differences(*both), touched=touched(*both), policy=policy,
         version=policy.version, others=others, conflict=status == CONFLICT, is_text=what in WHOLE,
         tested=tested, automatic=automatic, days=BACKTEST_DAYS, mistake=mistake, reason=view.field("reason"),
+        telling=telling(proposal.policy, proposal.limit, channels.channels) if channels else None,
         kept=list(_kept(view.form)), has_form=what in HAS_FORM,
     )  # fmt: skip
 
