@@ -90,15 +90,54 @@ def test_the_form_is_filled_with_what_is_in_force_by_the_unit(editor: Visitor) -
     assert 'name="input" value="0.003"' in again
 
 
+def test_prices_that_were_left_empty_are_filled_in_before_the_review(editor: Visitor) -> None:
+    named = {"for_provider": "openai", "for_model": "gpt-4o", "was": "1m", "of_model": ""}
+    shown = page(editor, "/pricing/review", **named, input="2", output="8")
+    assert "The other prices of openai gpt-4o are filled in" in told(shown)
+    assert 'name="input" value="2"' in shown and 'name="cache_read" value="1.25"' in shown
+    assert 'name="of_model" value="gpt-4o"' in shown
+    of = {"of_provider": "openai", "of_model": "gpt-4o"}
+    review = told(page(editor, "/pricing/review", **{**named, **of}, input="2", output="8", cache_read="1.25"))
+    assert "Cache read $1.25 $1.25 same" in review and "Web search $0.01 no price ▲ lost" in review
+    other = {**named, **of, "for_model": "gpt-4o-mini"}
+    again = page(editor, "/pricing/edit", **other, input="7", output="10", cache_read="1.25")
+    assert 'name="input" value="7"' in again, "typed"
+    assert 'name="output" value="0.6"' in again and 'name="cache_read" value="0.075"' in again, "of the other model"
+    unknown = page(editor, "/pricing/edit", **{**other, "for_model": "none"}, input="7", output="10")
+    assert 'name="output" value=""' in unknown and "openai none has no price now" in told(unknown)
+    free = told(page(editor, "/pricing/review", **{**named, **of}, input="2.5", output="10", free="yes"))
+    assert "Output $10.00 $0.00" in free
+
+
+@pytest.mark.parametrize(
+    ("when", "day", "time", "from_on"),
+    [
+        ("2026-04-01", "", "", "1 Apr 2026, 00:00"), ("at", "2026-05-02", "", "2 May 2026, 00:00"),
+        ("at", "2026-05-02", "14:30", "2 May 2026, 14:30"), ("2026-04-01", "2026-05-02", "", "1 Apr 2026, 00:00"),
+    ],
+)  # fmt: skip
+def test_a_price_begins_with_a_day(editor: Visitor, when: str, day: str, time: str, from_on: str) -> None:
+    review = told(page(editor, "/pricing/review", **MINE, when=when, day=day, time=time))
+    assert f"From {from_on}" in review
+    assert "Choose the day" in page(editor, "/pricing/review", 422, **MINE, when="at", day="", time=time)
+
+
+def test_the_likely_days_are_at_hand(editor: Visitor) -> None:
+    shown = told(page(editor, "/pricing/edit", zone="Pacific/Auckland"))
+    assert "From tomorrow on 2 Apr 2026" in shown and "From next month on 1 May 2026" in shown
+    scheduled = page(editor, "/pricing/edit", when="at")
+    assert 'name="when" value="2026-04-01" checked' in scheduled
+
+
 @pytest.mark.parametrize(
     ("field", "text", "said"),
     [
         ("input", "1,5", "write a point"), ("input", "1.125", "1125 or 1.1250"), ("input", "-1", "is not understood"),
-        ("output", "abc", "Output"), ("at", "soon", "a day and a time"), ("for_model", "x" * 256, "255"),
+        ("output", "abc", "Output"), ("day", "soon", "“soon” is not a day"), ("for_model", "x" * 256, "255"),
     ],
 )  # fmt: skip
 def test_what_is_not_clear_is_refused_and_kept(editor: Visitor, field: str, text: str, said: str) -> None:
-    shown = page(editor, "/pricing/review", 422, **{**MINE, "when": "at" if field == "at" else "now", field: text})
+    shown = page(editor, "/pricing/review", 422, **{**MINE, "when": "at" if field == "day" else "now", field: text})
     assert said in told(shown) and f'value="{text}' in shown
 
 
@@ -108,7 +147,7 @@ def test_a_unit_that_was_changed_without_converting_is_asked_about(editor: Visit
 
 def test_a_price_is_reviewed_and_saved(world: World, editor: Visitor) -> None:
     review = told(page(editor, "/pricing/review", **MINE))
-    assert "Input $2.50 $3.00 +20%" in review and "Web search $0.01 no price" in review
+    assert "Input $2.50 $3.00 ▲ +20%" in review and "Web search $0.01 no price ▲ lost" in review
     impact = world.client("read").post("/api/v1/prices/preview", json={
         "provider": "openai", "model": "gpt-4o", "input": "3", "output": "12",
     }).json()  # fmt: skip

@@ -41,8 +41,7 @@ def test_a_price_is_scheduled_and_holds_from_then_on(tab: Tab, site: Site) -> No
     page = tab.page
     tab.open("/pricing/edit?for_provider=openai&for_model=gpt-4o")
     say(page, "2", "8")
-    page.get_by_role("radio", name=re.compile("From another moment")).check()
-    page.get_by_role("textbox", name=re.compile("From when on")).fill("2026-04-01T00:00")
+    page.get_by_role("radio", name="From tomorrow on 1 Apr 2026").check()
     page.get_by_role("button", name="Review").click()
     expect(page.get_by_role("row", name=re.compile("^Input"))).to_contain_text("$2.00")
     page.get_by_role("textbox", name=WHY).fill("The new price list")
@@ -59,6 +58,17 @@ def test_a_price_is_scheduled_and_holds_from_then_on(tab: Tab, site: Site) -> No
     expect(row_of(page, "gpt-4o")).to_contain_text("$2.00")
     tab.open("/settings?tab=audit")
     expect(page.get_by_text("The new price list").first).to_be_visible()
+
+
+def test_a_model_that_is_named_in_the_form_brings_its_prices(tab: Tab, site: Site) -> None:
+    page = tab.page
+    tab.open("/pricing/edit")
+    page.get_by_role("combobox", name="Provider").fill("openai")
+    page.get_by_role("combobox", name="Model").fill("gpt-4o")
+    expect(page.get_by_role("textbox", name="Cache read $", exact=True)).to_have_value("1.25")
+    say(page, "2", "8")
+    page.get_by_role("button", name="Review").click()
+    expect(page.get_by_role("row", name=re.compile("^Cache read"))).to_contain_text("same")
 
 
 def row_of(page: Page, model: str) -> Locator:

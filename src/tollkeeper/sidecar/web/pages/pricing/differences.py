@@ -15,12 +15,16 @@ NO_PRICE = "no price"
 
 
 class Line(NamedTuple):
-    """`words` of what, `before` and `after`; by how much it changes, where both are amounts."""
+    """`words` of what, `before` and `after`; by how much it changes, where both are amounts.
+
+    `is_worse`: it costs more, or has no price any more.
+    """
 
     words: str
     before: str
     after: str
     change: str = ""
+    is_worse: bool = False
 
     @property
     def is_changed(self) -> bool:
@@ -91,7 +95,11 @@ def _prices(
         if (was, will) == (None, None) or _is_general(meter, old, was) and _is_general(meter, new, will):
             continue
         before_it, after_it = (NO_PRICE if price is None else formats.usd_price(price) for price in (was, will))
-        yield Line(meter.words, before_it, after_it, formats.change(will, was))
+        is_lost = bool(new) and was is not None and will is None
+        is_dearer = was is not None and will is not None and will > was
+        yield Line(
+            meter.words, before_it, after_it, "lost" if is_lost else formats.change(will, was), is_lost or is_dearer
+        )
     if before is not None and len(before.bands) > 1:
         above = formats.short(before.bands[1].above_input_tokens)
         yield Line("Long inputs", f"dearer above {above} tokens", "the same price")

@@ -1,4 +1,4 @@
-"""What is off prices, by contract: for one tenant, or for everybody."""
+"""Percentages off prices, agreed by contract: for one tenant, or for everybody."""
 
 from __future__ import annotations
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -25,7 +26,11 @@ from tollkeeper.sidecar.web.pages.pricing.meters import (
 
 Kind = Literal["price", "alias", "discount"]
 KINDS: tuple[Kind, ...] = ("price", "alias", "discount")
-NAMES = ("for_provider", "for_model", "for_tenant", "percent", "stands_for", "stands_for_provider", "at", "source")
+NAMES = (
+    "for_provider", "for_model", "for_tenant", "percent", "stands_for", "stands_for_provider", "at", "source",
+    "of_provider", "of_model",
+)  # fmt: skip
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
 DIGITS = 24
 """After the point: more than any price has, of a single token too."""
 
@@ -43,7 +48,8 @@ class Draft:
     """Texts as they were typed. `row` is the one that is changed, `expected` its version that was looked at.
 
     `was` is the unit that the form was shown with: without JavaScript, another one in `per` says nothing of what is
-    meant by the amounts.
+    meant by the amounts. `of_provider` and `of_model` are whose prices were filled in; `has_price`: whether there
+    were any, if they just were looked for. `at` is a day, or a moment.
     """
 
     kind: Kind = "price"
@@ -55,6 +61,7 @@ class Draft:
     when: Literal["now", "at"] = "now"
     names: Mapping[str, str] = field(default_factory=dict)
     amounts: Mapping[str, str] = field(default_factory=dict)
+    has_price: bool | None = None
 
     def __getattr__(self, name: str) -> str:
         if name in NAMES:
@@ -66,6 +73,16 @@ class Draft:
         """Whom it is about, in words."""
         who = " ".join(part for part in (self.for_provider, self.for_model) if part and part != "*") or "all models"
         return f"{who} for {self.for_tenant}" if self.for_tenant else who
+
+    @property
+    def day(self) -> str:
+        """Of `at`."""
+        return self.at.partition("T")[0]
+
+    @property
+    def time(self) -> str:
+        """Of `at`; empty: the beginning of the day."""
+        return self.at.partition("T")[2]
 
     def parameters(self) -> dict[str, str]:
         """All of it, for a URL or the hidden fields of a form."""
@@ -98,9 +115,11 @@ class Draft:
             typed = datetime.fromisoformat(self.at)
             zoned = (typed if typed.tzinfo else typed.replace(tzinfo=filters.zone)).astimezone(UTC)
         except (ValueError, OverflowError):
-            raise Mistakes({"at": "Say from when on: a day and a time, such as 2027-01-31T00:00."}) from None
+            told = f"{self.day} {self.time}".strip()
+            missing = "Choose the day." if not self.day else f"“{told}” is not a day, nor a day and a time."
+            raise Mistakes({"at": missing}) from None
         if not 1971 <= zoned.year <= 2199:
-            raise Mistakes({"at": f"{self.at} is out of reach: expected a year from 1971 to 2199."})
+            raise Mistakes({"at": f"{self.day} is out of reach: choose a day from 1971 to 2199."})
         return zoned
 
     def fields(self) -> dict[str, Any]:
@@ -167,6 +186,12 @@ class Draft:
 def read_draft(given: Mapping[str, Any]) -> Draft:
     """Of a URL, or a form."""
     amounts = {meter.field: text for meter in METERS if (text := _text(given, meter.field))}
+    names = {name: text for name in NAMES if (text := _text(given, name))}
+    day, time, when = (_text(given, name) for name in ("day", "time", "when"))
+    if DAY.fullmatch(when):
+        names["at"], when = when, "at"
+    elif day or time:
+        names["at"] = f"{day}T{time}" if time else day
     return Draft(
         kind=next((kind for kind in KINDS if kind == given.get("kind")), "price"),
         row=number_in(_text(given, "row")),
@@ -174,10 +199,17 @@ def read_draft(given: Mapping[str, Any]) -> Draft:
         per=unit_of(given),
         was=unit_of({"per": given.get("was") or given.get("per")}),
         free=given.get("free") == "yes",
-        when="at" if given.get("when") == "at" else "now",
-        names={name: text for name in NAMES if (text := _text(given, name))},
+        when="at" if when == "at" else "now",
+        names=names,
         amounts=amounts,
     )
+
+
+def likely_days(filters: Filters, now: datetime) -> dict[date, str]:
+    """From when on prices mostly are set, in words: tomorrow, and the first of the next month."""
+    today = now.astimezone(filters.zone).date()
+    tomorrow, first = today + timedelta(days=1), (today.replace(day=1) + timedelta(days=31)).replace(day=1)
+    return {first: "From next month on"} | {tomorrow: "From tomorrow on"}
 
 
 def draft_of(row: HeldPrice, per: Unit) -> Draft:

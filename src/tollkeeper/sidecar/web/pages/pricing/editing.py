@@ -10,10 +10,16 @@ from starlette.responses import Response
 
 from tollkeeper.client import Invalid, NotFound, Outdated
 from tollkeeper.client.records import EffectivePrice, HeldPrice, PricePreview
-from tollkeeper.sidecar.web.amounts import as_typed
 from tollkeeper.sidecar.web.pages.pricing.differences import difference
-from tollkeeper.sidecar.web.pages.pricing.draft import Draft, Mistakes, draft_of, read_draft
-from tollkeeper.sidecar.web.pages.pricing.meters import BY_FIELD, COLUMNS, METERS, UNIT_WORDS, own_prices
+from tollkeeper.sidecar.web.pages.pricing.draft import Draft, Mistakes, likely_days, read_draft
+from tollkeeper.sidecar.web.pages.pricing.filling import (
+    effective,
+    filled_in,
+    in_force,
+    is_same,
+    without_filling_if_free,
+)
+from tollkeeper.sidecar.web.pages.pricing.meters import BY_FIELD, COLUMNS, METERS, UNIT_WORDS
 from tollkeeper.sidecar.web.pages.pricing.recosting import recost_link
 from tollkeeper.sidecar.web.pages.pricing.tabs import tab
 from tollkeeper.sidecar.web.view import SAY_WHY, Missing, View
@@ -47,13 +53,21 @@ async def edit(view: View) -> Response:
     """The form, filled in with what is in force; of a link to an earlier version, with what that said."""
     draft = read_draft(view.request.query_params)
     if "was" not in view.request.query_params:
-        draft = await _in_force(view, draft)
-    return _form(view, draft.converted())
+        draft = await in_force(view, draft)
+        if draft.when == "at" and not draft.at:
+            draft = replace(draft, names={**draft.names, "at": str(min(likely_days(view.filters, view.now)))})
+    return _form(view, await filled_in(view, draft.converted()))
 
 
 async def review(view: View) -> Response:
     """What would be different. Nothing is written: it can be asked for as often as one likes."""
     draft = read_draft(view.request.query_params)
+    if "of_model" in view.request.query_params and draft.per == draft.was:
+        # Sent before the model's prices were filled in: what was left empty then may have one.
+        filled = await filled_in(view, draft)
+        if filled.amounts != draft.amounts or filled.free != draft.free:
+            return _form(view, filled, told=f"The other prices of {draft.subject} are filled in as they are now.")
+        draft = await without_filling_if_free(view, filled)
     try:
         standing = await _standing(view, draft)
     except (Mistakes, Invalid) as error:
@@ -121,30 +135,6 @@ def _when(view: View, standing: Standing) -> str:
     return "from now on" if standing.begins is None else f"from {view.formats.minute(standing.begins)} on"
 
 
-async def _in_force(view: View, draft: Draft) -> Draft:
-    """With the prices that hold now: those of its row, else those that others say."""
-    if draft.row is not None:
-        rows = (await view.api.price(draft.row)).prices
-        held = next((row for row in rows if row.state == "current"), rows[0] if rows else None)
-        return draft if held is None else _filled(draft, held)
-    if draft.kind != "price" or not draft.for_model:
-        return draft
-    price = await _effective(view, draft, None)
-    if price is None:
-        return draft
-    own = _own_row(price, draft)
-    if own is not None:
-        return _filled(draft, own)
-    amounts = {meter.field: as_typed(amount) for meter, amount in own_prices(price.bands[0].unit_prices, draft.per)}
-    return replace(draft, amounts={} if price.free else amounts, free=price.free)
-
-
-def _filled(draft: Draft, row: HeldPrice) -> Draft:
-    """What a row says, from the moment on that was asked for."""
-    said = draft_of(row, draft.per)
-    return replace(said, when=draft.when, names={**said.names, **({"at": draft.at} if draft.at else {})})
-
-
 async def _standing(view: View, draft: Draft) -> Standing:
     """Raises `Mistakes`, and `Invalid` for what the price book does not take."""
     begins, fields = draft.understood(view.filters, view.now)
@@ -153,7 +143,7 @@ async def _standing(view: View, draft: Draft) -> Standing:
     await view.api.preview_price(said, kind=draft.kind, valid_from=begins, with_calls=False)
     rows = await _rows(view, draft)
     held = _held(rows, begins or view.now)
-    before, meant = await _effective(view, draft, begins, held), await _meant(view, draft)
+    before, meant = await effective(view, draft, begins, held), await _meant(view, draft)
     if not rows:
         return Standing(draft, begins, before, None, meant)
     seen = {row.version for row in (held, *rows) if row is not None and (row is held or row.state != "past")}
@@ -169,7 +159,7 @@ async def _clashing(view: View, draft: Draft) -> Standing:
     held = _held(rows, begins or view.now) or next(iter(rows), None)
     if held is not None:
         draft = draft.over(held)
-    before, meant = await _effective(view, draft, begins, held), await _meant(view, draft)
+    before, meant = await effective(view, draft, begins, held), await _meant(view, draft)
     return Standing(draft, begins, before, held, meant, held)
 
 
@@ -178,21 +168,8 @@ async def _rows(view: View, draft: Draft) -> list[HeldPrice]:
     if draft.row is not None:
         return (await view.api.price(draft.row)).prices
     rows = (await view.api.prices(kind=draft.kind, state=["current", "scheduled"])).prices
-    same = next((row.row for row in rows if _is_same(row, draft)), None)
+    same = next((row.row for row in rows if is_same(row, draft)), None)
     return [row for row in rows if row.row == same]
-
-
-async def _effective(
-    view: View, draft: Draft, at: datetime | None, row: HeldPrice | None = None
-) -> EffectivePrice | None:
-    context = {} if row is None else row.content.get("context", {})
-    try:
-        return await view.api.effective_price(
-            draft.for_provider or "*", draft.for_model or "*", tenant=draft.for_tenant or None, at=at,
-            context=[f"{name}={value}" for name, value in context.items()],
-        )  # fmt: skip
-    except NotFound:
-        return None
 
 
 async def _meant(view: View, draft: Draft) -> EffectivePrice | None:
@@ -203,7 +180,7 @@ async def _meant(view: View, draft: Draft) -> EffectivePrice | None:
     try:
         return await view.api.effective_price(whose or "*", draft.stands_for)
     except NotFound:
-        told = f"Nobody knows a price of {draft.stands_for} of {whose or 'any provider'}: say a model that has one."
+        told = f"{draft.stands_for} of {whose or 'any provider'} has no price: name a model that has one."
         raise Mistakes({"stands_for": told}) from None
 
 
@@ -223,10 +200,11 @@ async def _previewed(view: View, draft: Draft, since: datetime | None) -> PriceP
     return await view.api.preview_price(fields, kind=draft.kind, row=draft.row, days=SHORTER[-1])
 
 
-def _form(view: View, draft: Draft, wrong: dict[str, str] | None = None) -> Response:
+def _form(view: View, draft: Draft, wrong: dict[str, str] | None = None, told: str = "") -> Response:
     return view.page(
         "pricing_edit.html", 422 if wrong else 200, title=TITLES[draft.kind, draft.row is not None], draft=draft,
-        wrong=wrong or {}, by_field=BY_FIELD, first=COLUMNS, others=METERS[len(COLUMNS):], unit_words=UNIT_WORDS,
+        wrong=wrong or {}, told=told, days=likely_days(view.filters, view.now), by_field=BY_FIELD,
+        first=COLUMNS, others=METERS[len(COLUMNS):], unit_words=UNIT_WORDS,
         opened=any(meter.field in draft.amounts for meter in METERS[len(COLUMNS):]),
     )  # fmt: skip
 
@@ -258,16 +236,3 @@ def _held(rows: list[HeldPrice], at: datetime) -> HeldPrice | None:
         if (row.valid_from is None or row.valid_from <= at) and (row.valid_to is None or at < row.valid_to):
             return row
     return None
-
-
-def _own_row(price: EffectivePrice, draft: Draft) -> HeldPrice | None:
-    return next((row for row in price.rows if row.kind == "price" and _is_same(row, draft)), None)
-
-
-def _is_same(row: HeldPrice, draft: Draft) -> bool:
-    """Whether a row is about exactly what the draft is, which has no context."""
-    if row.content.get("context"):
-        return False
-    mine = (draft.for_provider or "*", draft.for_model or "*", draft.for_tenant)
-    theirs = (row.provider, row.model, row.tenant or "")
-    return tuple(name.lower() for name in mine) == tuple(name.lower() for name in theirs)

@@ -10,7 +10,7 @@ from tollkeeper.client import Invalid, NotFound, Outdated
 from tollkeeper.client.records import HeldPrice
 from tollkeeper.sidecar.web.forms import number_in
 from tollkeeper.sidecar.web.pages.pricing.differences import between
-from tollkeeper.sidecar.web.pages.pricing.draft import Draft, Mistakes, draft_of, read_draft
+from tollkeeper.sidecar.web.pages.pricing.draft import Draft, Mistakes, draft_of, likely_days, read_draft
 from tollkeeper.sidecar.web.pages.pricing.recosting import recost_link
 from tollkeeper.sidecar.web.pages.pricing.scheduled import scheduled_page
 from tollkeeper.sidecar.web.pages.pricing.tabs import tab
@@ -62,7 +62,8 @@ async def _form(view: View, draft: Draft, status: int = 200, wrong: dict[str, st
     return view.page(
         "pricing_end.html", status, title="Withdraw", draft=draft, held=held, subject=shown.subject if shown else "",
         lines=[] if held is None else between(view.formats, held.kind, {}, held.content, draft.per), wrong=wrong or {},
-        reason=view.field("reason"), later=[row for row in rows if row.state == "scheduled"],
+        reason=view.field("reason"), days=likely_days(view.filters, view.now),
+        later=[row for row in rows if row.state == "scheduled"],
     )  # fmt: skip
 
 
