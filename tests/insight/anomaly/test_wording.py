@@ -66,3 +66,5 @@ def test_a_part_says_what_it_is_mostly_made_of() -> None:
     assert contributor_text(one) == "model gpt-4o: $80.00 more (80 %), by bigger calls"
     nothing = one._replace(value="", share=None, more_calls=0, bigger_calls=0, dearer_tokens=0)
     assert contributor_text(nothing) == "model (none): $80.00 more"
+    more = one._replace(share=1.08)
+    assert "$80.00 more (more than all of it, as others spent less), by bigger calls" in contributor_text(more)

@@ -106,8 +106,14 @@ def contributor_text(one: Contributor) -> str:
     parts = {"more calls": one.more_calls, "bigger calls": one.bigger_calls, "dearer tokens": one.dearer_tokens}
     most = max(parts, key=lambda name: parts[name])
     why = f", by {most}" if parts[most] > 0 else ""
-    share = "" if one.share is None else f" ({one.share * 100:.0f} %)"
-    return f"{one.dimension} {one.value or '(none)'}: {money_text(one.excess_nano_usd)} more{share}{why}"
+    return f"{one.dimension} {one.value or '(none)'}: {money_text(one.excess_nano_usd)} more{_share(one.share)}{why}"
+
+
+def _share(share: float | None) -> str:
+    if share is None:
+        return ""
+    percent = round(share * 100)
+    return f" ({percent} %)" if percent <= 100 else " (more than all of it, as others spent less)"
 
 
 def _of_runaway(facts: Mapping[str, Any]) -> list[str]:

@@ -47,7 +47,7 @@ class ContributorState(BaseModel):
     actual: Usd
     expected: Usd
     excess: Usd
-    share: float | None = Field(description="Of the whole excess.")
+    share: float | None = Field(description="Of the whole excess: more than 1, where others spent less than expected.")
     more_calls: Usd = Field(description="Of the excess, by more calls than usual.")
     bigger_calls: Usd = Field(description="By more tokens in each.")
     dearer_tokens: Usd = Field(description="By dearer tokens, as of another model.")
