@@ -250,6 +250,12 @@ def test_what_calls_under_way_hold_and_whether_counters_agree(world: World, edit
     assert "✓ Yes" in told(page(editor, "/budgets/agreement"))
 
 
+def test_nothing_was_compared_yet(world: World, viewer: Visitor) -> None:
+    world.policies.set(read_json('{"limit": [{"limit": "$0.50 per request"}]}', "tests"), author="tests", reason="few")
+    words = told(page(viewer, "/budgets/agreement"))
+    assert "Nothing was compared yet" in words and "✓ Yes" not in words
+
+
 def test_an_emergency_is_declared_begun_and_ended(world: World, editor: Visitor, viewer: Visitor) -> None:
     assert "none can be begun" in told(page(viewer, "/budgets", tab="emergency"))
     assert send(editor, "emergency/enter", reason="fire").status_code == 409

@@ -127,6 +127,19 @@ def test_the_months_limits_are_those_of_everything(world: World) -> None:
     assert [(each.name, each.amount) for each in found] == [("company", 520)]
 
 
+def test_the_tightest_budget(world: World) -> None:
+    person(world, "ada", "viewer")
+    world.record(make_call(1))
+    ada = Visitor(world).as_user("ada")
+    assert "Set a budget" in ada.get("/").text
+    others = b'{"limit": [{"name": "others", "limit": "$5 / month", "match": {"tags": {"tenant": "globex"}}}]}'
+    everybody = b'{"limit": [{"name": "company", "limit": "$520 / month"}]}'
+    for policy, told in ((others, "nothing of any budget is used yet"), (everybody, "of $520.00: company")):
+        world.policies.set(read_policy(policy, "policy.json"), author="tests", reason="a test")
+        world.clock.now += timedelta(minutes=1)
+        assert told in ada.get("/").text
+
+
 def test_old_calls_are_a_link_away(world: World) -> None:
     person(world, "ada", "viewer")
     world.record(make_call(1))

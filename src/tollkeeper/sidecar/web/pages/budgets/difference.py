@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import unified_diff
 from typing import Any, NamedTuple
 
 from tollkeeper.model.limit import THRESHOLDS
 from tollkeeper.policy.document import Document, read_json, write_toml
+from tollkeeper.policy.forms import limit_saying
 from tollkeeper.policy.mistakes import PolicyError
+from tollkeeper.sidecar.findings import told_at
 from tollkeeper.sidecar.web.pages.budgets.conditions import (
     calls_words,
     conditions_of,
@@ -107,7 +110,7 @@ def _limit(table: Mapping[str, Any]) -> dict[str, str]:
     others = {key: value for key, value in table.items() if key not in ("limit", "match", "mode", "on_exceeded", "at")}
     waits = str(table.get("on_exceeded", "deny")).partition("wait ")[2]
     then = f"further calls wait for up to {waits}, then are refused" if waits else "further calls are refused"
-    told = ", ".join(f"{each}%" for each in table.get("at", THRESHOLDS))
+    told = ", ".join(f"{each}%" for each in _percentages(table))
     return {
         HOW_MUCH: str(table.get("limit", ABSENT)),
         **({CALLS: calls_words(table["match"])} if table.get("match") else {}),
@@ -115,6 +118,15 @@ def _limit(table: Mapping[str, Any]) -> dict[str, str]:
         **{_named(key): _text(key, value) for key, value in others.items()},
         **({TOLD: told} if told else {}),
     }
+
+
+def _percentages(table: Mapping[str, Any]) -> Sequence[int]:
+    """Those that are told of."""
+    said = tuple(table.get("at", THRESHOLDS))
+    try:
+        return told_at(replace(limit_saying(table.get("limit", "")), at=said))
+    except ValueError:
+        return said
 
 
 def _all_of(said: Mapping[str, str] | None) -> str:
