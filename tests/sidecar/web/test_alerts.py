@@ -200,7 +200,7 @@ def test_rules_are_those_of_the_policy(world: World, editor: Visitor) -> None:
     page = editor.get("/alerts?tab=rules").text
     assert "/budgets/edit?name=daily" in page and "above 500" in page
     assert re.findall(r'data-label="Told at">([^<]*)<', page) == [
-        "80, 100 %", "100 %", "never: it is of single calls",
+        "80, 100 %", "100 %", "never: it binds each call by itself",
     ]  # fmt: skip
     told = {each["form"]: each["thresholds"] for each in api(world, "/limits/usage")["limits"]}
     assert told == {"$10 / day per tenant": [80, 100], "9 requests / minute": [100], "$1 per request": []}
@@ -230,7 +230,7 @@ def test_a_channel_is_added_tried_and_removed(world: World, admin: Visitor) -> N
     assert "<dd>Slack</dd>" in page and "Nothing can be told here yet" in page and "export NO_SUCH_URL=" in page
     listed = admin.get("/alerts?tab=channels").text
     assert "Cannot be told" in listed and "environment variable NO_SUCH_URL is not set" in listed
-    assert "Alerts do not reach on-call, team:" in admin.get("/").text
+    assert "Alerts do not reach on-call, team." in admin.get("/").text
     assert "Alerts do not reach team: environment variable NO_SUCH_URL" in admin.get("/settings?tab=health").text
     form = admin.get("/alerts/channels/team/edit").text
     assert "incoming webhook" in form and "export NO_SUCH_URL=" in form
