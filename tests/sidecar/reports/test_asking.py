@@ -32,7 +32,7 @@ def test_a_report_comes_typed_and_exact(world: World, url: str) -> None:
 
 async def test_the_async_client_has_the_same(world: World, url: str) -> None:
     async with tollkeeper.AsyncClient(url, world.key("read")) as client:
-        assert (await client.report("daily", month="2026-02")).title == "Daily cost summary"
+        assert (await client.report("daily", month="2026-02")).title == "Cost summary"
         assert b"<!doctype html>" in await client.report_file("daily", "html", days=3)
 
 

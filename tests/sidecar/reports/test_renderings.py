@@ -30,7 +30,7 @@ NOW = datetime(2026, 4, 2, 9, 30, tzinfo=UTC)
 
 def report_of(*tables: Table, **parts: object) -> Report:
     section = Section("Summary", tables=tables, **parts)  # type: ignore[arg-type]
-    return Report("daily", "Daily cost summary", "", datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC),
+    return Report("daily", "Cost summary", "", datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC),
                   "UTC", NOW, [section])  # fmt: skip
 
 

@@ -109,7 +109,7 @@ def test_a_channel_is_sent_each_report_once(database_url: str, web: HttpSink) ->
                 process.tick()
         told = {request.json["title"]: request for request in web.requests}
         assert len(web.requests) == 2
-    day, month = told["Daily cost summary, Tuesday, 2026-03-31"].json, told["Statement, March 2026: tenant acme"].json
+    day, month = told["Cost summary, Tuesday, 2026-03-31"].json, told["Statement, March 2026: tenant acme"].json
     of_day = "https://toll.example/reports?report=daily&start=2026-03-31&end=2026-03-31&zone=UTC"
     assert (day["alert_type"], day["link"]) == ("report", of_day)
     assert month["link"].endswith("?report=statement&start=2026-03-01&end=2026-03-31&zone=UTC&tenant=acme")
@@ -146,7 +146,7 @@ def test_a_mail_has_it_as_an_attachment(tmp_path: Path, mail: MailSink) -> None:
         processes[0].tick()
     (message,) = mail.messages
     (attached,) = message.iter_attachments()
-    assert message["Subject"] == "Daily cost summary, Tuesday, 2026-03-31"
+    assert message["Subject"] == "Cost summary, Tuesday, 2026-03-31"
     assert (attached.get_content_type(), attached.get_filename()) == ("application/pdf", "daily-daily-2026-03-31.pdf")
     assert attached.get_content().startswith(b"%PDF-")
 

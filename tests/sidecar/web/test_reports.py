@@ -188,8 +188,13 @@ def test_a_schedule_is_set_changed_and_removed(world: World, editor: Visitor, vi
     (kept,) = world.client("read").get("/api/v1/report-schedules").json()["schedules"]
     assert (kept["only"], kept["to"], kept["at"]) == ({"tenant": ["acme", HOSTILE]}, ["finance"], "07:30")
     shown = page(viewer, tab="schedules")
-    assert "Every month at 07:30, Europe/Berlin" in told(shown) and "Set a schedule" not in shown
+    said = "acme Statement of the month before, PDF On the 1st of a month at 07:30 Europe/Berlin"
+    assert said in told(shown) and "Set a schedule" not in shown
+    again = send(editor, "/reports/schedules", **fields, reason="Another")
+    assert again.status_code == 422 and "There is a schedule of this name" in again.text
     form = page(editor, tab="schedules", edit="acme")
+    changed = send(editor, "/reports/schedules", **{**fields, "at": "07:00"}, edited="acme", reason="Earlier")
+    assert changed.status_code == 303
     assert 'name="to" value="finance" checked' in form and 'value="07:30"' in form and 'value="Europe/Berlin"' in form
     assert send(editor, "/reports/schedules/acme/remove").status_code == 303
     assert "had been removed already" in editor.get(
@@ -216,6 +221,17 @@ def test_schedules_that_make_no_sense(world: World, editor: Visitor, changed: di
     fields = {"name": "x", "report": "daily", "every": "day", "format": "pdf", "to": "ops", "reason": "why"}
     answer = send(editor, "/reports/schedules", **{**fields, **changed})
     assert answer.status_code == 422 and told_so in told(answer.text) and "<script>alert" not in answer.text
+
+
+def test_channels_say_whether_they_can_be_told_and_that_mail_is_one(world: World, editor: Visitor) -> None:
+    world.channels.store.set(Channel("chat", "slack", "env:NOT_SET_HERE"), author="tests", reason="a test")
+    shown = told(page(editor, tab="schedules"))
+    assert "chat Slack ▲ cannot be told now: environment variable NOT_SET_HERE is not set" in shown
+    assert "None of these sends e-mail. An admin can add" in shown
+    mail = Channel("mail", "apprise", "mailtos://u:p@smtp.example.com")
+    world.channels.store.set(mail, author="tests", reason="a test")
+    shown = told(page(editor, tab="schedules"))
+    assert "mail E-mail" in shown and "None of these sends" not in shown
 
 
 def test_what_became_of_reports_is_listed(world: World, viewer: Visitor) -> None:

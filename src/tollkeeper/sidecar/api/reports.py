@@ -64,7 +64,7 @@ class KindOfReport(BaseModel):
     """One kind of report."""
 
     name: str = Field(examples=["daily"])
-    title: str = Field(examples=["Daily cost summary"])
+    title: str = Field(examples=["Cost summary"])
     meaning: str
     formats: list[Format]
 

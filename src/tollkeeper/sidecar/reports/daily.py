@@ -1,4 +1,4 @@
-"""The daily cost summary: what each day cost, and who and what it went to."""
+"""The cost summary: what each day cost, and who and what it went to."""
 
 from __future__ import annotations
 

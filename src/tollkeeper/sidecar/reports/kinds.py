@@ -25,7 +25,7 @@ class Kind(NamedTuple):
 
 
 REPORTS: tuple[Kind, ...] = (
-    Kind("daily", "Daily cost summary", "What each day cost, and who and what it went to.", daily.sections, True),
+    Kind("daily", "Cost summary", "What each day cost, and who and what it went to.", daily.sections, True),
     Kind("performance", "Provider performance", "Who answers, how fast, and for how much.", performance.sections),
     Kind("budgets", "Budget analysis", "How limits stand, and how their periods have ended.", budgets.sections),
     Kind("anomalies", "Anomalies", "What was unusual, what it has cost, and why.", anomalies.sections),
