@@ -40,13 +40,13 @@ def test_who_is_told_of_a_limit() -> None:
     assert told(daily, *asking) == Telling(
         (50, 80, 90, 95, 100),
         [
-            Told("ops", "", "not set"),
-            Told("slack", "from 95 % on, tenant acme, glob* only", ""),
-            Told("alertmanager", "", ""),
+            Told("ops", "", True),
+            Told("slack", "from 95 % on, tenant acme, glob* only", False),
+            Told("alertmanager", "", False),
         ],
     )
     assert told({"name": "daily", "limit": "9 requests / minute"}, asking[0]) == Telling(
-        (100,), [Told("ops", "", "not set")]
+        (100,), [Told("ops", "", True)]
     )
     assert told({"name": "daily", "limit": "$1 / request"}, asking[0]) == Telling((), [])
 
@@ -60,4 +60,4 @@ def test_the_review_says_so(sqlite_world: World) -> None:
     slack = {"kind": "slack", "url": "env:NO_SLACK", "at_least": "critical"}
     assert sqlite_world.client("admin").put("/api/v1/channels/team", json=slack).status_code == 200
     page = ada.post("/budgets/review", data=form).text
-    assert "told to: " in page and "from 95 % on" in page and "NO_SLACK is not set" in page
+    assert "told to: " in page and "from 95 % on" in page and "nothing arrives" in page

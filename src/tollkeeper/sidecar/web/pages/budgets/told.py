@@ -14,11 +14,11 @@ from tollkeeper.sidecar.findings import told_at
 
 
 class Told(NamedTuple):
-    """A channel; of what it is told, where that is not all; and why nothing arrives there, where that is so."""
+    """A channel; of what it is told, where that is not all; and whether nothing arrives there."""
 
     channel: str
     part: str
-    trouble: str
+    fails: bool
 
 
 class Telling(NamedTuple):
@@ -50,4 +50,4 @@ def _told(limit: Limit, said: ChannelState) -> Told | None:
     parts = [f"{name} {', '.join(globs)} only" for name, globs in whose.items()]
     if len(heard) < len(percents):
         parts.insert(0, f"from {min(heard)} % on")
-    return Told(said.name, ", ".join(parts), said.trouble.detail if said.trouble else "")
+    return Told(said.name, ", ".join(parts), said.trouble is not None)
