@@ -72,7 +72,7 @@ def _said(version: Any) -> Any:
     """What a version of a price says, without what is said of the version."""
     if not isinstance(version, dict):
         return version
-    rest = {name: value for name, value in version.items() if name not in ("content", *OF_THE_ENTRY) and value != ""}
+    rest = {name: value for name, value in version.items() if name not in ("content", *OF_THE_ENTRY) and value not in ("", False)}
     return {**version.get("content", {}), **rest}
 
 
@@ -90,7 +90,7 @@ def flat(value: Any, path: str = "") -> dict[str, str]:
     if isinstance(value, list) and any(isinstance(each, dict) for each in value):
         named = [(_name_of(each, number), each) for number, each in enumerate(value)]
         return {name: text for key, each in named for name, text in flat(each, _under(path, key)).items()}
-    if value is None:
+    if value is None or value == {} or value == []:
         return {}
     if (path.endswith("_at") or path in MOMENTS) and isinstance(value, int) and value > A_MOMENT:
         return {path: moment(value).isoformat(sep=" ", timespec="seconds")}

@@ -35,7 +35,7 @@ def subject_of(change: Change) -> Subject:
 
 
 def _policy(change: Change, said: dict[str, Any]) -> str:
-    names = different(change.before or NOTHING, said)
+    names = sorted(different(change.before or NOTHING, said), key=lambda name: not name.startswith("limit "))
     more = len(names) - MOST_NAMES
     return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
