@@ -72,7 +72,11 @@ def _said(version: Any) -> Any:
     """What a version of a price says, without what is said of the version."""
     if not isinstance(version, dict):
         return version
-    rest = {name: value for name, value in version.items() if name not in ("content", *OF_THE_ENTRY) and value not in ("", False)}
+    rest = {
+        name: value
+        for name, value in version.items()
+        if name not in ("content", *OF_THE_ENTRY) and value not in ("", False)
+    }
     return {**version.get("content", {}), **rest}
 
 
