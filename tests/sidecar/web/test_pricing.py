@@ -109,6 +109,12 @@ def test_prices_that_were_left_empty_are_filled_in_before_the_review(editor: Vis
     assert "Output $10.00 $0.00" in free
 
 
+def test_what_long_inputs_cost_more_is_not_lost_unseen(editor: Visitor) -> None:
+    draft = {"for_provider": "google", "for_model": "gemini-2.5-pro", "input": "1", "output": "5"}
+    review = told(page(editor, "/pricing/review", **draft))
+    assert "Long inputs dearer above 200K tokens the same price ▲ lost" in review
+
+
 @pytest.mark.parametrize(
     ("when", "day", "time", "from_on"),
     [

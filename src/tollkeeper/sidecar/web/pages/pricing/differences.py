@@ -102,7 +102,7 @@ def _prices(
         )
     if before is not None and len(before.bands) > 1:
         above = formats.short(before.bands[1].above_input_tokens)
-        yield Line("Long inputs", f"dearer above {above} tokens", "the same price")
+        yield Line("Long inputs", f"dearer above {above} tokens", "the same price", "lost", is_worse=True)
 
 
 def _is_general(meter: Meter, prices: Mapping[str, Decimal], price: Decimal | None) -> bool:
