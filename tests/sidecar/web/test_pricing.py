@@ -105,6 +105,8 @@ def test_prices_that_were_left_empty_are_filled_in_before_the_review(editor: Vis
     assert 'name="output" value="0.6"' in again and 'name="cache_read" value="0.075"' in again, "of the other model"
     unknown = page(editor, "/pricing/edit", **{**other, "for_model": "none"}, input="7", output="10")
     assert 'name="output" value=""' in unknown and "openai none has no price now" in told(unknown)
+    nameless = page(editor, "/pricing/edit", **{**other, "for_model": ""}, input="7", output="10")
+    assert 'name="input" value="7"' in nameless and 'name="output" value=""' in nameless
     free = told(page(editor, "/pricing/review", **{**named, **of}, input="2.5", output="10", free="yes"))
     assert "Output $10.00 $0.00" in free
 

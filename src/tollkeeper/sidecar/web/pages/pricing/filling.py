@@ -31,12 +31,14 @@ async def filled_in(view: View, draft: Draft) -> Draft:
     """
     if draft.kind != "price" or draft.row is not None or _named(draft) == _filled_of(draft):
         return draft
-    now, before = await effective(view, draft), await _before(view, draft)
+    now = await effective(view, draft) if draft.for_model else None
+    before = await _before(view, draft)
     typed = _typed(draft, before)
     free = draft.free and not (before and before.free)
     if not typed and now is not None:
         free = free or now.free
-    names = {**draft.names, "of_provider": draft.for_provider, "of_model": draft.for_model}
+    provider, model = _named(draft)
+    names = {**draft.names, "of_provider": provider, "of_model": model}
     amounts = {**_amounts(now, draft.per), **typed}
     return replace(draft, amounts=amounts, free=free, names=names, has_price=now is not None)
 
