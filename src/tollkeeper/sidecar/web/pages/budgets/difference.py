@@ -19,7 +19,7 @@ from tollkeeper.sidecar.web.pages.budgets.conditions import (
     conditions_text,
     exempt_text,
 )
-from tollkeeper.sidecar.web.pages.budgets.limit_form import STEPS
+from tollkeeper.sidecar.web.pages.budgets.limit_form import STEPS, UNAVAILABLE
 
 NOTHING: Document = {"policy": {"name": "policy"}, "limit": []}
 """What is in force before anybody has set a policy."""
@@ -141,6 +141,8 @@ def _text(key: str, value: Any) -> str:
     """The value of a field, to read."""
     if value is None:
         return ABSENT
+    if key == "on_unavailable":
+        return UNAVAILABLE.get(value, str(value))
     if key == "match":
         return conditions_text(conditions_of(value))
     if key == "exempt":
