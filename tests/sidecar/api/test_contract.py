@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from sidecar.api.world import NOW, World, failed, make_call, unpriced
@@ -62,6 +62,8 @@ def test_an_operation_keeps_its_contract(api_schema: Any, bearer: dict[str, str]
         suppress_health_check=list(HealthCheck),
     )
     def keeps(case: Any) -> None:
+        # Starlette mounts by `.*`: a path with a line break in it comes to no API, and says nothing of it.
+        assume(not any("\n" in str(value) for value in (case.path_parameters or {}).values()))
         case.call_and_validate(headers=bearer, excluded_checks=NOT_SAID_BY_THE_SCHEMA)
 
     keeps()
