@@ -44,6 +44,8 @@ def look_beside(tab: Tab) -> None:
         see(tab)
         tab.page.keyboard.press("Escape")
         tab.page.locator("dialog[open]").wait_for(state="hidden")
+        tab.page.evaluate("document.dispatchEvent(new CustomEvent('htmx:after:swap'))")
+        assert tab.page.locator("dialog[open]").count() == 0, "as a part of the page is shown anew, it opens again"
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -50,7 +50,9 @@ function listenToServer(path) {
 /** Drawers and dialogs are `<dialog>`; what htmx has put on the page is opened, and closed by Escape or its button. */
 function openDialogs(within) {
   for (const dialog of within.querySelectorAll("dialog[data-open]")) {
-    if (!dialog.open) dialog.showModal();
+    // Once: when another part of the page is shown anew, one that was closed stays so.
+    dialog.removeAttribute("data-open");
+    dialog.showModal();
   }
 }
 
