@@ -164,6 +164,8 @@ def test_a_limit_is_changed_and_removed(world: World, editor: Visitor) -> None:
         '<option value="tenant" selected>for each tenant by itself' in form
         and '<option value="alert" selected>' in form
     )
+    assert 'form="remove">Remove<' in form and 'name="what" value="remove"' in form
+    assert 'value="remove"' not in page(editor, "/budgets/edit")
     said = new_limit(
         world, before="tokens", name="tokens", amount="3000", measure="tokens", window="day", whose="tenant",
         step_at="100", step_do="alert",
@@ -259,10 +261,12 @@ def test_nothing_was_compared_yet(world: World, viewer: Visitor) -> None:
 def test_an_emergency_is_declared_begun_and_ended(world: World, editor: Visitor, viewer: Visitor) -> None:
     assert "none can be begun" in told(page(viewer, "/budgets", tab="emergency"))
     assert send(editor, "emergency/enter", reason="fire").status_code == 409
+    assert 'value="low" checked' in page(editor, "/budgets/emergency")
     said = {"what": "emergency", "version": str(version(world)), "models": "gpt-4o = gpt-4o-mini", "shed": "low"}
     wrong = send(editor, "review", **said, tokens="many", throttle="5 / minute")
     assert wrong.status_code == 422 and 'id="wrong-tokens"' in wrong.text and "gpt-4o = gpt-4o-mini" in wrong.text
-    assert send(editor, "save", **said, tokens="64", reason="to be ready").status_code == 303
+    saved = send(editor, "save", **said, tokens="64", reason="to be ready")
+    assert saved.status_code == 303 and saved.headers["location"] == "/budgets?tab=emergency"
     assert "Calls of priority low are not sent" in told(page(viewer, "/budgets", tab="emergency"))
     assert send(editor, "emergency/enter", reason="").status_code == 422
     assert page(viewer, "/budgets/emergency-banner").strip() == ""
@@ -271,6 +275,8 @@ def test_an_emergency_is_declared_begun_and_ended(world: World, editor: Visitor,
     assert "ed began it" in told(banner) and "costs explode" in banner and "<script>" not in banner
     assert world.client("read").get("/api/v1/emergency").json()["active"] is True
     assert "There is an emergency" in told(page(viewer, "/budgets", tab="emergency"))
+    shown = told(page(editor, "/budgets", tab="emergency"))
+    assert "while it lasts" not in shown and "The limit that began it" not in shown
     assert send(editor, "emergency/leave", reason="over").status_code == 303
     assert world.client("read").get("/api/v1/emergency").json()["active"] is False
 

@@ -12,9 +12,10 @@ NO_VALUE = "(none)"
 
 Match = dict[str, Any]
 Condition = tuple[str, str]
+A_CONDITION = "a name, = and a value, such as tenant = acme"
 
 
-def read_conditions(text: str) -> list[Condition]:
+def read_conditions(text: str, expected: str = A_CONDITION) -> list[Condition]:
     """Each `name = value`, by lines or commas. Raises `ValueError`."""
     found = []
     for part in (part.strip() for line in text.splitlines() for part in line.split(",")):
@@ -22,9 +23,14 @@ def read_conditions(text: str) -> list[Condition]:
             continue
         name, separator, value = (each.strip() for each in part.partition("="))
         if not (name and separator and value):
-            raise ValueError(f"{part!r} is not understood: write a name, = and a value, such as tenant = acme")
+            raise ValueError(f"{part!r} is not understood: write {expected}")
         found.append((name, value))
     return found
+
+
+def read_models(text: str) -> dict[str, str]:
+    """Which model is asked instead of which, written in the same way. Raises `ValueError`."""
+    return dict(read_conditions(text, "the model that is asked for, = and the one instead: gpt-4o = gpt-4o-mini"))
 
 
 def match_of(conditions: Iterable[Condition]) -> Match:

@@ -19,7 +19,7 @@ from tollkeeper.sidecar.web.pages.budgets.emergency_form import typed_emergency
 from tollkeeper.sidecar.web.pages.budgets.limit_form import (
     MEASURES,
     NEW,
-    STEP_EXAMPLES,
+    STEP_VALUES,
     STEPS,
     THEN,
     UNAVAILABLE,
@@ -98,7 +98,7 @@ def limit_page(
     return view.page(
         "budgets_edit.html", status, title=title, tabs=TABS, tab="limits", form=form, version=version,
         mistakes=mistakes or {}, measures=MEASURES, windows=WINDOWS, per=PER, then=THEN, steps=STEPS,
-        step_examples=STEP_EXAMPLES, unavailable=UNAVAILABLE, sorts=DIMENSIONS,
+        step_values=STEP_VALUES, unavailable=UNAVAILABLE, sorts=DIMENSIONS,
     )  # fmt: skip
 
 

@@ -8,11 +8,12 @@ from tollkeeper.client import Outdated
 from tollkeeper.model.ladder import SHEDDABLE
 from tollkeeper.policy.document import Document
 from tollkeeper.sidecar.web.pages.budgets.emergency_form import said_of
-from tollkeeper.sidecar.web.pages.budgets.tabs import PATH, TABS, TITLE
+from tollkeeper.sidecar.web.pages.budgets.tabs import EMERGENCY, TABS, TITLE
 from tollkeeper.sidecar.web.view import SAY_WHY, View
 
-HERE = f"{PATH}?tab=emergency"
 CONFLICT = 409
+USUAL: Document = {"tokens": 512, "shed": ["low"]}
+"""What the form begins with, where nothing is said yet."""
 SHOWN = 20
 
 
@@ -34,7 +35,7 @@ async def enter(view: View) -> Response:
         await view.api.enter_emergency(reason=view.field("reason"))
     except Outdated as error:
         return await _page(view, f"There is no emergency: {error.message}.", CONFLICT)
-    return view.done(HERE, "The emergency has begun. Apps go by it within seconds.")
+    return view.done(EMERGENCY, "The emergency has begun. Apps go by it within seconds.")
 
 
 async def leave(view: View) -> Response:
@@ -42,13 +43,13 @@ async def leave(view: View) -> Response:
     if not view.field("reason"):
         return await _page(view, SAY_WHY, 422)
     await view.api.leave_emergency(reason=view.field("reason"))
-    return view.done(HERE, "The emergency is over. Calls go as they did before.")
+    return view.done(EMERGENCY, "The emergency is over. Calls go as they did before.")
 
 
 async def declare(view: View) -> Response:
     """The form of what is done in one; it leads to the review of the policy."""
     policy = await view.api.policy()
-    return declared_page(view, policy.version, said_of(policy.document.get("emergency", {})))
+    return declared_page(view, policy.version, said_of(policy.document.get("emergency", USUAL)))
 
 
 def declared_page(

@@ -6,7 +6,7 @@ from starlette.datastructures import FormData
 
 from tollkeeper.policy.document import Document
 from tollkeeper.sidecar.web.amounts import read_whole
-from tollkeeper.sidecar.web.pages.budgets.conditions import conditions_text, read_conditions
+from tollkeeper.sidecar.web.pages.budgets.conditions import conditions_text, read_models
 from tollkeeper.sidecar.web.pages.budgets.limit_form import Mistaken
 
 
@@ -30,7 +30,7 @@ def emergency_table(form: FormData) -> Document:
     """The table of a policy that says the same. Raises `Mistaken`."""
     said, mistakes = typed_emergency(form), {}
     table: Document = {"shed": said["shed"], "throttle": said["throttle"]}
-    for name, read in (("models", lambda text: dict(read_conditions(text))), ("tokens", read_whole)):
+    for name, read in (("models", read_models), ("tokens", read_whole)):
         try:
             table[name] = read(said[name]) if said[name] else None
         except ValueError as expected:

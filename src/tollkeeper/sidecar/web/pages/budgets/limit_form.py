@@ -19,6 +19,7 @@ from tollkeeper.sidecar.web.pages.budgets.conditions import (
     match_of,
     read_conditions,
     read_exempt,
+    read_models,
 )
 
 MEASURES: Mapping[str, str] = {
@@ -38,14 +39,18 @@ STEPS: Mapping[str, str] = {
     "shed": "turn unimportant calls away", "throttle": "slow calls down", "emergency": "begin an emergency",
     "deny": "refuse calls",
 }  # fmt: skip
-STEP_EXAMPLES: Mapping[str, str] = {
-    "cheaper": "gpt-4o = gpt-4o-mini", "cap_output": "256", "shed": "low, normal", "throttle": "10 requests / minute",
-}  # fmt: skip
+STEP_VALUES: Mapping[str, tuple[str, str]] = {
+    "cheaper": ("Which model instead", "gpt-4o = gpt-4o-mini"),
+    "cap_output": ("Output tokens at the most", "256"),
+    "shed": ("Calls of these priorities", "low, normal"),
+    "throttle": ("To how many", "10 requests / minute"),
+}
+"""What else is to be said of a step, with an example; of the others, nothing."""
 UNAVAILABLE: Mapping[str, str] = {
     "local": "use up what they hold, then refuse", "allow": "let calls go", "deny": "refuse calls",
 }  # fmt: skip
-LEAST_STEPS = 3
-"""Rows of steps that a form has, so that there is room for more."""
+LEAST_STEPS = 6
+"""Rows of steps that a form has; empty ones are shown one at a time."""
 
 SINGLE = (
     "name", "amount", "measure", "window", "whose", "only_name", "only_value", "then", "wait_for", "burst",
@@ -188,15 +193,15 @@ class _Reading:
 
     def steps(self) -> list[Document]:
         found = []
-        for at, do, value in self._form.steps:
+        for place, (at, do, value) in enumerate(self._form.steps, 1):
             if not do:
-                self.mistakes["steps"] = "choose what is done at each percentage, or empty the row"
+                self.mistakes[f"step-{place}"] = "choose what is done at this percentage, or empty the row"
                 continue
             try:
                 found.append({"at": read_whole(at.removesuffix("%")), "do": do, **_step_value(do, value)})
             except ValueError as expected:
-                self.mistakes["steps"] = f"{STEPS.get(do, do)}: {expected}"
-        return found
+                self.mistakes[f"step-{place}"] = f"{STEPS.get(do, do)}: {expected}"
+        return found if len(found) == len(self._form.steps) else []  # else they would not be where they were typed
 
 
 def _window(form: LimitForm, measure: str) -> str | None:
@@ -218,7 +223,7 @@ def _whole_numbers(text: str) -> list[int]:
 
 def _step_value(do: str, value: str) -> Document:
     if do == "cheaper":
-        return {"models": dict(read_conditions(value))}
+        return {"models": read_models(value)}
     if do == "cap_output":
         return {"tokens": read_whole(value)}
     if do == "shed":

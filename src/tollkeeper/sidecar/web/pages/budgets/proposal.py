@@ -22,6 +22,7 @@ from tollkeeper.policy.presets import PRESETS, limits_of_preset
 from tollkeeper.sidecar.web.pages.budgets.conditions import calls_words
 from tollkeeper.sidecar.web.pages.budgets.emergency_form import emergency_table
 from tollkeeper.sidecar.web.pages.budgets.limit_form import LimitForm, Mistaken, tables_of, typed
+from tollkeeper.sidecar.web.pages.budgets.tabs import EMERGENCY, PATH, anchor
 
 WHERE = "the policy"
 SLUG = re.compile(r"[^\w.-]+")
@@ -41,7 +42,7 @@ FIELDS: Mapping[str, str] = {
 class Proposal:
     """`title` says what is done, `told` that it was; `warnings` what one may not have thought of.
 
-    `limit` is the name of the limit that is set, if it is one.
+    `where` is where it is seen then; `limit` the name of the limit that is set, if it is one.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Proposal:
     policy: Policy
     warnings: tuple[str, ...] = ()
     told: str = "Saved"
+    where: str = PATH
     limit: str = ""
 
 
@@ -87,7 +89,7 @@ def _limit(form: FormData, now: Document) -> Proposal:
     written = policy_document(policy)
     now_says = written["limit"][place]
     told = ", ".join(filter(None, (f"Saved: {name}", now_says["limit"], calls_words(now_says.get("match", {})))))
-    return Proposal(words, written, policy, warnings, told, name)
+    return Proposal(words, written, policy, warnings, told, f"{PATH}#{anchor(name)}", name)
 
 
 def _with_limit(now: Document, said: LimitForm, table: Document, ladder: Document | None) -> Document:
@@ -174,7 +176,7 @@ def _version(form: FormData, old: Document | None) -> Proposal:
 
 def _emergency(form: FormData, now: Document) -> Proposal:
     policy = _checked({**now, "emergency": emergency_table(form)})
-    return Proposal("What is done in an emergency", policy_document(policy), policy)
+    return Proposal("What is done in an emergency", policy_document(policy), policy, where=EMERGENCY)
 
 
 KINDS: Mapping[str, Callable[[FormData, Document], Proposal]] = {
@@ -212,6 +214,8 @@ def _field_of(line: str, place: int | None) -> tuple[str, str]:
         return FIELDS.get(found[1], ""), words
     if separator and (found := re.fullmatch(r"emergency\.(\w+).*", where)):
         return found[1], words
+    if separator and place is not None and (found := re.fullmatch(r"ladder\[\d+\]\.steps\[(\d+)\].*", where)):
+        return f"step-{int(found[1]) + 1}", words
     if separator and (found := re.fullmatch(r"ladder\[\d+\]\.(\w+).*", where)):
         return ("hysteresis" if found[1] == "hysteresis" else "steps"), words
     return "", line

@@ -14,7 +14,7 @@ from tollkeeper.sidecar.web.pages.budgets.difference import NOTHING, differences
 from tollkeeper.sidecar.web.pages.budgets.editing import form_again, version_shown
 from tollkeeper.sidecar.web.pages.budgets.limit_form import Mistaken
 from tollkeeper.sidecar.web.pages.budgets.proposal import Proposal, propose
-from tollkeeper.sidecar.web.pages.budgets.tabs import PATH, TABS, anchor
+from tollkeeper.sidecar.web.pages.budgets.tabs import TABS
 from tollkeeper.sidecar.web.pages.budgets.told import telling
 from tollkeeper.sidecar.web.view import SAY_WHY, Missing, View
 
@@ -58,8 +58,7 @@ async def save(view: View) -> Response:
         return await _page(view, await view.api.policy(), proposal, shown, status=CONFLICT)
     except Invalid as error:
         return await _page(view, policy, proposal, shown, error.message, status=422)
-    where = f"{PATH}#{anchor(proposal.limit)}" if proposal.limit else PATH
-    return view.done(where, f"{proposal.told}. Version {now.version} of the policy is in force.")
+    return view.done(proposal.where, f"{proposal.told}. Version {now.version} of the policy is in force.")
 
 
 async def _reviewed(view: View, with_backtest: bool = False) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 PATH = "/budgets"
+EMERGENCY = f"{PATH}?tab=emergency"
 TITLE = "Budgets & limits"
 TABS = (
     ("limits", "Budgets and limits"), ("quotas", "Quotas"), ("in-flight", "In flight"), ("history", "History"),
