@@ -135,7 +135,8 @@ x = "{SECRET}"
         " pagerduty; did you mean slack://?",
         "channels.toml:7: channels.b.at_least: 'warn'; expected 'warning'",
         "channels.toml:8: channels.b.only.tennant: 'acme'; expected a known selector; did you mean 'tenant'?",
-        "channels.toml:8: channels.b.only.kind: 'limits'; expected a kind of alert; did you mean 'limit'?",
+        "channels.toml:8: channels.b.only.kind: 'limits'; expected one of limit, forecast, emergency, anomaly,"
+        " error_budget, reconciliation, unpriced_model, stale_prices, counters_disagree, rule",
         'channels.toml:8: channels.b.only.limit: 7; expected a glob such as "gpt-4*", or a list of them',
         'channels.toml:9: channels.b.repeat: \'5 s\'; expected a time such as "30m", "4h" or "1d", or seconds; from'
         " a minute to 30 days, or 0 for never",

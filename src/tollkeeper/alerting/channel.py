@@ -23,7 +23,7 @@ from tollkeeper.alerting.duration import seconds_of
 from tollkeeper.alerting.schemes import SCHEMES
 from tollkeeper.model.finding import FINDING_KINDS, SEVERITIES, Finding, Severity, worse_than
 from tollkeeper.model.limit import PER
-from tollkeeper.policy.mistakes import Mistakes, PolicyError, Table, choice, nearest
+from tollkeeper.policy.mistakes import Mistakes, PolicyError, Table, choice, nearest, spelled
 from tollkeeper.policy.toml_lines import lines_of
 
 Kind = Literal["apprise", "slack", "webhook", "alertmanager", "python"]
@@ -48,7 +48,14 @@ _FUNCTION = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 class ChannelError(ValueError):
-    """Everything that is wrong with channels, a line each: where, what it says, what was expected. Shows no secret."""
+    """Everything that is wrong with channels, a line each: where, what it says, what was expected. Shows no secret.
+
+    `expected` is what was expected, by the fields that are wrong, such as `only.kind`; the name of a channel is `""`.
+    """
+
+    def __init__(self, text: str, expected: Mapping[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.expected = expected or {}
 
 
 class _Option(NamedTuple):
@@ -182,7 +189,8 @@ def _finish(mistakes: Mistakes) -> None:
     try:
         mistakes.finish()
     except PolicyError as found:
-        raise ChannelError(str(found)) from None
+        expected = {spelled(place): what for place, what in mistakes.expected.items()}
+        raise ChannelError(str(found), expected) from None
 
 
 def _know(table: Table, names: tuple[str, ...], what: str) -> None:
@@ -342,7 +350,7 @@ def _kinds(value: Any) -> tuple[str, ...]:
     globs = _globs(value)
     for glob in globs:
         if not any(fnmatchcase(kind, glob) for kind in FINDING_KINDS):
-            raise ValueError(f"a kind of alert; {nearest(glob, FINDING_KINDS)}")
+            raise ValueError(f"one of {', '.join(FINDING_KINDS)}")
     return globs
 
 

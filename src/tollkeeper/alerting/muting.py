@@ -51,7 +51,7 @@ def match_of(said: Mapping[str, str | list[str]]) -> Mapping[str, tuple[str, ...
             mistakes.append(f'{name}: expected a glob such as "gpt-4*", or a list of them')
         elif known is not None:
             strange = [glob for glob in globs if not any(fnmatchcase(each, glob) for each in known)]
-            mistakes += [f"{name} is {glob!r}; {nearest(glob, known)}" for glob in strange]
+            mistakes += [f"{name} is {glob!r}; expected one of {', '.join(known)}" for glob in strange]
     if mistakes:
         raise ValueError("\n".join(mistakes))
     return match

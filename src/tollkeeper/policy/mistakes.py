@@ -26,10 +26,14 @@ class PolicyError(ValueError):
 
 @dataclass(slots=True)
 class Mistakes:
-    """What was found to be wrong. `where` is the file's name; `lines` are none where the text has no lines to tell."""
+    """What was found to be wrong. `where` is the file's name; `lines` are none where the text has no lines to tell.
+
+    `expected` is what was expected at the places that are wrong.
+    """
 
     where: str
     lines: Mapping[Place, int]
+    expected: dict[Place, str] = field(default_factory=dict)
     _found: list[tuple[int, str]] = field(default_factory=list)
 
     def note(self, place: Place, value: object, expected: str) -> None:
@@ -37,6 +41,7 @@ class Mistakes:
         line = self.line(place)
         at = f"{self.where}:{line}" if line else self.where
         named = f"{spelled(place)}: " if place else ""
+        self.expected[place] = expected
         self._found.append((line, f"{at}: {named}{shown(value)}; expected {expected}"))
 
     def line(self, place: Place) -> int:

@@ -17,7 +17,7 @@ from sidecar.api.world import World
 from sidecar.web.visiting import Visitor, person
 from tollkeeper.alerting.channel import Channel
 from tollkeeper.model.alert import Alert
-from tollkeeper.model.finding import Finding, severity_at
+from tollkeeper.model.finding import FINDING_KINDS, Finding, severity_at
 
 DAY = 86_400 * 10**9
 ODD = "a*b[c], <img src=x onerror=alert(1)>"
@@ -83,7 +83,7 @@ def alert_of(world: World, tenant: str) -> Any:
     return next(each for each in api(world, "/alerts")["alerts"] if each["scope"]["tenant"] == tenant)
 
 
-def send(visitor: Visitor, path: str, **fields: str) -> Response:
+def send(visitor: Visitor, path: str, **fields: str | list[str]) -> Response:
     return visitor.post(path, data={"csrf_token": visitor.own_token(), **fields})
 
 
@@ -164,7 +164,8 @@ def test_a_silence_from_an_alert_means_it_and_no_other(world: World, editor: Vis
     (link,) = re.findall(r'href="(/alerts/new-silence[^"]*)"', page)
     form = editor.get(html.unescape(link)).text
     assert "<b>1</b> of what fires now is meant" in form
-    said = {name: html.unescape(value) for name, value in re.findall(r'name="(match-\w+)" value="([^"]*)"', form)}
+    filled = re.findall(r'name="(match-\w+)" value="([^"]*)" (?:checked|placeholder)', form)
+    said = {name: html.unescape(value) for name, value in filled}
     refused = send(editor, "/alerts/silences", **said, duration="4h")
     assert refused.status_code == 422 and "Say why" in refused.text and "limit" in refused.text
     assert send(editor, "/alerts/silences", **said, duration="4h", comment="known <b>").status_code == 303
@@ -191,8 +192,8 @@ def test_a_silence_lasts_until_the_next_morning_of_the_zone(world: World, editor
 def test_a_silence_of_nothing_is_refused(editor: Visitor) -> None:
     answer = send(editor, "/alerts/silences", comment="all", duration="4h")
     assert answer.status_code == 422 and "expected at least one of" in answer.text
-    strange = send(editor, "/alerts/silences", comment="x", duration="for ever", **{"match-kind": "limt"})
-    assert strange.status_code == 422 and 'value="limt"' in strange.text
+    strange = send(editor, "/alerts/silences", comment="x", duration="4h", **{"match-kind": "limt"})
+    assert strange.status_code == 422 and "expected one of limit, forecast, emergency" in strange.text
     assert "Fill in at least one field" in editor.get("/alerts/matching").text
 
 
@@ -259,9 +260,13 @@ def test_a_channel_that_is_there_keeps_its_kind_and_shows_its_service(world: Wor
 
 def test_what_is_wrong_with_a_channel_is_told_and_the_rest_kept(admin: Visitor) -> None:
     fields = {"service": "webhook", "name": "odd", "url": "https://example.com/x", "match-kind": "limt", "repeat": "1y"}
-    answer = send(admin, "/alerts/channels", **fields)
-    assert answer.status_code == 422 and "did you mean" in answer.text and "30 days" in answer.text
-    assert 'value="https://example.com/x"' in answer.text and 'value="limt"' in answer.text
+    answer = send(admin, "/alerts/channels", **fields, reason="so that <we> know")
+    assert answer.status_code == 422 and "one of limit, forecast" in answer.text and "30 days" in answer.text
+    marked = re.findall(r'<(?:input|fieldset)[^>]*aria-invalid="true" aria-describedby="wrong-([\w-]+)"', answer.text)
+    assert marked == ["match-kind", "repeat"] and 'class="more-fields" open' in answer.text
+    assert 'value="https://example.com/x"' in answer.text and 'value="so that &lt;we&gt; know"' in answer.text
+    template = send(admin, "/alerts/channels", **{**fields, "match-kind": "limit", "repeat": "1h"}, title="{{")
+    assert template.status_code == 422 and 'id="wrong-title"' in template.text
     own = send(admin, "/alerts/channels", **{**fields, "url": "https://u:hidden@example.com/x", "secret": "hidden"})
     assert own.status_code == 422 and "hidden@" not in own.text and 'value="hidden"' not in own.text
 
@@ -282,6 +287,30 @@ def test_a_change_is_reviewed_and_the_address_stays(world: World, admin: Visitor
         late.status_code == 409 and "Somebody else has changed it" in late.text and "<del>critical</del>" in late.text
     )
     assert api(world, "/channels/hook")["at_least"] == "critical"
+
+
+def test_kinds_of_alerts_are_ticked_and_a_review_says_them_in_words(world: World, admin: Visitor) -> None:
+    odd = {"kind": "webhook", "url": "https://example.com/x", "only": {"kind": ["stale*"]}}
+    assert world.client("admin").put("/api/v1/channels/odd", json=odd).status_code == 200
+    form = admin.get("/alerts/channels/odd/edit").text
+    assert re.findall(r'name="match-kind" value="(\w+)"', form) == list(FINDING_KINDS)
+    assert re.findall(r'name="match-kind" value="(\w+)" checked', form) == ["stale_prices"]
+    fields = {"url": "https://example.com/…", "at_least": "info", "repeat": "1h", "resolved": "yes", "via": "direct"}
+    path, said = "/alerts/channels/odd", {**fields, "seen": re.findall(r'name="seen" value="(\w+)"', form)[0]}
+    assert "Nothing is different" in send(admin, path, **said, **{"match-kind": "stale_prices"}).text
+    refused = send(admin, path, **{**said, "repeat": "1y"})
+    assert refused.status_code == 422 and 'id="wrong-repeat"' in refused.text and "different" not in refused.text
+    review = send(admin, path, **said, **{"match-kind": ["limit", "forecast"]}).text
+    assert "<ins>A budget or limit fills, A budget or limit will not last</ins>" in review
+    kept = {
+        name: html.unescape(value)
+        for name, value in re.findall(r'type="hidden" name="([\w-]+)" value="([^"]*)"', review)
+    }
+    back = send(admin, path, **kept, do="form", reason="for them").text
+    assert back.count(" checked>") == 3 and 'name="reason" value="for them"' in back
+    assert send(admin, path, **kept, do="save", reason="for them").status_code == 303
+    assert api(world, "/channels/odd")["only"] == {"kind": ["limit", "forecast"]}
+    assert send(admin, f"{path}/remove", reason="no").status_code == 303
 
 
 def test_a_channel_of_the_file_is_read_only(admin: Visitor) -> None:

@@ -1,4 +1,4 @@
-"""The form of a channel: the same for a new one and for one that is there. It never shows a secret, nor keeps one."""
+"""The form of a channel, for a new one and for one that is there, whose changes are reviewed. It keeps no secret."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 from starlette.responses import Response
 
-from tollkeeper.alerting.channel import DIGESTS, HIDDEN, SELECTORS, is_reference
+from tollkeeper.alerting.channel import DIGESTS, HIDDEN, SELECTORS, ChannelError, channel_of, is_reference
 from tollkeeper.client import Invalid, NotFound, Outdated
 from tollkeeper.client.alerting import ChannelState
 from tollkeeper.model.finding import SEVERITIES
+from tollkeeper.sidecar.notify.messages import check_templates
 from tollkeeper.sidecar.web.pages.alerts.matching import (
     CHOICES,
     FIELD,
-    KIND_WORDS,
     of_form,
     read_globs,
     write_globs,
@@ -35,12 +35,18 @@ from tollkeeper.sidecar.web.pages.alerts.services import (
 from tollkeeper.sidecar.web.routes import Change, Show
 from tollkeeper.sidecar.web.view import View
 
+KINDS = FIELD.format("kind")
 LABELS = {
-    "url": "Address", "secret": "Signed with", "at_least": "Mildest that is told", "repeat": "Told again after",
-    "resolved": "Told when it is over", "digest": "Summary", "via": "Told by", "title": "Template of the title",
-    "body": "Template of the text", **{FIELD.format(name): f"Only {name}" for name in SELECTORS},
+    "url": "Address", "secret": "Signed with", "at_least": "Tell from", KINDS: "Kinds of alerts",
+    **{FIELD.format(name): f"Only {name}" for name in SELECTORS if name not in CHOICES},
+    "repeat": "Tell again after", "digest": "Summary", "via": "Told by", "resolved": "Tell when it is over",
+    "title": "Title", "body": "Text",
 }  # fmt: skip
-"""Every field of the form but the name, and what it is called."""
+"""Every field of the form but the name and the reason, and what it is called."""
+EMPTY = {"secret": "not signed", "digest": "none", "resolved": "no", "title": "as usual", "body": "as usual"}
+"""What it means that a field is empty; of others, that it may be anything."""
+WORDS = {"via": {"direct": "this sidecar", "alertmanager": "an Alertmanager"}, KINDS: CHOICES["kind"]}
+"""What values are called, where they are none that people write."""
 SHORT = ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,40}")
 """What is taken for the name of a variable as it stands: what may be a secret is not."""
@@ -64,14 +70,14 @@ async def create(view: View) -> Response:
     """A new channel."""
     service = BY_NAME.get(view.field("service"), SERVICES[0])
     said = _said(view)
-    wrong = _mistakes(service, said)
     name = said["name"]
+    wrong = _mistakes(service, said)
     if not wrong and name in {each.name for each in (await view.api.channels()).channels}:
         wrong = {"name": f"There is a channel {name} already: another name, or change that one."}
     if wrong:
         return _form(view, service, said, 422, wrong=wrong)
     try:
-        made = await view.api.set_channel(name, document_of(service, said), reason=view.field("reason") or None)
+        made = await view.api.set_channel(name, document_of(service, said), reason=said["reason"] or None)
     except (Invalid, Outdated, NotFound) as error:
         return _form(view, service, said, error.status or 422, error.message)
     next_step = "" if made.trouble else " Send an example now, to see that it arrives."
@@ -86,24 +92,28 @@ async def edit(view: View) -> Response:
 
 
 async def change(view: View) -> Response:
-    """Show what it becomes; then, make it so."""
+    """Show what changes; then, make it so."""
     name = view.request.path_params["name"]
     found = await view.api.channel(name)
     now, service = said_of(found), _service_of(found)
     said = {**_said(view), "name": name}
     shown: dict[str, Any] = {"channel": found, "seen": view.field("seen")}
+    if view.field("do") == "form":
+        return _form(view, service, said, **shown)
     if wrong := _mistakes(service, said):
         return _form(view, service, said, 422, wrong=wrong, **shown)
-    shown["rows"] = _changes(now, said)
+    rows = _changes(now, said)
+    if not rows:
+        return _form(view, service, said, is_same=True, **shown)
     if view.field("seen") != _mark(now):
         message = "Somebody else has changed it in the meantime. Below is what it is now, and what yours makes of it."
-        return _form(view, service, said, 409, message, **{**shown, "seen": _mark(now)})
+        return _review(view, {**said, "seen": _mark(now)}, rows, found, 409, message)
     if view.field("do") != "save":
-        return _form(view, service, said, **shown)
+        return _review(view, {**said, "seen": _mark(now)}, rows, found)
     try:
-        await view.api.set_channel(name, document_of(service, said), reason=view.field("reason") or None)
+        await view.api.set_channel(name, document_of(service, said), reason=said["reason"] or None)
     except (Invalid, Outdated) as error:
-        return _form(view, service, said, error.status or 422, error.message, **{**shown, "rows": ()})
+        return _form(view, service, said, error.status or 422, error.message, **shown)
     return view.done(f"/alerts/channels/{name}", "Saved.")
 
 
@@ -146,7 +156,7 @@ def document_of(service: Service, said: Said) -> dict[str, Any]:
 
 
 def _said(view: View) -> dict[str, str]:
-    fields = ("name", "url", "secret", "at_least", "repeat", "resolved", "digest", "via", "title", "body")
+    fields = ("name", "url", "secret", "at_least", "repeat", "resolved", "digest", "via", "title", "body", "reason")
     globs = {FIELD.format(name): text for name, text in of_form(view, SELECTORS).items()}
     return {**{name: view.field(name) for name in fields}, **globs}
 
@@ -172,7 +182,22 @@ def _mistakes(service: Service, said: dict[str, str]) -> dict[str, str]:
     if said.get("secret") and not is_reference(_reference(said["secret"])) and said["secret"] != HIDDEN:
         wrong["secret"] = PASTED
         said["secret"] = ""
-    return wrong
+    return {**_refused(service, said), **wrong}
+
+
+def _refused(service: Service, said: Said) -> dict[str, str]:
+    """What the API would not take, by field."""
+    try:
+        wrong = check_templates(channel_of(document_of(service, said), said["name"]))
+    except ChannelError as error:
+        return {_field(place): f"Expected {expected}." for place, expected in error.expected.items()}
+    return {name: f"Not a template: {why}." for name, _, why in (each.partition(": ") for each in wrong)}
+
+
+def _field(place: str) -> str:
+    """What the form calls a place of a channel's table."""
+    table, _, name = place.rpartition(".")
+    return FIELD.format(name) if table == "only" else place or "name"
 
 
 def _is_secret(service: Service, url: str) -> bool:
@@ -189,7 +214,9 @@ PASTED = "Expected where the secret is, and not the secret itself."
 def _changes(before: Said, after: Said) -> Sequence[tuple[str, str, str]]:
     def shown(name: str, said: Said) -> str:
         value = said.get(name, "")
-        return (_reference(value) if name in ("url", "secret") else value) or "(none)"
+        if name in WORDS:
+            value = ", ".join(WORDS[name].get(each, each) for each in value.split(", "))
+        return (_reference(value) if name in ("url", "secret") else value) or EMPTY.get(name, "any")
 
     pairs = [(label, shown(name, before), shown(name, after)) for name, label in LABELS.items()]
     return [row for row in pairs if row[1] != row[2]]
@@ -224,14 +251,28 @@ def _form(
     mail = {name: view.request.query_params.get(name, "") for name in MAIL_FIELDS} if service.name == "mail" else {}
     example = mail_address(mail) if any(mail.values()) else service.example
     variable = variable_of(said["url"], service)
-    context = {"rows": None, "seen": "", "mail": mail, "mail_fields": MAIL_FIELDS, "example": example,
+    context = {"is_same": False, "seen": "", "mail": mail, "mail_fields": MAIL_FIELDS, "example": example,
                "variable": variable, **shown}  # fmt: skip
     title = f"New channel: {service.title}" if channel is None else f"Change {channel.name}"
     return view.page(
         "alerts/channel_form.html", status, title=title,
         service=service, said=said, problem=problem, wrong=wrong or {}, channel=channel, pasted=PASTED,
-        severities=SEVERITIES, digests=DIGESTS, selectors=SELECTORS, choices=CHOICES, kind_words=KIND_WORDS, **context,
+        severities=SEVERITIES, digests=DIGESTS, selectors=[name for name in SELECTORS if name not in CHOICES],
+        choices=CHOICES, **context,
     )  # fmt: skip
+
+
+def _review(
+    view: View,
+    kept: Said,
+    rows: Sequence[tuple[str, str, str]],
+    channel: ChannelState,
+    status: int = 200,
+    problem: str = "",
+) -> Response:
+    title = f"Change {channel.name}"
+    context = {"kept": kept, "rows": rows, "channel": channel, "problem": problem}
+    return view.page("alerts/channel_review.html", status, title=title, **context)
 
 
 ROUTES: tuple[Show | Change, ...] = (

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from tollkeeper.client import ApiError, NotFound, Outdated
 from tollkeeper.client.alerting import MessageState, Tried
+from tollkeeper.sidecar.web.pages.alerts.matching import CHOICES
 from tollkeeper.sidecar.web.pages.alerts.services import service_of, service_title, variable_of
 from tollkeeper.sidecar.web.routes import Change, Show
 from tollkeeper.sidecar.web.view import View
@@ -86,6 +87,7 @@ def repeat_words(seconds: int) -> str:
 def _words() -> dict[str, Any]:
     return {
         "service_title": service_title, "state_words": STATE_WORDS, "repeat_words": repeat_words, "told_of": TOLD_OF,
+        "choices": CHOICES,
     }  # fmt: skip
 
 

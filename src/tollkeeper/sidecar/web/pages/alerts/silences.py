@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from tollkeeper.alerting.muting import SELECTORS
 from tollkeeper.client import Invalid, NotFound
-from tollkeeper.sidecar.web.pages.alerts.matching import CHOICES, KIND_WORDS, of_form, of_query, read_globs
+from tollkeeper.sidecar.web.pages.alerts.matching import CHOICES, of_form, of_query, read_globs
 from tollkeeper.sidecar.web.pages.alerts.matching_now import meant_by
 from tollkeeper.sidecar.web.routes import Change, Show
 from tollkeeper.sidecar.web.view import SAY_WHY, View
@@ -30,7 +30,7 @@ async def show(view: View) -> Response:
     return view.page(
         "alerts/silences.html", title="Alerts", tab="silences", live=True, ended=ended, answer=found["silences"],
         going=[each for each in listed if each.ends_at > view.now],
-        over=[each for each in listed if each.ends_at <= view.now],
+        over=[each for each in listed if each.ends_at <= view.now], choices=CHOICES,
     )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ async def _form(view: View, said: Mapping[str, str], status: int = 200, problem:
     selected = {name: said.get(name, "") for name in SELECTORS}
     return view.page(
         "alerts/new_silence.html", status, title="New silence", problem=problem, said=said,
-        selectors=SELECTORS, choices=CHOICES, kind_words=KIND_WORDS,
+        selectors=[name for name in SELECTORS if name not in CHOICES], choices=CHOICES,
         durations={**DURATIONS, TOMORROW: f"until {MORNING:%H:%M} tomorrow ({view.filters.zone_name})"},
         known={"limit": sorted({*limits, *(each.subject for each in alerts)})},
         meant=meant_by(alerts, selected), is_any=any(selected.values()),
