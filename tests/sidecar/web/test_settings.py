@@ -102,6 +102,7 @@ def test_a_key_is_shown_once_and_good_until_it_is_revoked(world: World, admin: V
     (key,) = KEY.findall(made.text)
     assert made.headers["cache-control"] == "no-store" and "<i>grafana" not in made.text
     again = admin.get("/settings?tab=access").text
+    assert "read Sees costs, calls, limits and alerts; changes nothing." in text_of(again)
     assert key not in again and "&lt;i&gt;grafana" in again
     bearer = {"Authorization": f"Bearer {key}"}
     assert world.client().get("/api/v1/stats", headers=bearer).status_code == 200
@@ -169,6 +170,8 @@ def test_whoever_is_no_admin_sees_their_own_account_only(world: World) -> None:
     assert "Keys and users are for admins" in page and "/settings/keys" not in page and "/settings/users" not in page
     assert "Change your password" in page and "for admins" in viewer.get("/settings?tab=recording").text
     assert "needed is edit" in viewer.get("/settings?tab=audit").text
+    health = text_of(viewer.get("/settings?tab=health").text)
+    assert "Schema" in health and "Calls are kept" not in health
 
 
 def test_options_are_shown_with_where_they_are_set_and_without_secrets(tmp_path: Path, world: World) -> None:
@@ -284,6 +287,7 @@ def test_where_people_sign_in_is_told_as_it_is(world: World) -> None:
 
 def test_health_says_what_needs_a_look(world: World, admin: Visitor) -> None:
     page = admin.get("/settings?tab=health").text
+    assert "Calls are kept for ever" in text_of(page)
     overview = api(world, "/overview")
     assert f'value="{overview["calls"]}"' in page and "reachable" in page and "Nothing is sent on" in page
     world.health.state = DatabaseState(kind="sqlite", reachable=False)

@@ -10,10 +10,10 @@ from tollkeeper.sidecar.web.view import View
 from tollkeeper.storage.users import ROLES
 
 SCOPE_WORDS = {
-    "read": "read: Grafana, scripts",
-    "write": "write: apps, too",
-    "edit": "edit: prices, limits, too",
-    "admin": "admin: everything",
+    "read": "Sees costs, calls, limits and alerts; changes nothing. For Grafana and scripts",
+    "write": "Also sends usage, and asks whether calls may go; changes no prices and no limits. For apps",
+    "edit": "Also changes prices, limits and alerts; no keys, users or channels",
+    "admin": "Also changes keys, users and channels: everything",
 }
 ROLE_WORDS = {
     "viewer": "Viewer: sees costs, calls, limits and alerts",

@@ -12,5 +12,8 @@ async def show(view: View) -> Response:
     found = await view.together(
         overview=view.api.overview(),
         stale=view.api.alerts(firing=True, kind="stale_prices"),
+        **({"settings": view.api.settings()} if view.may("admin") else {}),
     )
-    return view.page("settings/health.html", title="Settings", tab="health", live=True, **found)
+    settings = found.pop("settings", None)
+    options = {each.name: each.value for each in settings.settings} if settings else {}
+    return view.page("settings/health.html", title="Settings", tab="health", live=True, options=options, **found)
