@@ -228,6 +228,9 @@ def test_channels_say_whether_they_can_be_told_and_that_mail_is_one(world: World
     shown = told(page(editor, tab="schedules"))
     assert "chat Slack ▲ cannot be told now: environment variable NOT_SET_HERE is not set" in shown
     assert "None of these sends e-mail. An admin can add" in shown
+    fields = {"name": "chatty", "report": "daily", "every": "day", "format": "pdf", "to": "chat", "reason": "why"}
+    saved = told(editor.get(send(editor, "/reports/schedules", **fields).headers["location"]).text)
+    assert "PDF Every day at 08:00 UTC all calls chat ▲ cannot be told now: environment variable NOT_SET" in saved
     mail = Channel("mail", "apprise", "mailtos://u:p@smtp.example.com")
     world.channels.store.set(mail, author="tests", reason="a test")
     shown = told(page(editor, tab="schedules"))

@@ -99,7 +99,7 @@ async def _shown(view: View, status: int = 200, **form: Any) -> Response:
     return view.page(
         "reports/schedules.html", status, title="Reports", tabs=TABS, runs=runs, days=DAYS, formats=REPORT_FORMATS,
         selectors=FILTERS, has_mail=any(each.service == MAIL for each in channels), service_title=service_title,
-        **found, **shown,
+        troubles={each.name: each.trouble for each in channels if each.trouble}, **found, **shown,
     )  # fmt: skip
 
 
