@@ -175,7 +175,9 @@ def test_a_limit_is_changed_and_removed(world: World, editor: Visitor) -> None:
     assert limits(world)["tokens"] == "3,000 tokens / day per tenant"
     removed = {"what": "remove", "name": "tokens", "version": str(version(world))}
     assert f'name="version" value="{version(world)}"' in page(editor, "/budgets/limit", name="tokens")
-    assert "steps of tokens" in told(send(editor, "review", **removed).text)
+    review = send(editor, "review", **removed).text
+    assert "steps of tokens" in told(review) and "Why (required)" in review
+    assert '<td data-label="After">–</td>' in review, "what is not there is not shown as if it were new"
     assert send(editor, "save", **removed, reason="enough").status_code == 303
     assert "Removed: the limit tokens. Version" in told(page(editor, "/budgets"))
     assert list(limits(world)) == ["all", "usd-per-request"]

@@ -165,3 +165,5 @@ def test_how_policies_differ() -> None:
         ("limit usd-month", f"$9 / month, {EVER}, told at 50%, 80%, 90%, 95%, 100%", "–"),
     ]  # fmt: skip
     assert differences(before, before) == []
+    (row,) = differences(NOTHING, {**NOTHING, "emergency": {"tokens": 512, "shed": ["low"]}})
+    assert row == ("emergency", "–", "tokens of an answer at most 512, not sent: calls of priority low")

@@ -30,7 +30,7 @@ async def check(view: View) -> Response:
             except ApiError as error:
                 mistakes[""] = error.message
     return view.page(
-        "budgets_check.html", 422 if mistakes else 200, title="Would this call go?", tabs=TABS, tab="limits",
+        "budgets_check.html", 422 if mistakes else 200, title="Test a call", tabs=TABS, tab="limits",
         said=said, mistakes=mistakes, found=found, step_words={**STEPS, "emergency": "as in an emergency"},
     )  # fmt: skip
 

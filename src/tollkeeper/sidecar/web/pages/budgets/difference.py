@@ -31,7 +31,10 @@ WORDS: Mapping[str, str] = {
     "fallback": "fallback", "policy": "policy", "emergency": "emergency", "quality": "class",
 }  # fmt: skip
 HOW_MUCH, CALLS, THEN, TOLD = "how much", "of which calls", "when it is reached", "told at"
-FIELDS: Mapping[str, str] = {"exempt": "but not", "on_unavailable": "if the counters are away"}
+FIELDS: Mapping[str, str] = {
+    "exempt": "but not", "on_unavailable": "if the counters are away", "tokens": "tokens of an answer at most",
+    "shed": "not sent: calls of priority", "throttle": "one more limit:",
+}  # fmt: skip
 SPEAKS_FOR_ITSELF = (HOW_MUCH, CALLS, THEN, "steps")
 """What needs no name before it, where all of a table is said at once."""
 
