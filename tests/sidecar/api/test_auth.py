@@ -26,13 +26,13 @@ FOR_READERS = {
         "/notifications", "/recommendations", "/recommendations/{id}", "/anomalies", "/anomalies/{id}", "/forecasts",
         "/reports", "/reports/{kind}", "/report-schedules", "/reconciliations",
         "/providers/health", "/providers/recent", "/providers/comparison", "/patterns", "/patterns/cache",
-        "/benchmarks", "/me", "/me/sessions",
+        "/provider-keys", "/benchmarks", "/me", "/me/sessions",
     )
 } | {
     ("post", "/check"), ("post", "/policy/backtest"), ("post", "/what-if"), ("put", "/me/password"),
     ("delete", "/me/sessions"), ("post", "/prices/preview"),
 }  # fmt: skip
-FOR_WRITERS = {("post", "/quotas/{config}/alerts"), ("post", "/alerts/alertmanager")}
+FOR_WRITERS = {("post", "/quotas/{config}/alerts"), ("post", "/alerts/alertmanager"), ("post", "/provider-keys")}
 FOR_ADMINS = {
     ("get", "/settings"),
     ("get", "/keys"), ("post", "/keys"), ("delete", "/keys/{prefix}"),
