@@ -313,6 +313,17 @@ def test_kinds_of_alerts_are_ticked_and_a_review_says_them_in_words(world: World
     assert send(admin, f"{path}/remove", reason="no").status_code == 303
 
 
+def test_what_the_form_of_a_service_does_not_ask_for_stays(world: World, admin: Visitor) -> None:
+    cluster = {"kind": "alertmanager", "url": "http://am:9093", "repeat": "4h"}
+    assert world.client("admin").put("/api/v1/channels/cluster", json=cluster).status_code == 200
+    form = admin.get("/alerts/channels/cluster/edit").text
+    said = dict(re.findall(r'name="(seen|url)" value="([^"]*)"', form)) | {"resolved": "yes"}
+    assert "Nothing is different" in send(admin, "/alerts/channels/cluster", **said, at_least="info").text
+    rows = re.findall("<del>(.*)</del>", send(admin, "/alerts/channels/cluster", **said, at_least="warning").text)
+    assert rows == ["info"]
+    assert send(admin, "/alerts/channels/cluster/remove", reason="no").status_code == 303
+
+
 def test_a_channel_of_the_file_is_read_only(admin: Visitor) -> None:
     page = admin.get("/alerts/channels/on-call").text
     assert "in the sidecar's file of channels" in html.unescape(page) and "/on-call/edit" not in page

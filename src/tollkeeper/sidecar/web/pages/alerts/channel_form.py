@@ -43,6 +43,8 @@ LABELS = {
     "title": "Title", "body": "Text",
 }  # fmt: skip
 """Every field of the form but the name and the reason, and what it is called."""
+OF_SOME = ("secret", "repeat", "digest", "via", "title", "body")
+"""What only the forms of some services ask for; of others it stays."""
 EMPTY = {"secret": "not signed", "digest": "none", "resolved": "no", "title": "as usual", "body": "as usual"}
 """What it means that a field is empty; of others, that it may be anything."""
 WORDS = {"via": {"direct": "this sidecar", "alertmanager": "an Alertmanager"}, KINDS: CHOICES["kind"]}
@@ -96,7 +98,7 @@ async def change(view: View) -> Response:
     name = view.request.path_params["name"]
     found = await view.api.channel(name)
     now, service = said_of(found), _service_of(found)
-    said = {**_said(view), "name": name}
+    said = {**_said(view), **{each: now[each] for each in OF_SOME if each not in view.form}, "name": name}
     shown: dict[str, Any] = {"channel": found, "seen": view.field("seen")}
     if view.field("do") == "form":
         return _form(view, service, said, **shown)
