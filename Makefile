@@ -32,9 +32,8 @@ OF_OTHERS := google or groq or ollama or mistralai or cohere or bedrock-sync or 
 CRASHES := tests/sidecar/test_crashes.py tests/storage/spool/test_kill.py \
 	tests/storage/counters/test_races.py tests/storage/counters/test_sqlite.py
 
-# A process more than there are cores, as many tests wait for other programs; and whole files to each: what a file
-# shares is made once.
-SIDE_BY_SIDE = --numprocesses $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))') --dist loadfile
+# A process for each core, and whole files to each: what a file shares is made once.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Draws dashboards with Grafana's own components.
 SCREENSHOTS := tools/screenshots
