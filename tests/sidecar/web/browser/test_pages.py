@@ -59,3 +59,13 @@ def test_a_page_is_well(at_company: Tab, path: str, width: int) -> None:
 def test_where_the_keyboard_is_can_be_seen(at_company: Tab, path: str) -> None:
     at_company.open(path)
     assert tab_through(at_company.page) == []
+
+
+def test_days_are_typed_digit_by_digit(at_company: Tab) -> None:
+    at_company.open("/")
+    page = at_company.page
+    page.get_by_role("radio", name="Custom").check()
+    page.wait_for_url("**range=custom**")
+    page.get_by_label("From", exact=True).press_sequentially("03012026")
+    page.get_by_role("button", name="Apply").click()
+    page.wait_for_url("**start=2026-03-01**")

@@ -13,12 +13,12 @@ function switchTheme() {
   drawAll(document);
 }
 
-/** The filter bar applies each change at once. */
+/** The filter bar applies each change at once, but for days, which change with each digit that is typed. */
 function listenToFilters(form) {
   form.addEventListener("change", (event) => {
     const field = event.target;
     if (field.matches("[data-compare]")) form.elements.compare.disabled = field.checked;
-    form.requestSubmit();
+    if (field.type !== "date") form.requestSubmit();
   });
   form.addEventListener("formdata", ({ formData }) => {
     const needless = formData.get("range") === "custom" ? [] : ["start", "end"];
