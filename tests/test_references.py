@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tollkeeper.config.references import LONGEST_FILE, UnresolvedReference, resolve
+from tollkeeper.config.references import LONGEST_FILE, UnresolvedReference, is_unresolved, resolve
 
 
 def test_a_reference_is_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,5 +32,5 @@ def test_nothing_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     }.items():
         with pytest.raises(UnresolvedReference) as error:
             resolve(reference)
-        assert str(error.value) == said
+        assert str(error.value) == said and is_unresolved(said)
         assert "secretsecret" not in repr(error.value.__cause__)

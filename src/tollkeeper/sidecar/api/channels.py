@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, WithJsonSchema
 
 from tollkeeper.alerting.channel import OPTIONS, Channel, ChannelError, Digest, Kind, Via, channel_of, table_of
 from tollkeeper.alerting.service import service_of
-from tollkeeper.config.references import UnresolvedReference, resolve
+from tollkeeper.config.references import UnresolvedReference, is_unresolved, resolve
 from tollkeeper.model.finding import Severity
 from tollkeeper.sidecar.api.answer import Answer, moment
 from tollkeeper.sidecar.api.auth import author_of
@@ -191,7 +191,7 @@ def _trouble(channel: Channel, failing: Mapping[str, Failing]) -> Trouble | None
     _, missing_reference = _looked_up(channel)
     known = failing.get(channel.name)
     # What was missing and is there now is tried again soon.
-    if known and (missing_reference or not known.detail.startswith(("environment variable ", "file "))):
+    if known and (missing_reference or not is_unresolved(known.detail)):
         return Trouble(detail=known.detail, since=moment(known.since), messages=known.number)
     return Trouble(detail=missing_reference, since=None, messages=0) if missing_reference else None
 
